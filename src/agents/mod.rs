@@ -1,0 +1,1 @@
+//! SAC and SGQN.

@@ -1,0 +1,1 @@
+//! Native worlds: physics in Rust, pictures by a WGSL ray caster.

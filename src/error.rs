@@ -1,0 +1,31 @@
+//! The crate's error: every layer has a typed error of its own, this is their sum.
+
+/// `Result` with foveate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong, by the layer in which it does.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    #[error(transparent)]
+    Env(#[from] crate::envs::EnvError),
+    #[error(transparent)]
+    Run(#[from] crate::run::RunError),
+    #[error(transparent)]
+    Media(#[from] crate::media::MediaError),
+}
+
+impl Error {
+    /// Whether the user can mend this by asking differently (exit code 2), as
+    /// opposed to a failure while doing what was rightly asked (exit code 1).
+    pub fn is_user_mistake(&self) -> bool {
+        match self {
+            Error::Config(e) => e.is_user_mistake(),
+            Error::Env(e) => e.is_user_mistake(),
+            Error::Run(e) => e.is_user_mistake(),
+            Error::Media(e) => e.is_user_mistake(),
+        }
+    }
+}

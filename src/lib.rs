@@ -1,0 +1,35 @@
+//! **foveate** trains and explains visual agents on any Vulkan, Metal or DX12
+//! GPU. All arithmetic is done by hand-written WGSL compute shaders (the
+//! `shaders/` folder); a thin autograd [`tape`] in Rust records what to run,
+//! differentiates it and compiles it into a [`tape::Program`] that is replayed
+//! without allocation, readback or hidden submits.
+//!
+//! The layers, from the bottom up (a module uses only those above it in this list):
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`gpu`] | device, buffers, shader registry, errors of the device |
+//! | [`ops`] | one file per operation: shapes, forward, gradient, its shader |
+//! | [`tape`] | record → differentiate → compile → replay |
+//! | [`nn`] | layers, encoders, parameters, initialisation |
+//! | [`saliency`] | gradients, guided backprop, quantile masks |
+//! | [`envs`] | native worlds drawn on the GPU; the bridge to real suites |
+//! | [`agents`] | SAC, SGQN |
+//! | [`run`], [`config`], [`media`] | run directories, checkpoints, options, pictures |
+//! | [`cli`] | the command line |
+
+pub mod agents;
+pub mod cli;
+pub mod config;
+pub mod envs;
+mod error;
+pub mod gpu;
+pub mod media;
+pub mod nn;
+pub mod ops;
+pub mod run;
+pub mod saliency;
+pub mod tape;
+
+pub use error::{Error, Result};
+pub use wgpu;

@@ -1,0 +1,13 @@
+//! Run directories: configuration, metrics, checkpoints.
+
+/// What can go wrong here.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {}
+
+impl RunError {
+    /// Whether the user can mend it by asking differently.
+    pub fn is_user_mistake(&self) -> bool {
+        match *self {}
+    }
+}

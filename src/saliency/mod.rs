@@ -1,0 +1,1 @@
+//! Attribution maps and masks.

@@ -8,6 +8,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     #[error(transparent)]
+    Gpu(#[from] crate::gpu::GpuError),
+    #[error(transparent)]
+    Tape(#[from] crate::tape::TapeError),
+    #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
     #[error(transparent)]
     Env(#[from] crate::envs::EnvError),
@@ -22,6 +26,8 @@ impl Error {
     /// opposed to a failure while doing what was rightly asked (exit code 1).
     pub fn is_user_mistake(&self) -> bool {
         match self {
+            Error::Gpu(e) => e.is_user_mistake(),
+            Error::Tape(e) => e.is_user_mistake(),
             Error::Config(e) => e.is_user_mistake(),
             Error::Env(e) => e.is_user_mistake(),
             Error::Run(e) => e.is_user_mistake(),

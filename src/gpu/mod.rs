@@ -1,1 +1,20 @@
-//! Device, buffers, shaders.
+//! The device: choosing an adapter, buffers, shaders and pipelines, reading back.
+//!
+//! There is no global state; several [`Gpu`]s can live in one process, each is a
+//! cheap handle to a device and queue of its own or of the caller
+//! ([`Gpu::from_wgpu`]).
+
+mod adapter;
+mod arena;
+mod buffer;
+mod device;
+mod error;
+mod kernel;
+pub mod shader;
+
+pub use arena::{ARENA_ALIGNMENT, Arena, ArenaEntry, ArenaLayout};
+pub use adapter::{AdapterReport, GpuOptions, adapters};
+pub use buffer::{BufferRange, Readback};
+pub use device::{Capabilities, Gpu};
+pub use error::GpuError;
+pub use kernel::{Bound, Kernel, ParamBlock, Value};

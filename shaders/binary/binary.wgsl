@@ -1,0 +1,72 @@
+// binary: y = f(a, b), pointwise with broadcasting over up to four dimensions; f is
+// the permutation. Broadcast dimensions have stride 0.
+// Tile: one element per invocation.
+
+#include "common/linear_index.wgsl"
+
+struct Params {
+    count: u32,
+    same: u32,   // 1 if a and b have y's shape: no index arithmetic needed
+    size_1: u32, // y is [size_0, size_1, size_2, size_3]
+    size_2: u32,
+    size_3: u32,
+    a_0: u32, a_1: u32, a_2: u32, a_3: u32, // strides of a in elements
+    b_0: u32, b_1: u32, b_2: u32, b_3: u32, // strides of b
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<f32>;        // broadcasts to y's shape
+@group(0) @binding(2) var<storage, read> b: array<f32>;        // broadcasts to y's shape
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [size_0, size_1, size_2, size_3]
+
+fn f(u: f32, v: f32) -> f32 {
+#ifdef ADD
+    return u + v;
+#endif
+#ifdef SUB
+    return u - v;
+#endif
+#ifdef MUL
+    return u * v;
+#endif
+#ifdef DIV
+    return u / v;
+#endif
+#ifdef MIN
+    return min(u, v);
+#endif
+#ifdef MAX
+    return max(u, v);
+#endif
+#ifdef LESS
+    return select(select(0.0, 0.5, u == v), 1.0, u < v);
+#endif
+#ifdef EQUAL
+    return select(0.0, 1.0, u == v);
+#endif
+#ifdef FIRST
+    return u;
+#endif
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) lane: u32) {
+    let i = linear_index(group, groups, lane, 64u);
+    if i >= params.count {
+        return;
+    }
+    if params.same == 1u {
+        y[i] = f(a[i], b[i]);
+        return;
+    }
+    let i_3 = i % params.size_3;
+    let row = i / params.size_3;
+    let i_2 = row % params.size_2;
+    let plane = row / params.size_2;
+    let i_1 = plane % params.size_1;
+    let i_0 = plane / params.size_1;
+    let at_a = i_0 * params.a_0 + i_1 * params.a_1 + i_2 * params.a_2 + i_3 * params.a_3;
+    let at_b = i_0 * params.b_0 + i_1 * params.b_1 + i_2 * params.b_2 + i_3 * params.b_3;
+    y[i] = f(a[at_a], b[at_b]);
+}

@@ -1,0 +1,51 @@
+// unary: y = f(x), pointwise; f is the permutation.
+// Tile: one element per invocation.
+
+#include "common/linear_index.wgsl"
+#include "common/pointwise.wgsl"
+
+struct Params {
+    count: u32,
+}
+
+const SMALLEST_NORMAL = 1.17549435e-38;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;        // [count]
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;  // [count]
+
+fn f(v: f32) -> f32 {
+#ifdef RELU
+    return max(v, 0.0);
+#endif
+#ifdef TANH
+    return safe_tanh(v);
+#endif
+#ifdef SIGMOID
+    return safe_sigmoid(v);
+#endif
+#ifdef EXP
+    return safe_exp(v);
+#endif
+#ifdef LOG
+    return log(max(v, SMALLEST_NORMAL));
+#endif
+#ifdef SQUARE
+    return v * v;
+#endif
+#ifdef SQRT
+    return sqrt(max(v, 0.0));
+#endif
+#ifdef ABS
+    return abs(v);
+#endif
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) lane: u32) {
+    let i = linear_index(group, groups, lane, 64u);
+    if i < params.count {
+        y[i] = f(x[i]);
+    }
+}

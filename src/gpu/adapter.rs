@@ -1,0 +1,203 @@
+//! Which adapters there are, and which one to use.
+
+use super::GpuError;
+
+/// How to choose an adapter and what to use of it.
+#[derive(Debug, Clone, Default)]
+pub struct GpuOptions {
+    /// Part of an adapter's name, any case; `None` takes `FOVEATE_ADAPTER`, else the best.
+    pub adapter: Option<String>,
+    /// `vulkan`, `metal`, `dx12` or `gl`; `None` takes `FOVEATE_BACKEND`, else any.
+    pub backend: Option<String>,
+    /// Ask for WebGPU's core limits and no features even if the device has more
+    /// (the base path that must work everywhere; tests use it).
+    pub base_path: bool,
+}
+
+/// What a person wants to know of an adapter.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct AdapterReport {
+    pub name: String,
+    pub backend: String,
+    pub kind: String,
+    pub driver: String,
+    /// Bytes in one storage binding.
+    pub max_storage_binding: u64,
+    /// Bytes in one buffer.
+    pub max_buffer: u64,
+    pub max_storage_buffers_per_stage: u32,
+    pub max_workgroups_per_dimension: u32,
+    pub max_invocations_per_workgroup: u32,
+    /// Bytes of memory shared by a workgroup.
+    pub max_workgroup_memory: u32,
+    /// Smallest and largest number of lanes in a subgroup.
+    pub subgroup_size: [u32; 2],
+    /// Features that foveate uses where present.
+    pub features: Vec<String>,
+    /// Why foveate cannot run on it, if it cannot.
+    pub lacks: Option<String>,
+    /// Whether foveate would pick it, given these options.
+    pub picked: bool,
+}
+
+/// Optional features that foveate uses where a device has them.
+pub(super) fn wanted_features() -> wgpu::Features {
+    wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY
+}
+
+/// The limits that every kernel can count on.
+pub(super) fn base_limits() -> wgpu::Limits {
+    wgpu::Limits::default()
+}
+
+/// What an adapter lacks of the base path, in words.
+pub(super) fn lacks(limits: &wgpu::Limits, downlevel: &wgpu::DownlevelCapabilities) -> Option<String> {
+    let base = base_limits();
+    let mut missing = vec![];
+    if !downlevel.flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
+        missing.push("compute shaders".to_string());
+    }
+    let mut need = |what: &str, have: u64, want: u64| {
+        if have < want {
+            missing.push(format!("{what} {have} (needs {want})"));
+        }
+    };
+    need(
+        "storage buffers per stage",
+        limits.max_storage_buffers_per_shader_stage.into(),
+        base.max_storage_buffers_per_shader_stage.into(),
+    );
+    need(
+        "bytes per storage binding",
+        limits.max_storage_buffer_binding_size,
+        base.max_storage_buffer_binding_size,
+    );
+    need(
+        "workgroups per dimension",
+        limits.max_compute_workgroups_per_dimension.into(),
+        base.max_compute_workgroups_per_dimension.into(),
+    );
+    need(
+        "invocations per workgroup",
+        limits.max_compute_invocations_per_workgroup.into(),
+        base.max_compute_invocations_per_workgroup.into(),
+    );
+    need(
+        "bytes of workgroup memory",
+        limits.max_compute_workgroup_storage_size.into(),
+        base.max_compute_workgroup_storage_size.into(),
+    );
+    (!missing.is_empty()).then(|| format!("it has {}", missing.join(", ")))
+}
+
+fn rank(info: &wgpu::AdapterInfo) -> (u32, u32) {
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Cpu => 3,
+        wgpu::DeviceType::Other => 4,
+    };
+    (kind, (info.backend == wgpu::Backend::Gl) as u32)
+}
+
+fn backend_name(backend: wgpu::Backend) -> &'static str {
+    match backend {
+        wgpu::Backend::Vulkan => "vulkan",
+        wgpu::Backend::Metal => "metal",
+        wgpu::Backend::Dx12 => "dx12",
+        wgpu::Backend::Gl => "gl",
+        wgpu::Backend::BrowserWebGpu => "webgpu",
+        wgpu::Backend::Noop => "noop",
+    }
+}
+
+fn describe(info: &wgpu::AdapterInfo) -> String {
+    format!("{} ({})", info.name, backend_name(info.backend))
+}
+
+/// `Some` of a setting: the option, else a non-empty environment variable.
+fn setting(option: &Option<String>, variable: &str) -> Option<String> {
+    option
+        .clone()
+        .or_else(|| std::env::var(variable).ok())
+        .filter(|s| !s.trim().is_empty())
+}
+
+/// All adapters of this machine, best first.
+async fn enumerate() -> Vec<wgpu::Adapter> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    // Validation layers are chosen from outside (WGPU_VALIDATION=1), never by build type.
+    descriptor.flags = wgpu::InstanceFlags::empty().with_env();
+    let instance = wgpu::Instance::new(descriptor);
+    let mut all = instance.enumerate_adapters(wgpu::Backends::all()).await;
+    all.sort_by_key(|a| rank(&a.get_info()));
+    all
+}
+
+fn matches(info: &wgpu::AdapterInfo, name: &Option<String>, backend: &Option<String>) -> bool {
+    name.as_ref()
+        .is_none_or(|n| info.name.to_lowercase().contains(&n.to_lowercase()))
+        && backend
+            .as_ref()
+            .is_none_or(|b| backend_name(info.backend) == b.to_lowercase())
+}
+
+/// The adapter that `options` (and the environment) select.
+pub(super) async fn pick(options: &GpuOptions) -> Result<wgpu::Adapter, GpuError> {
+    let name = setting(&options.adapter, "FOVEATE_ADAPTER");
+    let backend = setting(&options.backend, "FOVEATE_BACKEND");
+    let all = enumerate().await;
+    if all.is_empty() {
+        return Err(GpuError::NoAdapter);
+    }
+    let known: Vec<_> = all.iter().map(|a| describe(&a.get_info())).collect();
+    let mut candidates: Vec<_> = (all.into_iter())
+        .filter(|a| matches(&a.get_info(), &name, &backend))
+        .collect();
+    if candidates.is_empty() {
+        let given = [backend, name].into_iter().flatten().collect::<Vec<_>>();
+        return Err(GpuError::AdapterNotFound {
+            given: given.join(" "),
+            known: known.join(", "),
+        });
+    }
+    // An able adapter before a better-ranked one that cannot run.
+    let able = candidates
+        .iter()
+        .position(|a| lacks(&a.limits(), &a.get_downlevel_capabilities()).is_none());
+    Ok(candidates.swap_remove(able.unwrap_or(0)))
+}
+
+/// Every adapter, with what foveate would use of it and which one it would pick.
+pub async fn adapters(options: &GpuOptions) -> Result<Vec<AdapterReport>, GpuError> {
+    let picked = match pick(options).await {
+        Ok(adapter) => Some(adapter.get_info()),
+        Err(GpuError::NoAdapter) => None,
+        Err(e) => return Err(e),
+    };
+    Ok(enumerate()
+        .await
+        .iter()
+        .map(|adapter| {
+            let (info, limits) = (adapter.get_info(), adapter.limits());
+            let features = adapter.features() & wanted_features();
+            AdapterReport {
+                picked: picked.as_ref() == Some(&info),
+                name: info.name,
+                backend: backend_name(info.backend).to_string(),
+                kind: format!("{:?}", info.device_type),
+                driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+                max_storage_binding: limits.max_storage_buffer_binding_size,
+                max_buffer: limits.max_buffer_size,
+                max_storage_buffers_per_stage: limits.max_storage_buffers_per_shader_stage,
+                max_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
+                max_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
+                max_workgroup_memory: limits.max_compute_workgroup_storage_size,
+                subgroup_size: [info.subgroup_min_size, info.subgroup_max_size],
+                features: features.iter_names().map(|(n, _)| n.to_string()).collect(),
+                lacks: lacks(&limits, &adapter.get_downlevel_capabilities()),
+            }
+        })
+        .collect())
+}

@@ -1,0 +1,47 @@
+//! What can go wrong with a device.
+
+/// Errors of the device layer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum GpuError {
+    /// No adapter at all on this machine.
+    #[error(
+        "no GPU adapter found (Vulkan, Metal, DX12 or GL); on Linux without a GPU install Mesa's software Vulkan: scripts/software-vulkan.sh"
+    )]
+    NoAdapter,
+    /// The adapter asked for by name or backend is not there.
+    #[error("no adapter matches '{given}'; available: {known}")]
+    AdapterNotFound { given: String, known: String },
+    /// The adapter has less than foveate's base path needs.
+    #[error("adapter '{adapter}' cannot run foveate: {lacks}")]
+    AdapterLacks { adapter: String, lacks: String },
+    /// The adapter refused to open.
+    #[error("adapter '{adapter}' refused to open a device: {reason}")]
+    OpenDevice { adapter: String, reason: String },
+    /// A buffer is larger than the device can have, or memory ran out.
+    #[error(
+        "out of GPU memory: '{what}' needs {bytes} bytes{}",
+        limit.map(|l| format!(", the device allows {l} in one buffer")).unwrap_or_default()
+    )]
+    OutOfMemory {
+        what: String,
+        bytes: u64,
+        limit: Option<u64>,
+    },
+    /// The device was lost (driver reset, unplugged).
+    #[error("the device was lost: {reason}")]
+    DeviceLost { reason: String },
+    /// wgpu rejected a call: a defect in foveate or in the driver.
+    #[error("the device rejected '{what}': {reason}")]
+    Rejected { what: String, reason: String },
+    /// Reading a buffer back failed.
+    #[error("reading '{what}' back from the device failed: {reason}")]
+    Readback { what: String, reason: String },
+}
+
+impl GpuError {
+    /// Whether the user can mend it by asking differently.
+    pub fn is_user_mistake(&self) -> bool {
+        matches!(self, GpuError::AdapterNotFound { .. })
+    }
+}

@@ -1,0 +1,217 @@
+//! How operations become dispatches: symbolic operands, one list of dispatches
+//! that the tape then plans memory for.
+
+use super::{TapeError, Tensor};
+use crate::gpu::shader::{BindingKind, ShaderInfo};
+use crate::gpu::{BufferRange, Capabilities, GpuError, Value};
+
+/// Memory, before or after it is placed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Storage {
+    /// A slot of the program's own memory, placed later.
+    Slot(usize),
+    /// Memory that exists: state, the caller's buffers.
+    Range(BufferRange),
+    Texture(wgpu::TextureView),
+}
+
+/// A tensor as an operand of a dispatch.
+#[derive(Debug, Clone)]
+pub struct Operand {
+    pub(crate) storage: Storage,
+    /// Bytes from the start of the storage.
+    pub(crate) offset: u64,
+    /// Bytes.
+    pub(crate) size: u64,
+    pub tensor: Tensor,
+}
+
+impl Operand {
+    /// Whether both are the same memory.
+    pub fn same_memory(&self, other: &Operand, offset_elements: usize) -> bool {
+        self.storage == other.storage && self.offset == other.offset + 4 * offset_elements as u64
+    }
+
+    /// Shape.
+    pub fn shape(&self) -> &[usize] {
+        &self.tensor.shape
+    }
+
+    /// Elements `start..start + len` as a flat operand. `start` must be a multiple
+    /// of 64 (256 bytes).
+    pub fn range(&self, start: usize, len: usize) -> Operand {
+        debug_assert!(start.is_multiple_of(64));
+        Operand {
+            storage: self.storage.clone(),
+            offset: self.offset + 4 * start as u64,
+            size: 4 * len as u64,
+            tensor: Tensor {
+                shape: vec![len],
+                dtype: self.tensor.dtype,
+            },
+        }
+    }
+}
+
+/// One dispatch, before memory is placed.
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    pub op: &'static str,
+    pub shader: &'static ShaderInfo,
+    pub bound: Vec<(&'static str, Operand)>,
+    pub params: Vec<(&'static str, Value)>,
+    pub groups: [u32; 3],
+}
+
+/// What an operation sees while it is lowered.
+pub struct Lower<'a> {
+    pub(crate) op: &'static str,
+    pub(crate) inputs: &'a [Operand],
+    pub(crate) outputs: &'a [Operand],
+    pub(crate) capabilities: &'a Capabilities,
+    /// Sizes in bytes of the slots made so far, workspaces included.
+    pub(crate) slots: &'a mut Vec<u64>,
+    pub(crate) dispatches: &'a mut Vec<Dispatch>,
+}
+
+impl Lower<'_> {
+    /// Input `i`.
+    pub fn input(&self, i: usize) -> Operand {
+        self.inputs[i].clone()
+    }
+
+    /// Input `i`, if there is one.
+    pub fn try_input(&self, i: usize) -> Option<Operand> {
+        self.inputs.get(i).cloned()
+    }
+
+    /// Output `i`.
+    pub fn output(&self, i: usize) -> Operand {
+        self.outputs[i].clone()
+    }
+
+    /// What the device can do.
+    pub fn capabilities(&self) -> &Capabilities {
+        self.capabilities
+    }
+
+    /// Memory for this operation alone.
+    pub fn workspace(&mut self, tensor: Tensor) -> Operand {
+        self.slots.push(tensor.bytes());
+        Operand {
+            storage: Storage::Slot(self.slots.len() - 1),
+            offset: 0,
+            size: tensor.bytes(),
+            tensor,
+        }
+    }
+
+    /// Starts a dispatch of a shader permutation.
+    pub fn dispatch(&mut self, key: &str) -> DispatchBuilder<'_> {
+        let limit = self.capabilities.max_groups;
+        DispatchBuilder {
+            op: self.op,
+            max_binding: self.capabilities.max_binding,
+            limit,
+            shader: ShaderInfo::find(key).ok_or_else(|| GpuError::Rejected {
+                what: self.op.to_string(),
+                reason: format!("there is no shader '{key}'"),
+            }),
+            bound: vec![],
+            params: vec![],
+            dispatches: self.dispatches,
+        }
+    }
+}
+
+/// A dispatch being put together; ends with [`linear`](Self::linear) or
+/// [`groups`](Self::groups).
+pub struct DispatchBuilder<'a> {
+    op: &'static str,
+    max_binding: u64,
+    limit: u32,
+    shader: Result<&'static ShaderInfo, GpuError>,
+    bound: Vec<(&'static str, Operand)>,
+    params: Vec<(&'static str, Value)>,
+    dispatches: &'a mut Vec<Dispatch>,
+}
+
+impl DispatchBuilder<'_> {
+    /// Binds an operand to a name of the shader.
+    pub fn bind(mut self, name: &'static str, operand: &Operand) -> Self {
+        self.bound.push((name, operand.clone()));
+        self
+    }
+
+    /// Sets a u32 parameter (a size or a count).
+    pub fn u32(mut self, name: &'static str, value: usize) -> Self {
+        self.params.push((name, Value::U32(value as u32)));
+        self
+    }
+
+    /// Sets an i32 parameter.
+    pub fn i32(mut self, name: &'static str, value: i32) -> Self {
+        self.params.push((name, Value::I32(value)));
+        self
+    }
+
+    /// Sets an f32 parameter.
+    pub fn f32(mut self, name: &'static str, value: f32) -> Self {
+        self.params.push((name, Value::F32(value)));
+        self
+    }
+
+    /// One invocation for each of `count` items. The shader finds its item with
+    /// `linear_index` of `common/linear_index.wgsl`.
+    pub fn linear(self, count: usize) -> Result<(), TapeError> {
+        let invocations = match &self.shader {
+            Ok(s) => s.invocations() as usize,
+            Err(e) => return Err(e.clone().into()),
+        };
+        self.linear_groups(count.div_ceil(invocations))
+    }
+
+    /// `count` workgroups in a row, folded into two dimensions where one is too
+    /// few. The shader finds its own with `linear_group`.
+    pub fn linear_groups(self, count: usize) -> Result<(), TapeError> {
+        let count = count.max(1) as u32;
+        let x = count.min(self.limit);
+        self.groups([x, count.div_ceil(x), 1])
+    }
+
+    /// That many workgroups.
+    pub fn groups(self, groups: [u32; 3]) -> Result<(), TapeError> {
+        let shader = self.shader?;
+        if let Some(&n) = groups.iter().find(|&&n| n > self.limit) {
+            return Err(TapeError::TooLarge {
+                op: self.op,
+                bytes: n.into(),
+                limit: self.limit.into(),
+            });
+        }
+        for (_, operand) in &self.bound {
+            if operand.size > self.max_binding {
+                return Err(TapeError::TooLarge {
+                    op: self.op,
+                    bytes: operand.size,
+                    limit: self.max_binding,
+                });
+            }
+        }
+        self.dispatches.push(Dispatch {
+            op: self.op,
+            shader,
+            bound: self.bound,
+            params: self.params,
+            groups,
+        });
+        Ok(())
+    }
+}
+
+impl Dispatch {
+    /// Whether the shader writes the operand bound to `name`.
+    pub fn writes(&self, name: &str) -> bool {
+        (self.shader.bindings.iter()).any(|b| b.name == name && b.kind == BindingKind::ReadWrite)
+    }
+}

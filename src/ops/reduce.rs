@@ -1,0 +1,150 @@
+//! `reduce`: sums, means and maxima over neighbouring dimensions, in a fixed order.
+
+use std::ops::Range;
+
+use super::{Backward, BinaryKind, DType, Lower, Op, TapeError, Tensor, Var, shape_error};
+
+/// Rows longer than this are reduced in two passes.
+const LONG: usize = 4096;
+/// Length of the pieces of a long row.
+const PIECE: usize = 1024;
+/// From this length on a whole workgroup reduces one row.
+const COOPERATIVE: usize = 128;
+
+/// What is computed of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReduceKind {
+    Sum,
+    Mean,
+    Max,
+}
+
+/// Dimensions `axes` of an f32 tensor become 1.
+#[derive(Debug)]
+struct Reduce {
+    kind: ReduceKind,
+    axes: Range<usize>,
+}
+
+impl Op for Reduce {
+    fn name(&self) -> &'static str {
+        "reduce"
+    }
+
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TapeError> {
+        match inputs {
+            [x] if x.dtype == DType::F32
+                && self.axes.start < self.axes.end
+                && self.axes.end <= x.shape.len()
+                && !x.is_empty() =>
+            {
+                let mut shape = x.shape.clone();
+                shape[self.axes.clone()].fill(1);
+                Ok(vec![Tensor::f32(&shape)])
+            }
+            _ => Err(shape_error("reduce", inputs, format!("a non-empty f32 with dimensions {:?}", self.axes))),
+        }
+    }
+
+    fn gradient(&self, cx: &Backward) -> Result<Vec<Option<Var>>, TapeError> {
+        let Some(g) = &cx.grads[0] else {
+            return Ok(vec![None]);
+        };
+        let (x, y) = (&cx.inputs[0], &cx.outputs[0]);
+        let count: usize = x.shape()[self.axes.clone()].iter().product();
+        Ok(vec![Some(match self.kind {
+            ReduceKind::Sum => g.broadcast_to(&x.shape())?,
+            ReduceKind::Mean => g.scale(1.0 / count as f32)?.broadcast_to(&x.shape())?,
+            ReduceKind::Max => {
+                // Ties share the gradient evenly.
+                let hit = x.binary(y, BinaryKind::Equal)?;
+                let share = g.div(&hit.sum(self.axes.clone())?)?;
+                hit.mul(&share)?
+            }
+        })])
+    }
+
+    fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
+        let (x, y) = (cx.input(0), cx.output(0));
+        let shape = x.shape();
+        let outer: usize = shape[..self.axes.start].iter().product();
+        let row: usize = shape[self.axes.clone()].iter().product();
+        let inner: usize = shape[self.axes.end..].iter().product();
+        let (name, scale) = match self.kind {
+            ReduceKind::Sum => ("sum", 1.0),
+            ReduceKind::Mean => ("sum", 1.0 / row as f32),
+            ReduceKind::Max => ("max", 1.0),
+        };
+        if row <= LONG {
+            return reduce_pass(cx, name, &x, &y, [outer, row, inner], row, scale);
+        }
+        let pieces = row.div_ceil(PIECE);
+        let partial = cx.workspace(Tensor::f32(&[outer, pieces, inner]));
+        reduce_pass(cx, name, &x, &partial, [outer, row, inner], PIECE, 1.0)?;
+        reduce_pass(cx, name, &partial, &y, [outer, pieces, inner], pieces, scale)
+    }
+}
+
+/// x[outer, row, inner] → y[outer, ⌈row/piece⌉, inner].
+fn reduce_pass(
+    cx: &mut Lower,
+    name: &str,
+    x: &super::Operand,
+    y: &super::Operand,
+    [outer, row, inner]: [usize; 3],
+    piece: usize,
+    scale: f32,
+) -> Result<(), TapeError> {
+    let pieces = row.div_ceil(piece);
+    let count = outer * pieces * inner;
+    // Neighbouring lanes read neighbouring elements: along the row if it is
+    // contiguous and long, else across rows.
+    let cooperative = inner == 1 && piece >= COOPERATIVE;
+    let key = if cooperative { "group" } else { "lane" };
+    let dispatch = cx
+        .dispatch(&format!("reduce/{key}.{name}"))
+        .bind("x", x)
+        .bind("y", y)
+        .u32("row", row)
+        .u32("inner", inner)
+        .u32("piece", piece)
+        .u32("pieces", pieces)
+        .u32("count", count)
+        .f32("scale", scale);
+    if cooperative {
+        dispatch.linear_groups(count)
+    } else {
+        dispatch.linear(count)
+    }
+}
+
+impl Var {
+    fn reduce(&self, kind: ReduceKind, axes: Range<usize>) -> Result<Var, TapeError> {
+        Var::record1(Reduce { kind, axes }, &[self])
+    }
+
+    /// Sum over dimensions `axes`, which become 1.
+    pub fn sum(&self, axes: Range<usize>) -> Result<Var, TapeError> {
+        self.reduce(ReduceKind::Sum, axes)
+    }
+
+    /// Mean over dimensions `axes`, which become 1.
+    pub fn mean(&self, axes: Range<usize>) -> Result<Var, TapeError> {
+        self.reduce(ReduceKind::Mean, axes)
+    }
+
+    /// Maximum over dimensions `axes`, which become 1.
+    pub fn max(&self, axes: Range<usize>) -> Result<Var, TapeError> {
+        self.reduce(ReduceKind::Max, axes)
+    }
+
+    /// Mean over everything: a tensor of shape [1].
+    pub fn mean_all(&self) -> Result<Var, TapeError> {
+        self.reshape(&[self.len()])?.mean(0..1)
+    }
+
+    /// Sum over everything: a tensor of shape [1].
+    pub fn sum_all(&self) -> Result<Var, TapeError> {
+        self.reshape(&[self.len()])?.sum(0..1)
+    }
+}

@@ -1,0 +1,135 @@
+//! Reverse-mode differentiation: gradients are recorded on the same tape.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Gradient, Tape, TapeError, Var};
+use crate::ops::{Backward, Graph, Source};
+
+impl Tape {
+    /// Records d `scalar` / d `wrt[i]` for each i; `None` where the scalar does not
+    /// depend on it. `rule` says how ReLUs pass gradients back.
+    pub fn gradients(
+        &self,
+        scalar: &Var,
+        wrt: &[Var],
+        rule: Gradient,
+    ) -> Result<Vec<Option<Var>>, TapeError> {
+        if scalar.len() != 1 {
+            return Err(TapeError::Shape {
+                op: "gradients",
+                given: scalar.tensor().to_string(),
+                expected: "a scalar; seed other values with gradients_seeded".to_string(),
+            });
+        }
+        let seed = self.full(&scalar.shape(), 1.0);
+        self.gradients_seeded(&[(scalar.clone(), seed)], wrt, rule)
+    }
+
+    /// Records Σ ⟨seed, ∂output/∂`wrt[i]`⟩ over the pairs (output, seed).
+    pub fn gradients_seeded(
+        &self,
+        outputs: &[(Var, Var)],
+        wrt: &[Var],
+        rule: Gradient,
+    ) -> Result<Vec<Option<Var>>, TapeError> {
+        let mut gradients: HashMap<usize, Var> = HashMap::new();
+        for (output, seed) in outputs {
+            if output.shape() != seed.shape() {
+                return Err(TapeError::Shape {
+                    op: "gradients",
+                    given: seed.tensor().to_string(),
+                    expected: format!("a seed shaped like {}", output.tensor()),
+                });
+            }
+            accumulate(&mut gradients, output.id, seed.clone())?;
+        }
+        let (dependent, count) = {
+            let graph = self.graph.borrow();
+            (dependents(&graph, wrt), graph.nodes.len())
+        };
+        for node in (0..count).rev() {
+            let (op, inputs, outputs) = {
+                let graph = self.graph.borrow();
+                let n = &graph.nodes[node];
+                let reached = n.outputs.iter().any(|o| gradients.contains_key(o));
+                if !reached || !n.outputs.iter().any(|o| dependent.contains(o)) {
+                    continue;
+                }
+                (n.op.clone(), n.inputs.clone(), n.outputs.clone())
+            };
+            self.check_fresh(node)?;
+            let vars = |ids: &[usize]| -> Vec<Var> {
+                ids.iter()
+                    .map(|&id| Var {
+                        graph: self.graph.clone(),
+                        id,
+                    })
+                    .collect()
+            };
+            let grads: Vec<_> = outputs.iter().map(|o| gradients.get(o).cloned()).collect();
+            let needs: Vec<_> = inputs.iter().map(|i| dependent.contains(i)).collect();
+            let (input_vars, output_vars) = (vars(&inputs), vars(&outputs));
+            let found = op.gradient(&Backward {
+                inputs: &input_vars,
+                outputs: &output_vars,
+                grads: &grads,
+                needs: &needs,
+                rule,
+            })?;
+            for ((input, gradient), needed) in inputs.iter().zip(found).zip(&needs) {
+                if let (Some(gradient), true) = (gradient, *needed) {
+                    accumulate(&mut gradients, *input, gradient)?;
+                }
+            }
+        }
+        Ok(wrt.iter().map(|w| gradients.get(&w.id).cloned()).collect())
+    }
+
+    /// An error if a state that `node` read was changed by a later node: its
+    /// gradient would be computed from other values than its result was.
+    fn check_fresh(&self, node: usize) -> Result<(), TapeError> {
+        let graph = self.graph.borrow();
+        let reads = graph.nodes[node].inputs.iter();
+        let reads = reads.filter_map(|&i| match &graph.values[i].source {
+            Source::State(arena, range) => Some((arena, range)),
+            _ => None,
+        });
+        for (arena, range) in reads {
+            for later in &graph.nodes[node + 1..] {
+                let overlaps = later.op.writes().iter().any(|&w| {
+                    matches!(&graph.values[later.inputs[w]].source, Source::State(a, r)
+                        if a == arena && r.start < range.end && range.start < r.end)
+                });
+                if overlaps {
+                    let entry = arena.layout().entries().iter();
+                    let name = entry.clone().find(|e| e.offset == range.start);
+                    return Err(TapeError::Stale {
+                        op: graph.nodes[node].op.name(),
+                        state: name.map_or(arena.label().to_string(), |e| e.name.clone()),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All values that depend on one of `wrt`, those included.
+fn dependents(graph: &Graph, wrt: &[Var]) -> HashSet<usize> {
+    let mut set: HashSet<usize> = wrt.iter().map(|w| w.id).collect();
+    for node in &graph.nodes {
+        if node.inputs.iter().any(|i| set.contains(i)) {
+            set.extend(&node.outputs);
+        }
+    }
+    set
+}
+
+fn accumulate(gradients: &mut HashMap<usize, Var>, id: usize, gradient: Var) -> Result<(), TapeError> {
+    let sum = match gradients.get(&id) {
+        Some(before) => before.add(&gradient)?,
+        None => gradient,
+    };
+    gradients.insert(id, sum);
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! Every operation against its float64 reference and finite differences.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod binary;
+mod conv2d;
+mod matmul;
+mod reduce;
+mod unary;

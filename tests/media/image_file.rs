@@ -170,7 +170,10 @@ fn folders_are_read_in_the_order_of_names() {
     assert_eq!(centres, [10, 200, 90]);
 
     let file = folder.path().join("a.png");
-    assert_eq!(image_file::list(&file).unwrap(), [file.clone()]);
+    assert_eq!(
+        image_file::list(&file).unwrap(),
+        std::slice::from_ref(&file)
+    );
     let error = image_file::read_backgrounds(&file, 8).unwrap_err();
     assert!(matches!(error, MediaError::NotAFolder { .. }), "{error}");
 

@@ -23,6 +23,18 @@ fn text_is_set_in_a_font_that_has_the_letters() {
     let turned = label("ab").turned_left();
     assert_eq!(turned.width(), label("ab").height());
     assert_eq!(turned.height(), label("ab").width());
+    // It reads upwards: the M is below, the dot above.
+    let up = label("M.").turned_left();
+    let mut paper = Rgb8::filled(up.width(), up.height(), [255; 3]).unwrap();
+    up.draw(&mut paper, 0, 0, INK);
+    let ink = |rows: std::ops::Range<usize>| {
+        paper.data()[3 * up.width() * rows.start..3 * up.width() * rows.end]
+            .iter()
+            .map(|&v| 255 - u32::from(v))
+            .sum::<u32>()
+    };
+    let middle = up.height() / 2;
+    assert!(ink(middle..up.height()) > 2 * ink(0..middle));
     let mut paper = Rgb8::filled(5, 5, [255; 3]).unwrap();
     for (x, y) in [(-7, -7), (4, 4), (100, 100), (-100, 0)] {
         turned.draw(&mut paper, x, y, INK);

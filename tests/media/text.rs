@@ -23,8 +23,8 @@ fn text_is_set_in_a_font_that_has_the_letters() {
     let turned = label("ab").turned_left();
     assert_eq!(turned.width(), label("ab").height());
     assert_eq!(turned.height(), label("ab").width());
-    // It reads upwards: the M is below, the dot above.
-    let up = label("M.").turned_left();
+    // It reads upwards: the M is below, the dots above.
+    let up = label("M....").turned_left();
     let mut paper = Rgb8::filled(up.width(), up.height(), [255; 3]).unwrap();
     up.draw(&mut paper, 0, 0, INK);
     let ink = |rows: std::ops::Range<usize>| {

@@ -1,0 +1,245 @@
+//! Image files: PNG and JPEG of any size, alone or in folders.
+
+use std::fs::{self, File};
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use image::imageops::{self, FilterType};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
+
+use super::rgb8::{Rgb, WHITE};
+use super::{MediaError, Rgb8};
+
+/// Memory that decoding one image may take: 20,000×20,000 pixels fit, an
+/// archive bomb does not.
+const DECODE_LIMIT_MIB: u64 = 2048;
+
+/// How a picture of any shape becomes a square without distortion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// The largest centred square is kept; the rest is cut off.
+    CentreCrop,
+    /// All is kept; bars of this colour fill the square.
+    Letterbox(Rgb),
+}
+
+/// The image files that `path` stands for: itself if it is a file, or a
+/// folder's `.png`, `.jpg` and `.jpeg` files (any case) sorted by name. Other
+/// files and subfolders of a folder are passed over. Never empty.
+///
+/// # Errors
+/// [`MediaError::Missing`], [`MediaError::Unreadable`], [`MediaError::EmptyFolder`].
+pub fn list(path: &Path) -> Result<Vec<PathBuf>, MediaError> {
+    let unreadable = |source| unreadable(path, source);
+    if !fs::metadata(path).map_err(unreadable)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).map_err(unreadable)? {
+        let file = entry.map_err(unreadable)?.path();
+        if has_image_extension(&file) && !file.is_dir() {
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        return Err(MediaError::EmptyFolder {
+            path: path.to_owned(),
+        });
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Reads one PNG or JPEG (known by its content, not its name). The orientation
+/// that a camera wrote is applied, 16-bit channels become 8-bit, grey becomes
+/// RGB and transparency is laid on white.
+///
+/// # Errors
+/// [`MediaError::Missing`], [`MediaError::Unreadable`], [`MediaError::ZeroSized`],
+/// [`MediaError::NotAnImage`], [`MediaError::TooLarge`].
+pub fn read(path: &Path) -> Result<Rgb8, MediaError> {
+    let io = |source| unreadable(path, source);
+    if fs::metadata(path).map_err(io)?.is_dir() {
+        return Err(MediaError::NotAnImage {
+            path: path.to_owned(),
+            reason: "it is a folder".into(),
+        });
+    }
+    let mut file = BufReader::new(File::open(path).map_err(io)?);
+    if is_zero_sized(&mut file).map_err(io)? {
+        return Err(MediaError::ZeroSized {
+            path: path.to_owned(),
+        });
+    }
+    let undecodable = |e| undecodable(path, e);
+    let mut reader = ImageReader::new(file).with_guessed_format().map_err(io)?;
+    reader.limits(limits(DECODE_LIMIT_MIB));
+    let mut decoder = reader.into_decoder().map_err(undecodable)?;
+    // The library checks the decoder's own buffers against the limit; the
+    // picture's is ours to check.
+    if decoder.total_bytes() > DECODE_LIMIT_MIB << 20 {
+        let (width, height) = decoder.dimensions();
+        return Err(MediaError::TooLarge {
+            path: path.to_owned(),
+            limit_mib: DECODE_LIMIT_MIB,
+            reason: format!("it is {width} wide and {height} high"),
+        });
+    }
+    let orientation = decoder.orientation().map_err(undecodable)?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(undecodable)?;
+    picture.apply_orientation(orientation);
+
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    if width == 0 || height == 0 {
+        return Err(MediaError::ZeroSized {
+            path: path.to_owned(),
+        });
+    }
+    if picture.color().has_alpha() {
+        let colours = picture.to_rgba8();
+        let on_white = colours.pixels().map(|p| {
+            let [r, g, b, alpha] = p.0.map(u32::from);
+            [r, g, b].map(|v| ((v * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
+        });
+        Rgb8::from_colours(width, height, on_white)
+    } else {
+        Rgb8::new(width, height, picture.into_rgb8().into_raw())
+    }
+}
+
+/// Fits a picture into a square of `size` pixels, keeping its aspect. The
+/// triangle filter is as wide as the step between target pixels, so that
+/// shrinking averages and does not alias.
+///
+/// # Errors
+/// [`MediaError::Shape`] if `size` is 0 or beyond 65,535.
+pub fn resize_square(picture: &Rgb8, size: usize, fit: Fit) -> Result<Rgb8, MediaError> {
+    let target = u16::try_from(size).ok().filter(|&s| s > 0).map(u32::from);
+    let Some(target) = target else {
+        return Err(MediaError::Shape {
+            what: "side of the resized image",
+            expected: "1 to 65535 pixels".into(),
+            got: size.to_string(),
+        });
+    };
+    let too_wide = || MediaError::Shape {
+        what: "picture to resize",
+        expected: "sides that fit 32 bits".into(),
+        got: format!("{}×{}", picture.height(), picture.width()),
+    };
+    let width = u32::try_from(picture.width()).map_err(|_| too_wide())?;
+    let height = u32::try_from(picture.height()).map_err(|_| too_wide())?;
+    let source = RgbImage::from_raw(width, height, picture.data().to_vec()).ok_or_else(too_wide)?;
+    let fitted = match fit {
+        Fit::CentreCrop => {
+            let side = width.min(height);
+            let (x, y) = ((width - side) / 2, (height - side) / 2);
+            let square = imageops::crop_imm(&source, x, y, side, side).to_image();
+            imageops::resize(&square, target, target, FilterType::Triangle)
+        }
+        Fit::Letterbox(bars) => {
+            let longer = width.max(height);
+            // Never 0: a picture of 1×10,000 still shows.
+            let scaled = |side: u32| {
+                let exact = (u64::from(side) * u64::from(target) + u64::from(longer) / 2)
+                    / u64::from(longer);
+                (exact as u32).max(1)
+            };
+            let (w, h) = (scaled(width), scaled(height));
+            let inner = imageops::resize(&source, w, h, FilterType::Triangle);
+            let mut square = RgbImage::from_pixel(target, target, image::Rgb(bars));
+            let (x, y) = ((target - w) / 2, (target - h) / 2);
+            imageops::replace(&mut square, &inner, i64::from(x), i64::from(y));
+            square
+        }
+    };
+    Rgb8::new(size, size, fitted.into_raw())
+}
+
+/// Reads a file, or all image files of a folder in the order of [`list`], each
+/// fitted to `size`×`size`; with the file it came from.
+///
+/// # Errors
+/// Those of [`list`], [`read`] and [`resize_square`]; the first bad file ends it.
+pub fn read_square(path: &Path, size: usize, fit: Fit) -> Result<Vec<(PathBuf, Rgb8)>, MediaError> {
+    list(path)?
+        .into_iter()
+        .map(|file| {
+            let picture = resize_square(&read(&file)?, size, fit)?;
+            Ok((file, picture))
+        })
+        .collect()
+}
+
+/// Reads a folder of backgrounds for the video modes, in the order of their
+/// names, centre-cropped to `size`×`size`. Never empty.
+///
+/// # Errors
+/// [`MediaError::NotAFolder`] if `folder` is a file; else as [`read_square`].
+pub fn read_backgrounds(folder: &Path, size: usize) -> Result<Vec<Rgb8>, MediaError> {
+    if !fs::metadata(folder)
+        .map_err(|source| unreadable(folder, source))?
+        .is_dir()
+    {
+        return Err(MediaError::NotAFolder {
+            path: folder.to_owned(),
+        });
+    }
+    let read = read_square(folder, size, Fit::CentreCrop)?;
+    Ok(read.into_iter().map(|(_, picture)| picture).collect())
+}
+
+/// White bars, the usual letterbox on paper.
+pub const LETTERBOX_WHITE: Fit = Fit::Letterbox(WHITE);
+
+fn has_image_extension(path: &Path) -> bool {
+    path.extension().and_then(|e| e.to_str()).is_some_and(|e| {
+        ["png", "jpg", "jpeg"]
+            .iter()
+            .any(|k| e.eq_ignore_ascii_case(k))
+    })
+}
+
+/// Whether the file is empty or a PNG whose header says 0 pixels. (The decoder
+/// refuses the latter too, but in words that do not tell it from damage.)
+fn is_zero_sized(file: &mut BufReader<File>) -> std::io::Result<bool> {
+    let mut head = Vec::new();
+    file.by_ref().take(24).read_to_end(&mut head)?;
+    file.seek(SeekFrom::Start(0))?;
+    // Signature, then the IHDR chunk: length, name, width, height (W3C PNG, 11.2.1).
+    let png_without_pixels = head.len() == 24
+        && head.starts_with(b"\x89PNG\r\n\x1a\n")
+        && &head[12..16] == b"IHDR"
+        && (head[16..20] == [0; 4] || head[20..24] == [0; 4]);
+    Ok(head.is_empty() || png_without_pixels)
+}
+
+fn limits(mib: u64) -> Limits {
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(mib << 20);
+    limits
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> MediaError {
+    let path = path.to_owned();
+    if source.kind() == std::io::ErrorKind::NotFound {
+        MediaError::Missing { path }
+    } else {
+        MediaError::Unreadable { path, source }
+    }
+}
+
+fn undecodable(path: &Path, error: ImageError) -> MediaError {
+    let path = path.to_owned();
+    match error {
+        ImageError::Limits(e) => MediaError::TooLarge {
+            path,
+            limit_mib: DECODE_LIMIT_MIB,
+            reason: e.to_string(),
+        },
+        e => MediaError::NotAnImage {
+            path,
+            reason: e.to_string(),
+        },
+    }
+}

@@ -1,1 +1,10 @@
-//! Layers and parameters.
+//! Layers, networks, initialisation: what agents are built of.
+
+pub mod init;
+mod layout;
+mod networks;
+mod scope;
+
+pub use layout::{Init, ParameterLayout};
+pub use networks::{Actor, Critic, Decoder, Encoder, NetworkShape, Trunk};
+pub use scope::Scope;

@@ -52,7 +52,7 @@ impl Tape {
                 let graph = self.graph.borrow();
                 let n = &graph.nodes[node];
                 let reached = n.outputs.iter().any(|o| gradients.contains_key(o));
-                if !reached || !n.outputs.iter().any(|o| dependent.contains(o)) {
+                if !reached || !n.inputs.iter().any(|i| dependent.contains(i)) {
                     continue;
                 }
                 (n.op.clone(), n.inputs.clone(), n.outputs.clone())

@@ -1,0 +1,208 @@
+//! What a pixel-SAC agent learns with: parameters, target networks and optimisers,
+//! each in an arena. Every optimiser's parameters are one contiguous range:
+//!
+//! ```text
+//! | decoder | CNN | critic projection | Q1 | Q2 | actor | log α |
+//! |<-------- auxiliary -------->|
+//!           |<----------- critic ---------->| <actor>  <temperature>
+//!           |<-- target: τ encoder -->|<-τ critic->|
+//! ```
+
+use std::ops::Range;
+
+use crate::gpu::{Arena, ArenaLayout, BufferRange, Gpu, GpuError};
+use crate::nn::{Actor, Critic, Decoder, Encoder, Init, NetworkShape, ParameterLayout, Scope};
+use crate::ops::{AdamOptions, DType, EmaSegment, Pack, TapeError, Var};
+use crate::tape::{Gradient, Tape};
+
+/// Adam over one range of the parameters, with its moments.
+#[derive(Debug, Clone)]
+pub struct Optimiser {
+    /// Elements of the parameter arena.
+    range: Range<usize>,
+    options: AdamOptions,
+    first_moment: Arena,
+    second_moment: Arena,
+    /// Steps taken and bias corrections: see [`Var::adam`].
+    time: Arena,
+}
+
+impl Optimiser {
+    fn new(
+        gpu: &Gpu,
+        name: &str,
+        parameters: &ParameterLayout,
+        range: Range<usize>,
+        options: AdamOptions,
+    ) -> Result<Optimiser, GpuError> {
+        let moment = |which: &str| {
+            let layout = parameters.sub_layout(range.clone(), |n| format!("{name}.{which}.{n}"));
+            Arena::new(gpu, &format!("{name} {which}"), layout)
+        };
+        let mut time = ArenaLayout::default();
+        time.push(format!("{name}.time"), &[3]);
+        Ok(Optimiser {
+            first_moment: moment("m")?,
+            second_moment: moment("v")?,
+            time: Arena::new(gpu, &format!("{name} time"), time)?,
+            range,
+            options,
+        })
+    }
+
+    /// Records the gradient of `loss` with respect to this optimiser's parameters and
+    /// one Adam step. Returns the gradients, one for each tensor that has one.
+    pub fn step(&self, tape: &Tape, parameters: &Arena, loss: &Var) -> Result<Vec<(String, Var)>, TapeError> {
+        let entries = parameters.layout().entries().iter();
+        let entries: Vec<_> = entries.filter(|e| self.range.contains(&e.offset)).collect();
+        let wrt: Vec<Var> = (entries.iter())
+            .map(|e| tape.state(parameters, &e.name))
+            .collect::<Result<_, _>>()?;
+        let gradients = tape.gradients(loss, &wrt, Gradient::True)?;
+        let (mut named, mut parts, mut offsets) = (vec![], vec![], vec![]);
+        for (entry, gradient) in entries.iter().zip(gradients) {
+            if let Some(g) = gradient {
+                offsets.push(entry.offset - self.range.start);
+                parts.push(g.clone());
+                named.push((entry.name.clone(), g));
+            }
+        }
+        let packed = Pack::record(&parts, offsets, self.range.len())?;
+        let whole = |arena: &Arena| tape.state_range(arena, 0..self.range.len(), DType::F32);
+        let time = tape.state_range(&self.time, 0..3, DType::U32);
+        tape.state_range(parameters, self.range.clone(), DType::F32).adam(
+            &packed,
+            &whole(&self.first_moment),
+            &whole(&self.second_moment),
+            &time,
+            self.options,
+        )?;
+        Ok(named)
+    }
+
+    fn arenas(&self) -> [&Arena; 3] {
+        [&self.first_moment, &self.second_moment, &self.time]
+    }
+}
+
+/// Learning rates, momenta, averaging rates (SPEC.md A.2).
+#[derive(Debug, Clone, PartialEq)]
+pub struct LearnerOptions {
+    pub seed: u64,
+    pub critic_lr: f32,
+    pub critic_beta: f32,
+    pub actor_lr: f32,
+    pub actor_beta: f32,
+    pub alpha_lr: f32,
+    pub alpha_beta: f32,
+    pub aux_lr: f32,
+    pub aux_beta: f32,
+    pub init_temperature: f32,
+    pub critic_tau: f32,
+    pub encoder_tau: f32,
+    /// Whether there is an auxiliary decoder with its own optimiser (SGQN).
+    pub auxiliary: bool,
+}
+
+/// Parameters, targets, optimisers.
+#[derive(Debug, Clone)]
+pub struct Learner {
+    pub shape: NetworkShape,
+    /// Online parameters, names as in the released code.
+    pub online: Arena,
+    /// `critic_target.*`.
+    pub target: Arena,
+    pub critic: Optimiser,
+    pub actor: Optimiser,
+    pub temperature: Optimiser,
+    pub auxiliary: Option<Optimiser>,
+    segments: Vec<EmaSegment>,
+}
+
+impl Learner {
+    /// Allocates and initialises everything; targets start as copies.
+    pub fn new(gpu: &Gpu, shape: &NetworkShape, options: &LearnerOptions) -> Result<Learner, GpuError> {
+        let mut p = ParameterLayout::default();
+        if options.auxiliary {
+            Decoder::push(&mut p, shape);
+        }
+        let cnn = p.mark();
+        Encoder::push_cnn(&mut p, "critic.encoder", shape);
+        Encoder::push_projection(&mut p, "critic.encoder", shape);
+        let trunks = p.mark();
+        Critic::push_trunks(&mut p, "critic", shape);
+        let actor = p.mark();
+        Actor::push(&mut p, shape);
+        let temperature = p.mark();
+        p.push("log_alpha".to_string(), &[1], Init::Constant(options.init_temperature.ln()));
+        let end = p.mark();
+
+        let online = p.allocate(gpu, "parameters", options.seed)?;
+        let target_layout = p.sub_layout(cnn..actor, |n| n.replacen("critic.", "critic_target.", 1));
+        let target = Arena::new(gpu, "target parameters", target_layout)?;
+        let source = online.slice(cnn..actor);
+        let mut encoder = gpu.device().create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(&source.buffer, source.offset, &target.whole().buffer, 0, source.size);
+        gpu.queue().submit([encoder.finish()]);
+
+        let adam = |lr, beta1| AdamOptions {
+            lr,
+            beta1,
+            beta2: 0.999,
+            eps: 1e-8,
+        };
+        let critic_adam = adam(options.critic_lr, options.critic_beta);
+        let actor_adam = adam(options.actor_lr, options.actor_beta);
+        let alpha_adam = adam(options.alpha_lr, options.alpha_beta);
+        let aux_adam = adam(options.aux_lr, options.aux_beta);
+        let optimiser = |name: &str, range, options| Optimiser::new(gpu, name, &p, range, options);
+        let segment = |range: Range<usize>, tau| EmaSegment {
+            target: range.start - cnn..range.end - cnn,
+            online: range,
+            tau,
+        };
+        Ok(Learner {
+            shape: shape.clone(),
+            critic: optimiser("critic_optimizer", cnn..actor, critic_adam)?,
+            actor: optimiser("actor_optimizer", actor..temperature, actor_adam)?,
+            temperature: optimiser("log_alpha_optimizer", temperature..end, alpha_adam)?,
+            auxiliary: match options.auxiliary {
+                true => Some(optimiser("aux_optimizer", 0..trunks, aux_adam)?),
+                false => None,
+            },
+            segments: vec![
+                segment(cnn..trunks, options.encoder_tau),
+                segment(trunks..actor, options.critic_tau),
+            ],
+            online,
+            target,
+        })
+    }
+
+    /// Records θ̄ ← τθ + (1 − τ)θ̄ for encoder and critics, one dispatch.
+    pub fn update_targets(&self, tape: &Tape) -> Result<(), TapeError> {
+        let whole = |arena: &Arena| tape.state_range(arena, 0..arena.layout().len(), DType::F32);
+        whole(&self.target).ema(&whole(&self.online), &self.segments)
+    }
+
+    /// Parameters `prefix.*` (`critic`, `actor`, `critic_target`, …) on a tape.
+    pub fn scope(&self, tape: &Tape, prefix: &str) -> Scope {
+        let arena = if prefix == "critic_target" { &self.target } else { &self.online };
+        Scope::new(tape, arena, prefix)
+    }
+
+    /// Everything that training changes, tensor by tensor: (name, shape, place).
+    /// Optimiser times are u32, all else f32.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>, BufferRange)> {
+        let optimisers = [Some(&self.critic), Some(&self.actor), Some(&self.temperature), self.auxiliary.as_ref()];
+        let moments = optimisers.into_iter().flatten().flat_map(|o| o.arenas());
+        [&self.online, &self.target]
+            .into_iter()
+            .chain(moments)
+            .flat_map(|arena| {
+                let entries = arena.layout().entries().iter();
+                entries.map(|e| (e.name.clone(), e.shape.clone(), arena.slice(e.range())))
+            })
+            .collect()
+    }
+}

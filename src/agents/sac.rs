@@ -1,0 +1,176 @@
+//! Soft actor-critic from pixels (SPEC.md A.1, A.4; Haarnoja et al. 2018).
+//!
+//! ```text
+//! y      = r + γ (1 − d) (min Q̄(s', a') − α log π(a'|s')),  a' ~ π(s')      no gradient
+//! critic   minimises  MSE(Q1(s, a), y) + MSE(Q2(s, a), y)                   moves CNN, projection, Q1, Q2
+//! actor    minimises  mean(α log π(ã|s) − min Q(s, ã)),  ã ~ π(s)           CNN detached
+//! α        minimises  mean(α (−log π(ã|s) − H̄)),  H̄ = −|A|
+//! targets  θ̄ ← τ θ + (1 − τ) θ̄                                              two rates: encoder, critics
+//! ```
+
+use super::learner::Learner;
+use crate::nn::{Actor, Critic, Encoder};
+use crate::ops::{TapeError, Var};
+use crate::tape::Tape;
+
+/// Range of log σ (SPEC.md A.1).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PolicyRange {
+    pub log_std_min: f32,
+    pub log_std_max: f32,
+}
+
+/// A batch of transitions and the noise to use with it.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Frame stacks, f32[B, 3F, H, W] in 0..255.
+    pub obs: Var,
+    pub next_obs: Var,
+    /// f32[B, |A|].
+    pub action: Var,
+    /// f32[B, 1].
+    pub reward: Var,
+    /// f32[B, 1]: 0 where the task ended there, else 1 (time limits too).
+    pub not_done: Var,
+    /// Standard normal, f32[B, |A|]: for a' and for ã.
+    pub next_noise: Var,
+    pub actor_noise: Var,
+}
+
+/// What an update records besides its loss: names and values, for tests and for
+/// people who look inside.
+pub type Trace = Vec<(String, Var)>;
+
+/// Discount and policy range: what the steps below share.
+#[derive(Debug, Clone)]
+pub struct Sac<'a> {
+    pub learner: &'a Learner,
+    pub tape: &'a Tape,
+    pub discount: f32,
+    pub policy: PolicyRange,
+}
+
+fn name(trace: &mut Trace, name: &str, var: &Var) {
+    trace.push((name.to_string(), var.clone()));
+}
+
+impl Sac<'_> {
+    /// α = exp(log α), no gradient.
+    fn alpha(&self) -> Result<Var, TapeError> {
+        self.tape.state(&self.learner.online, "log_alpha")?.exp()?.detach()
+    }
+
+    /// The Bellman target y, f32[B, 1], no gradient.
+    pub fn target(&self, batch: &Batch, trace: &mut Trace) -> Result<Var, TapeError> {
+        let shape = &self.learner.shape;
+        let critic = self.learner.scope(self.tape, "critic");
+        let features = Encoder::cnn(&critic.sub("encoder"), &batch.next_obs, shape)?;
+        let raw = Actor::forward(&self.learner.scope(self.tape, "actor"), &features)?;
+        let next = raw.squashed_gaussian(&batch.next_noise, self.policy.log_std_min, self.policy.log_std_max)?;
+        let target = self.learner.scope(self.tape, "critic_target");
+        let features = Encoder::cnn(&target.sub("encoder"), &batch.next_obs, shape)?;
+        let [q1, q2] = Critic::forward(&target, &features, &next.action)?;
+        let soft_value = q1.minimum(&q2)?.sub(&next.log_prob.mul(&self.alpha()?)?)?;
+        let discounted = soft_value.mul(&batch.not_done)?.scale(self.discount)?;
+        let y = batch.reward.add(&discounted)?.detach()?;
+        name(trace, "out.next_action", &next.action);
+        name(trace, "out.next_log_pi", &next.log_prob);
+        name(trace, "out.target_q1", &q1);
+        name(trace, "out.target_q2", &q2);
+        name(trace, "out.y", &y);
+        Ok(y)
+    }
+
+    /// Features of the online CNN.
+    pub fn features(&self, obs: &Var) -> Result<Var, TapeError> {
+        let critic = self.learner.scope(self.tape, "critic");
+        Encoder::cnn(&critic.sub("encoder"), obs, &self.learner.shape)
+    }
+
+    /// Q1, Q2 of the online critic, from features.
+    pub fn q(&self, features: &Var, action: &Var) -> Result<[Var; 2], TapeError> {
+        Critic::forward(&self.learner.scope(self.tape, "critic"), features, action)
+    }
+
+    /// MSE(Q1, y) + MSE(Q2, y).
+    pub fn td_loss(&self, [q1, q2]: &[Var; 2], y: &Var, trace: &mut Trace) -> Result<Var, TapeError> {
+        let (td1, td2) = (q1.mse(y)?, q2.mse(y)?);
+        name(trace, "out.q1", q1);
+        name(trace, "out.q2", q2);
+        name(trace, "loss.td1", &td1);
+        name(trace, "loss.td2", &td2);
+        td1.add(&td2)
+    }
+
+    /// Records the critic's Adam step.
+    pub fn critic_step(&self, loss: &Var, trace: &mut Trace) -> Result<(), TapeError> {
+        name(trace, "loss.critic", loss);
+        self.tape.watch("critic_loss", loss)?;
+        let gradients = self.learner.critic.step(self.tape, &self.learner.online, loss)?;
+        trace.extend(gradients.into_iter().map(|(n, g)| (format!("grad.critic_step.{n}"), g)));
+        Ok(())
+    }
+
+    /// Records the Adam steps of actor and temperature. `features` are those of the
+    /// CNN as the critic's step left it; no gradient reaches it.
+    pub fn actor_and_temperature_step(
+        &self,
+        features: &Var,
+        noise: &Var,
+        trace: &mut Trace,
+    ) -> Result<(), TapeError> {
+        let learner = self.learner;
+        let features = features.detach()?;
+        let raw = Actor::forward(&learner.scope(self.tape, "actor"), &features)?;
+        let sample = raw.squashed_gaussian(noise, self.policy.log_std_min, self.policy.log_std_max)?;
+        let [q1, q2] = self.q(&features, &sample.action)?;
+        let entropy_cost = sample.log_prob.mul(&self.alpha()?)?;
+        let actor_loss = entropy_cost.sub(&q1.minimum(&q2)?)?.mean_all()?;
+        // Target entropy −|A|; the policy's log-probability is a constant here.
+        let excess = sample.log_prob.detach()?.affine(-1.0, learner.shape.action_dim as f32)?;
+        let alpha = self.tape.state(&learner.online, "log_alpha")?.exp()?;
+        let alpha_loss = excess.mul(&alpha)?.mean_all()?;
+        let entropy = sample.log_prob.mean_all()?.scale(-1.0)?;
+        for (label, scalar) in [("actor_loss", &actor_loss), ("alpha_loss", &alpha_loss), ("entropy", &entropy)] {
+            self.tape.watch(label, scalar)?;
+        }
+        name(trace, "out.pi", &sample.action);
+        name(trace, "out.log_pi", &sample.log_prob);
+        name(trace, "out.actor_q1", &q1);
+        name(trace, "out.actor_q2", &q2);
+        name(trace, "loss.actor", &actor_loss);
+        name(trace, "loss.alpha", &alpha_loss);
+        // Both gradients are taken before either step.
+        let gradients = learner.actor.step(self.tape, &learner.online, &actor_loss)?;
+        trace.extend(gradients.into_iter().map(|(n, g)| (format!("grad.actor_step.{n}"), g)));
+        let gradients = learner.temperature.step(self.tape, &learner.online, &alpha_loss)?;
+        trace.extend(gradients.into_iter().map(|(n, g)| (format!("grad.alpha_step.{n}"), g)));
+        Ok(())
+    }
+
+    /// Records one whole update (SPEC.md A.4): the critic always, actor, temperature
+    /// and targets where it is their turn.
+    pub fn update(&self, batch: &Batch, turn: Turn) -> Result<Trace, TapeError> {
+        let mut trace = vec![];
+        let y = self.target(batch, &mut trace)?;
+        let q = self.q(&self.features(&batch.obs)?, &batch.action)?;
+        let loss = self.td_loss(&q, &y, &mut trace)?;
+        self.critic_step(&loss, &mut trace)?;
+        if turn.actor {
+            let features = self.features(&batch.obs)?;
+            self.actor_and_temperature_step(&features, &batch.actor_noise, &mut trace)?;
+        }
+        if turn.targets {
+            self.learner.update_targets(self.tape)?;
+        }
+        Ok(trace)
+    }
+}
+
+/// Whose turn it is in an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Turn {
+    pub actor: bool,
+    pub targets: bool,
+    pub auxiliary: bool,
+}

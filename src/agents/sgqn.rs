@@ -1,0 +1,154 @@
+//! Saliency-guided Q-networks (Bertoin et al. 2022; SPEC.md A.6): SAC whose critic
+//! must give the same value when only what it looks at is left of the picture, and
+//! whose encoder must predict where that is.
+//!
+//! ```text
+//! M(s, a) = guided backpropagation of Q1 to the pixels                          E.2
+//! mask    = per frame, |M| (maximum over channels) ≥ its ρ-quantile
+//! s⊙mask  = s where the mask is 1, elsewhere one grey value per batch
+//! critic    minimises  TD + λ Σᵢ MSE(Qᵢ(s, a), Qᵢ(s⊙mask, a))      both sides differentiated
+//! auxiliary minimises  BCE(decoder(z(overlay(s)), a), mask)         mask from the updated critic
+//! ```
+
+use super::sac::{Batch, Sac, Trace, Turn};
+use crate::nn::{Decoder, Encoder};
+use crate::ops::{TapeError, Var};
+use crate::tape::Gradient;
+
+/// SGQN's own settings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SgqnOptions {
+    /// ρ: quantile of |M| above which a pixel is kept.
+    pub rho: f32,
+    /// λ: weight of the consistency term (0.5 in the released code).
+    pub consistency: f32,
+}
+
+/// What SGQN needs beyond SAC's batch.
+#[derive(Debug, Clone)]
+pub struct SgqnBatch {
+    pub batch: Batch,
+    /// The grey value that replaces masked pixels, f32[1] in 0..255.
+    pub fill: Var,
+    /// Observations blended with pictures, f32[B, 3F, H, W]; used in auxiliary turns.
+    pub overlaid: Var,
+}
+
+/// Where a critic looks: M and the mask of it.
+#[derive(Debug, Clone)]
+pub struct Attribution {
+    /// M, f32[B, 3F, H, W], signed, per unit of the 0..255 scale.
+    pub map: Var,
+    /// Per frame maximum over channels of |M|, f32[B, F, H·W].
+    pub magnitude: Var,
+    /// Its ρ-quantile, f32[B, F, 1].
+    pub threshold: Var,
+    /// 1 where magnitude ≥ threshold, f32[B, F, H·W].
+    pub mask: Var,
+}
+
+/// Records the attribution of `q1` (f32[B, 1]) to `obs` and its mask (SPEC.md A.6.1).
+/// `rule` is guided for SGQN, true for the plain gradient.
+pub fn attribution(
+    sac: &Sac,
+    q1: &Var,
+    obs: &Var,
+    rho: f32,
+    rule: Gradient,
+) -> Result<Attribution, TapeError> {
+    let seed = sac.tape.full(&q1.shape(), 1.0);
+    let gradients = sac.tape.gradients_seeded(&[(q1.clone(), seed)], std::slice::from_ref(obs), rule)?;
+    let map = match gradients.into_iter().next().flatten() {
+        Some(map) => map,
+        None => return Err(TapeError::NotDifferentiable { op: "attribution" }),
+    };
+    let magnitude = map.frame_magnitude(sac.learner.shape.frame_stack)?;
+    let threshold = magnitude.quantile(rho)?;
+    Ok(Attribution {
+        mask: magnitude.at_least(&threshold)?,
+        map,
+        magnitude,
+        threshold,
+    })
+}
+
+fn name(trace: &mut Trace, name: &str, var: &Var) {
+    trace.push((name.to_string(), var.clone()));
+}
+
+/// Records one whole update, in the order of SPEC.md A.6.3.
+pub fn update(sac: &Sac, input: &SgqnBatch, turn: Turn, options: SgqnOptions) -> Result<Trace, TapeError> {
+    let (batch, tape) = (&input.batch, sac.tape);
+    let mut trace = vec![];
+
+    // Critic: TD error, and consistency under its own mask.
+    let y = sac.target(batch, &mut trace)?;
+    let q = sac.q(&sac.features(&batch.obs)?, &batch.action)?;
+    let looked = attribution(sac, &q[0], &batch.obs, options.rho, Gradient::Guided)?;
+    let masked_obs = batch.obs.mask_fill(&looked.mask, &input.fill)?;
+    let masked_q = sac.q(&sac.features(&masked_obs)?, &batch.action)?;
+    let td = sac.td_loss(&q, &y, &mut trace)?;
+    let consistency = [q[0].mse(&masked_q[0])?, q[1].mse(&masked_q[1])?];
+    let consistency_sum = consistency[0].add(&consistency[1])?;
+    let loss = td.add(&consistency_sum.scale(options.consistency)?)?;
+    name(&mut trace, "out.mask", &looked.mask);
+    name(&mut trace, "out.mask.threshold", &looked.threshold);
+    name(&mut trace, "out.masked_q1", &masked_q[0]);
+    name(&mut trace, "out.masked_q2", &masked_q[1]);
+    name(&mut trace, "loss.consistency1", &consistency[0]);
+    name(&mut trace, "loss.consistency2", &consistency[1]);
+    tape.watch("consistency_loss", &consistency_sum)?;
+    sac.critic_step(&loss, &mut trace)?;
+
+    // The updated critic looks again; the actor shares its features.
+    let features = sac.features(&batch.obs)?;
+    let q = sac.q(&features, &batch.action)?;
+    let after = attribution(sac, &q[0], &batch.obs, options.rho, Gradient::Guided)?;
+    name(&mut trace, "out.mask_after", &after.mask);
+    name(&mut trace, "out.mask_after.threshold", &after.threshold);
+    name(&mut trace, "out.attribution_after", &after.map);
+    name(&mut trace, "out.attribution_after.frame_absmax", &after.magnitude);
+
+    if turn.actor {
+        sac.actor_and_temperature_step(&features, &batch.actor_noise, &mut trace)?;
+    }
+    if turn.targets {
+        sac.learner.update_targets(tape)?;
+    }
+    if turn.auxiliary {
+        auxiliary_step(sac, input, &after.mask, &mut trace)?;
+    }
+    Ok(trace)
+}
+
+/// The mask that the encoder predicts for pixels and action: logits f32[B, 3F, H, W]
+/// (SPEC.md A.6.4).
+pub fn predicted_mask(sac: &Sac, obs: &Var, action: &Var) -> Result<Var, TapeError> {
+    let learner = sac.learner;
+    let critic = learner.scope(sac.tape, "critic");
+    let features = Encoder::cnn(&critic.sub("encoder"), obs, &learner.shape)?;
+    let z = Encoder::projection(&critic.sub("encoder"), &features)?;
+    let decoder = learner.scope(sac.tape, "attribution_predictor.decoder");
+    Decoder::forward(&decoder, &z, action, &learner.shape)
+}
+
+/// Records the auxiliary Adam step over CNN, projection and decoder.
+fn auxiliary_step(sac: &Sac, input: &SgqnBatch, mask: &Var, trace: &mut Trace) -> Result<(), TapeError> {
+    let Some(optimiser) = &sac.learner.auxiliary else {
+        return Err(TapeError::Option {
+            op: "sgqn",
+            message: "the learner has no decoder".to_string(),
+        });
+    };
+    let shape = &sac.learner.shape;
+    let logits = predicted_mask(sac, &input.overlaid, &input.batch.action)?;
+    let (b, side) = (input.batch.obs.shape()[0], shape.image_size);
+    let targets = mask.detach()?.reshape(&[b, shape.frame_stack, side, side])?;
+    let loss = logits.bce_with_logits(&targets)?;
+    sac.tape.watch("aux_loss", &loss)?;
+    name(trace, "out.aux_logits", &logits);
+    name(trace, "loss.aux", &loss);
+    let gradients = optimiser.step(sac.tape, &sac.learner.online, &loss)?;
+    trace.extend(gradients.into_iter().map(|(n, g)| (format!("grad.aux_step.{n}"), g)));
+    Ok(())
+}

@@ -155,7 +155,8 @@ fn other_programs_read_it_as_safetensors() {
     let weight = file.tensor("actor.mlp.0.weight").unwrap();
     assert_eq!(weight.shape(), [2, 3, 4]);
     assert_eq!(weight.data(), bytemuck::cast_slice::<f32, u8>(&values(3).0));
-    let aligned = |data: &[u8]| (data.as_ptr() as usize - bytes.as_ptr() as usize) % 4 == 0;
+    let aligned =
+        |data: &[u8]| (data.as_ptr() as usize - bytes.as_ptr() as usize).is_multiple_of(4);
     assert!(aligned(weight.data()) && aligned(file.tensor("counters").unwrap().data()));
 }
 

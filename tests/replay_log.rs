@@ -67,7 +67,7 @@ fn check(folder: &Path, layout: ReplayLayout, at: &ReplayPosition) -> Result<(),
             ),
         };
         assert_eq!(first, *next);
-        assert!(!bytes.is_empty() && bytes.len() as u64 % size == 0);
+        assert!(!bytes.is_empty() && (bytes.len() as u64).is_multiple_of(size));
         *next += bytes.len() as u64 / size;
         assert!(
             bytes == records(kind, first..*next, size),

@@ -102,6 +102,7 @@ impl RunDirectory {
             atomic::create_folder(&folder)?;
             atomic::remove_leftovers(&folder)?;
         }
+        atomic::sync_parent(&run.config())?;
         Ok(run)
     }
 

@@ -14,7 +14,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use super::RunError;
+use super::{RunError, atomic};
 
 /// Appends to `metrics.jsonl`.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ impl MetricsWriter {
         let end = end_of_lines(&file, &path, lines)?;
         file.set_len(end)
             .map_err(|e| RunError::io("truncate", &path, e))?;
+        // A new file's name must outlive a power cut, as its content will.
+        atomic::sync_parent(&path)?;
         Ok(MetricsWriter {
             path,
             file,

@@ -52,6 +52,7 @@ impl TensorboardWriter {
         let end = end_of_records(&file, &path, records)?;
         file.set_len(end)
             .map_err(|e| RunError::io("truncate", &path, e))?;
+        atomic::sync_parent(&path)?;
         let mut writer = TensorboardWriter {
             path,
             file,

@@ -1,13 +1,173 @@
-//! Options of a run.
+//! Options of a run: one flat set of keys, named as in the papers' code.
+//!
+//! A [`Config`] is the sum of four layers, each overriding the one before:
+//! a [`Preset`], a TOML file (`--config`), assignments (`--set key=value`) and
+//! the command line's own flags ([`Layers`], [`Config::resolve`]). What comes
+//! out is complete and valid; it is written to `config.toml` in the run
+//! directory and decides, with the device and its tuning, every bit of a run.
 
-/// What can go wrong here.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {}
+mod choice;
+mod error;
+mod keys;
+mod preset;
+mod resolve;
+mod validate;
 
-impl ConfigError {
-    /// Whether the user can mend it by asking differently.
-    pub fn is_user_mistake(&self) -> bool {
-        match *self {}
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use choice::{AgentKind, Budget, MaskFill, Preset};
+pub use error::{ConfigError, nearest};
+pub use keys::known_keys;
+pub use resolve::Layers;
+
+/// Everything that decides a run. Presets are in [`Config::new`].
+///
+/// "A.2" and the like are sections of the specification that this crate
+/// implements: A.1 networks, A.2 hyper-parameters, A.3 augmentations, A.4 the
+/// SAC update, A.6 SGQN, A.7 evaluation, I.1 switches where paper and released
+/// code disagree. The numbers named are the published ones (preset `paper`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The algorithm: `sac` or `sgqn`.
+    pub agent: AgentKind,
+    /// Environment id, `SUITE/NAME`, e.g. `native/reach`.
+    pub env: String,
+    /// The preset that the other keys started from; by itself it decides nothing.
+    pub preset: Preset,
+    /// Seeds every random stream of the run: 0 to 2⁶³ − 1.
+    pub seed: u64,
+    /// Length of training, in the unit that `budget` names: 500,000 (A.2), ≥ 1.
+    pub steps: u64,
+    /// What `steps` counts: `agent_steps` (the released code) or `frames` (the
+    /// paper's text; a frame is one control step, so an agent step is
+    /// `action_repeat` of them). I.1.
+    pub budget: Budget,
+
+    /// Height and width of a frame in pixels: 84 (A.1). A multiple of 4 (the
+    /// decoder doubles twice), at least `4 · num_shared_layers`.
+    pub image_size: usize,
+    /// Frames in an observation, oldest first: 3 (A.2), ≥ 1.
+    pub frame_stack: usize,
+    /// Control steps per agent step, ≥ 1; absent: the environment's own
+    /// (4; 8 for cart-pole, 2 for finger: A.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action_repeat: Option<usize>,
+
+    /// Transitions per update: 128 (A.2), ≥ 1.
+    pub batch: usize,
+    /// γ, per agent step: 0.99 (A.2), in [0, 1].
+    pub discount: f64,
+    /// Agent steps of uniformly random actions before the first update: 1,000
+    /// (A.2), ≥ 1.
+    pub init_steps: u64,
+    /// Whether `init_steps` updates run in a row at step `init_steps` (A.4).
+    pub burst_updates: bool,
+    /// Transitions kept for sampling: 500,000 (A.2), at least `batch`.
+    pub replay_capacity: usize,
+
+    /// Convolutions of the encoder shared by actor and critic: 11 (A.1), ≥ 1.
+    pub num_shared_layers: usize,
+    /// Channels of each convolution: 32 (A.1), ≥ 1.
+    pub num_filters: usize,
+    /// Components of the projected state: 100 (A.1), ≥ 1.
+    pub projection_dim: usize,
+    /// Units of each hidden layer of actor and critics: 1,024 (A.1), ≥ 1.
+    pub hidden_dim: usize,
+
+    /// Learning rate of the actor's Adam: 1e-3 (A.2), finite, ≥ 0.
+    pub actor_lr: f64,
+    /// β₁ of the actor's Adam: 0.9 (A.2), in [0, 1).
+    pub actor_beta: f64,
+    /// Lower bound of the policy's log standard deviation: −10 (A.1).
+    pub actor_log_std_min: f64,
+    /// Upper bound of the policy's log standard deviation: 2 (A.1).
+    pub actor_log_std_max: f64,
+    /// Steps between updates of actor and temperature: 2 (A.2), ≥ 1.
+    pub actor_update_freq: u64,
+
+    /// Learning rate of the critics' Adam: 1e-3 (A.2), finite, ≥ 0.
+    pub critic_lr: f64,
+    /// β₁ of the critics' Adam: 0.9 (A.2), in [0, 1).
+    pub critic_beta: f64,
+    /// EMA rate of the target Q heads: 0.01 (A.2), in [0, 1].
+    pub critic_tau: f64,
+    /// EMA rate of the target encoder (convolutions and projection): 0.05
+    /// (A.2), in [0, 1].
+    pub encoder_tau: f64,
+    /// Steps between updates of the targets: 2 (A.2), ≥ 1.
+    pub critic_target_update_freq: u64,
+
+    /// Learning rate of the temperature's Adam: 1e-4 (A.2), finite, ≥ 0.
+    pub alpha_lr: f64,
+    /// β₁ of the temperature's Adam: 0.5 (A.2), in [0, 1).
+    pub alpha_beta: f64,
+    /// α before the first update: 0.1 (A.2), > 0.
+    pub init_temperature: f64,
+
+    /// Learning rate of the auxiliary phase's Adam: 3e-4 (A.6.4), finite, ≥ 0.
+    pub aux_lr: f64,
+    /// β₁ of the auxiliary phase's Adam: 0.9 (A.6.4), in [0, 1).
+    pub aux_beta: f64,
+    /// Steps between auxiliary updates: 2 (A.2), ≥ 1.
+    pub aux_update_freq: u64,
+
+    /// Quantile ρ above which a pixel belongs to the mask, in (0, 1): 0.95;
+    /// 0.98 for cart-pole and ball-in-cup (A.6.1).
+    pub rho: f64,
+    /// λ, weight of the consistency term: 0.5 (A.6.2), finite, ≥ 0.
+    pub consistency: f64,
+    /// What replaces the pixels outside the mask: `uniform`, one grey per batch
+    /// (the released code), or `zero` (the paper's text). I.1.
+    pub mask_fill: MaskFill,
+    /// Whether sampled observations are shifted at random. The released SGQN
+    /// does, plain SAC does not (A.3, A.5, I.1).
+    pub random_shift: bool,
+    /// Largest shift in pixels, each way: 4 (A.3), below `image_size`.
+    pub shift_pad: usize,
+    /// Channels of the mask decoder's two hidden convolutions: 128, 64 in the
+    /// released code, 64, 64 in the paper's text (A.6.4, I.1).
+    pub decoder_channels: [usize; 2],
+    /// Whether the mask decoder also sees the action (A.6.4, I.1).
+    pub decoder_action: bool,
+    /// Procedural pictures to overlay in the auxiliary phase, ≥ 1; used where
+    /// `overlays` is absent.
+    pub overlay_pictures: usize,
+    /// A folder of images to overlay instead (the paper's are Places365: A.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlays: Option<PathBuf>,
+
+    /// A folder of images for the backgrounds of the video modes; absent:
+    /// procedural ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backgrounds: Option<PathBuf>,
+    /// Agent steps between evaluations: 10,000 (A.7), ≥ 1.
+    pub eval_freq: u64,
+    /// Episodes per evaluation and mode: 30 (A.7), ≥ 1.
+    pub eval_episodes: usize,
+    /// Agent steps between checkpoints, ≥ 1.
+    pub checkpoint_freq: u64,
+    /// Agent steps between lines of `metrics.jsonl`, ≥ 1.
+    pub log_freq: u64,
+}
+
+impl Config {
+    /// Agent steps of the whole run in an environment that takes
+    /// `action_repeat` control steps per agent step.
+    pub fn agent_steps(&self, action_repeat: usize) -> u64 {
+        match self.budget {
+            Budget::AgentSteps => self.steps,
+            Budget::Frames => self.steps.div_ceil(action_repeat.max(1) as u64),
+        }
+    }
+
+    /// Height and width of the encoder's last feature map: one 3×3 convolution
+    /// of stride 2, then `num_shared_layers − 1` of stride 1, none padded
+    /// (84 → 41 → 39 → … → 21 with 11 layers).
+    pub fn feature_size(&self) -> usize {
+        (self.image_size.saturating_sub(3) / 2 + 1)
+            .saturating_sub(2 * self.num_shared_layers.saturating_sub(1))
     }
 }

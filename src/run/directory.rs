@@ -1,0 +1,245 @@
+//! The layout of a run directory, and the lock that keeps it to one process.
+//!
+//! ```text
+//! config.toml      the resolved configuration
+//! metrics.jsonl    one JSON object per line
+//! tensorboard/     event files
+//! checkpoints/     step-NNNNNNNNNNNN.safetensors, the newest two
+//! replay/          segment-NNNNNN.bin
+//! tuning.json      kernel choices, reused on resume
+//! media/           curves, panels, animations
+//! summary.json     the results, when the run has ended
+//! run.lock         held while a process trains into the directory
+//! ```
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use super::{RunError, atomic};
+
+const LOCK: &str = "run.lock";
+const CONFIG: &str = "config.toml";
+
+/// A run directory, locked if it was opened for training.
+#[derive(Debug)]
+pub struct RunDirectory {
+    root: PathBuf,
+    /// Holds the lock; the operating system frees it when the process ends,
+    /// however it ends, so that a dead process never bars the way.
+    _lock: Option<File>,
+}
+
+impl RunDirectory {
+    /// Prepares `root`, new or empty, for a new run and locks it.
+    ///
+    /// A directory in which a process was killed before it wrote `config.toml`
+    /// counts as empty.
+    ///
+    /// # Errors
+    /// [`RunError::NotEmpty`], [`RunError::NotADirectory`], [`RunError::Locked`],
+    /// [`RunError::Io`].
+    pub fn create(root: impl Into<PathBuf>) -> Result<RunDirectory, RunError> {
+        let root = root.into();
+        require_directory_or_nothing(&root)?;
+        if root.exists() {
+            // Before the lock, which would leave a file in a stranger's folder.
+            require_unused(&root)?;
+        }
+        atomic::create_folder(&root)?;
+        let lock = lock(&root)?;
+        // Again: another process may have begun between look and lock.
+        require_unused(&root)?;
+        RunDirectory::lay_out(root, lock)
+    }
+
+    /// Opens `root` to continue its run and locks it.
+    ///
+    /// A process killed before it wrote `config.toml` leaves an empty run, which
+    /// can be resumed too: [`RunDirectory::has_config`] is then false.
+    ///
+    /// # Errors
+    /// [`RunError::NothingToResume`], [`RunError::NotADirectory`],
+    /// [`RunError::Locked`], [`RunError::Io`].
+    pub fn resume(root: impl Into<PathBuf>) -> Result<RunDirectory, RunError> {
+        let root = root.into();
+        require_directory_or_nothing(&root)?;
+        if !root.join(CONFIG).is_file() && !root.join(LOCK).is_file() {
+            return Err(RunError::NothingToResume { path: root });
+        }
+        let lock = lock(&root)?;
+        if !root.join(CONFIG).is_file() {
+            require_unused(&root)?;
+        }
+        RunDirectory::lay_out(root, lock)
+    }
+
+    /// Opens `root` to read from it, while another process may train into it.
+    ///
+    /// # Errors
+    /// [`RunError::NotARun`] if there is no `config.toml`.
+    pub fn open(root: impl Into<PathBuf>) -> Result<RunDirectory, RunError> {
+        let root = root.into();
+        if root.join(CONFIG).is_file() {
+            Ok(RunDirectory { root, _lock: None })
+        } else {
+            Err(RunError::NotARun { path: root })
+        }
+    }
+
+    fn lay_out(root: PathBuf, lock: File) -> Result<RunDirectory, RunError> {
+        let run = RunDirectory {
+            root,
+            _lock: Some(lock),
+        };
+        atomic::remove_leftovers(&run.root)?;
+        for folder in [
+            run.checkpoints(),
+            run.replay(),
+            run.tensorboard(),
+            run.media(),
+        ] {
+            atomic::create_folder(&folder)?;
+            atomic::remove_leftovers(&folder)?;
+        }
+        atomic::sync_parent(&run.config())?;
+        Ok(run)
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `config.toml`.
+    pub fn config(&self) -> PathBuf {
+        self.root.join(CONFIG)
+    }
+
+    /// Whether `config.toml` has been written.
+    pub fn has_config(&self) -> bool {
+        self.config().is_file()
+    }
+
+    /// `metrics.jsonl`.
+    pub fn metrics(&self) -> PathBuf {
+        self.root.join("metrics.jsonl")
+    }
+
+    /// The folder of TensorBoard's event files.
+    pub fn tensorboard(&self) -> PathBuf {
+        self.root.join("tensorboard")
+    }
+
+    /// The folder of checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.root.join("checkpoints")
+    }
+
+    /// The folder of replay segments.
+    pub fn replay(&self) -> PathBuf {
+        self.root.join("replay")
+    }
+
+    /// `tuning.json`.
+    pub fn tuning(&self) -> PathBuf {
+        self.root.join("tuning.json")
+    }
+
+    /// The folder of pictures.
+    pub fn media(&self) -> PathBuf {
+        self.root.join("media")
+    }
+
+    /// `summary.json`.
+    pub fn summary(&self) -> PathBuf {
+        self.root.join("summary.json")
+    }
+
+    /// Writes `config.toml`, whole or not at all. The first thing that a new run
+    /// does: a directory with other files and without it is not taken for a run.
+    pub fn write_config(&self, toml: &str) -> Result<(), RunError> {
+        atomic::write(&self.config(), toml.as_bytes())
+    }
+
+    /// Writes `tuning.json`, whole or not at all.
+    pub fn write_tuning(&self, json: &[u8]) -> Result<(), RunError> {
+        atomic::write(&self.tuning(), json)
+    }
+
+    /// `tuning.json`, if it has been written.
+    pub fn read_tuning(&self) -> Result<Option<Vec<u8>>, RunError> {
+        match fs::read(self.tuning()) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(RunError::io("read", &self.tuning(), error)),
+        }
+    }
+
+    /// Writes `summary.json`, indented, whole or not at all.
+    pub fn write_summary(&self, summary: &serde_json::Value) -> Result<(), RunError> {
+        atomic::write(&self.summary(), format!("{summary:#}\n").as_bytes())
+    }
+}
+
+fn require_directory_or_nothing(root: &Path) -> Result<(), RunError> {
+    if root.exists() && !root.is_dir() {
+        return Err(RunError::NotADirectory {
+            path: root.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Nothing but the empty skeleton of a run may be there.
+fn require_unused(root: &Path) -> Result<(), RunError> {
+    let occupied = |path: &Path| -> Result<bool, RunError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Ok(match name.as_ref() {
+            LOCK | ".config.toml.tmp" => false,
+            "checkpoints" | "replay" | "tensorboard" | "media" if path.is_dir() => {
+                !atomic::file_names(path)?.is_empty()
+            }
+            _ => true,
+        })
+    };
+    for entry in fs::read_dir(root).map_err(|e| RunError::io("list", root, e))? {
+        let entry = entry.map_err(|e| RunError::io("list", root, e))?;
+        if occupied(&entry.path())? {
+            return Err(RunError::NotEmpty {
+                path: root.to_owned(),
+                holds_run: root.join(CONFIG).is_file(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn lock(root: &Path) -> Result<File, RunError> {
+    let path = root.join(LOCK);
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|e| RunError::io("open", &path, e))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            // The holder's number is a courtesy; without it the message is shorter.
+            let mut text = String::new();
+            let _ = file.read_to_string(&mut text);
+            return Err(RunError::Locked {
+                path: root.to_owned(),
+                pid: text.trim().parse().ok(),
+            });
+        }
+        Err(TryLockError::Error(error)) => return Err(RunError::io("lock", &path, error)),
+    }
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(|e| RunError::io("write", &path, e))?;
+    Ok(file)
+}

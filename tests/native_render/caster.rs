@@ -181,7 +181,10 @@ fn ray(scene: &SceneData, size: usize, x: f32, y: f32) -> V {
     let across = (2.0 * x - size) / size;
     let upward = (size - 2.0 * y) / size;
     unit(add(
-        add(scale(scene.forward, scene.focal), scale(scene.right, across)),
+        add(
+            scale(scene.forward, scene.focal),
+            scale(scene.right, across),
+        ),
         scale(scene.up, upward),
     ))
 }
@@ -242,9 +245,9 @@ fn picture(bank: &Bank, index: usize, [u, v]: [f32; 2]) -> V {
 
 fn backdrop(scene: &SceneData, bank: Option<&Bank>, uv: [f32; 2]) -> V {
     match scene.background {
-        0 => std::array::from_fn(|i| {
-            scene.sky_upper[i] * (1.0 - uv[1]) + scene.sky_lower[i] * uv[1]
-        }),
+        0 => {
+            std::array::from_fn(|i| scene.sky_upper[i] * (1.0 - uv[1]) + scene.sky_lower[i] * uv[1])
+        }
         1 => {
             let kind = BackgroundKind::ALL[scene.background_kind as usize];
             background_colour(kind, scene.background_seed, uv, scene.time)

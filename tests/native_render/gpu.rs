@@ -10,7 +10,7 @@ use crate::caster::{Bank, colour, segmentation};
 use crate::shaders::source;
 
 /// A device and both permutations.
-struct Caster {
+pub struct Caster {
     device: wgpu::Device,
     queue: wgpu::Queue,
     color: wgpu::ComputePipeline,
@@ -18,7 +18,7 @@ struct Caster {
 }
 
 impl Caster {
-    fn new() -> Caster {
+    pub fn new() -> Caster {
         let instance =
             wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
         let adapter = pollster::block_on(instance.request_adapter(&Default::default()))
@@ -50,7 +50,14 @@ impl Caster {
 
     /// The bytes of `slots` frames; world w draws into slot `destination[w]`,
     /// the others keep the poison 0xA5.
-    fn draw(&self, scenes: &[SceneData], destination: &[u32], slots: usize, size: usize, bank: Option<&Bank>) -> Vec<u8> {
+    pub fn draw(
+        &self,
+        scenes: &[SceneData],
+        destination: &[u32],
+        slots: usize,
+        size: usize,
+        bank: Option<&Bank>,
+    ) -> Vec<u8> {
         let planes = if bank.is_some() { 3 } else { 1 };
         let bytes = slots * planes * size * size;
         let buffer = |contents: &[u8], usage| {
@@ -66,11 +73,21 @@ impl Caster {
         let mut buffers = vec![
             buffer(bytemuck::bytes_of(&params), wgpu::BufferUsages::UNIFORM),
             buffer(bytemuck::cast_slice(scenes), wgpu::BufferUsages::STORAGE),
-            buffer(bytemuck::cast_slice(destination), wgpu::BufferUsages::STORAGE),
-            buffer(&vec![0xA5; bytes], wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC),
+            buffer(
+                bytemuck::cast_slice(destination),
+                wgpu::BufferUsages::STORAGE,
+            ),
+            buffer(
+                &vec![0xA5; bytes],
+                wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
+            ),
         ];
         buffers.extend(bank.map(|b| buffer(b.bytes, wgpu::BufferUsages::STORAGE)));
-        let pipeline = if bank.is_some() { &self.color } else { &self.segmentation };
+        let pipeline = if bank.is_some() {
+            &self.color
+        } else {
+            &self.segmentation
+        };
         let entries: Vec<_> = (buffers.iter().enumerate())
             .map(|(i, buffer)| wgpu::BindGroupEntry {
                 binding: i as u32,
@@ -99,19 +116,32 @@ impl Caster {
         encoder.copy_buffer_to_buffer(&buffers[3], 0, &staging, 0, bytes as u64);
         self.queue.submit([encoder.finish()]);
         staging.map_async(wgpu::MapMode::Read, .., |result| result.unwrap());
-        self.device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+        self.device
+            .poll(wgpu::PollType::wait_indefinitely())
+            .unwrap();
         staging.get_mapped_range(..).unwrap().to_vec()
     }
 }
 
 /// Scenes of every world in every mode, some steps into their episodes.
-fn scenes(size: usize, clips: Vec<u32>) -> Vec<SceneData> {
+pub fn scenes(size: usize, clips: Vec<u32>) -> Vec<SceneData> {
     let mut all = vec![];
     for id in IDS {
         for mode in Mode::ALL {
-            let count = if mode.name().starts_with("video") { 12 } else { 3 };
+            let count = if mode.name().starts_with("video") {
+                12
+            } else {
+                3
+            };
             let clips = clips.clone();
-            let options = WorldOptions { count, image_size: size, seed: 3, mode, clips, ..Default::default() };
+            let options = WorldOptions {
+                count,
+                image_size: size,
+                seed: 3,
+                mode,
+                clips,
+                ..Default::default()
+            };
             let mut world = create(id, options).unwrap();
             let dim = world.spec().action_dim;
             let mut answers = vec![Transition::default(); count];
@@ -135,8 +165,14 @@ fn scenes(size: usize, clips: Vec<u32>) -> Vec<SceneData> {
 fn compare(size: usize, pictures: bool) {
     let caster = Caster::new();
     let side = 20;
-    let bytes: Vec<u8> = (0..5).flat_map(|i| picture::procedural_picture(1, i, side)).collect();
-    let bank = Bank { width: side, height: side, bytes: &bytes };
+    let bytes: Vec<u8> = (0..5)
+        .flat_map(|i| picture::procedural_picture(1, i, side))
+        .collect();
+    let bank = Bank {
+        width: side,
+        height: side,
+        bytes: &bytes,
+    };
     let scenes = scenes(size, if pictures { vec![2, 3] } else { vec![] });
     // Slots in another order, with one between that nothing draws into.
     let slots = scenes.len() + 1;
@@ -150,18 +186,32 @@ fn compare(size: usize, pictures: bool) {
     assert!(drawn == again, "the same device gives the same bits");
     let ids = caster.draw(&scenes, &destination, slots, size, None);
     assert!(drawn[4 * frame..5 * frame].iter().all(|&b| b == 0xA5));
-    assert!(ids[4 * size * size..5 * size * size].iter().all(|&b| b == 0xA5));
+    assert!(
+        ids[4 * size * size..5 * size * size]
+            .iter()
+            .all(|&b| b == 0xA5)
+    );
     for (w, (scene, &slot)) in scenes.iter().zip(&destination).enumerate() {
         let slot = slot as usize;
         let right = colour(scene, size, Some(&bank));
         let found = &drawn[slot * frame..(slot + 1) * frame];
         let off = |(a, b): (&u8, &u8)| a.abs_diff(*b) > 2;
-        let wrong = right.iter().zip(found).filter(|&(a, b)| off((a, b))).count();
-        assert!(wrong * 200 <= frame, "scene {w}, {wrong} of {frame} bytes: {scene:?}");
+        let wrong = right
+            .iter()
+            .zip(found)
+            .filter(|&(a, b)| off((a, b)))
+            .count();
+        assert!(
+            wrong * 200 <= frame,
+            "scene {w}, {wrong} of {frame} bytes: {scene:?}"
+        );
         let right = segmentation(scene, size);
         let found = &ids[slot * size * size..(slot + 1) * size * size];
         let wrong = right.iter().zip(found).filter(|(a, b)| a != b).count();
-        assert!(wrong * 500 <= size * size, "scene {w}, {wrong} ids: {scene:?}");
+        assert!(
+            wrong * 500 <= size * size,
+            "scene {w}, {wrong} ids: {scene:?}"
+        );
         assert!(right.contains(&2), "what the agent moves is in the picture");
     }
 }

@@ -9,7 +9,12 @@ use foveate::envs::native::scene::{MAX_PRIMITIVES, PrimitiveData, SceneData};
 /// The permutation of the ray caster with or without SEGMENTATION, expanded.
 pub fn source(segmentation: bool) -> String {
     let mut out = String::new();
-    expand("raycast/raycast.wgsl", segmentation, &mut HashSet::new(), &mut out);
+    expand(
+        "raycast/raycast.wgsl",
+        segmentation,
+        &mut HashSet::new(),
+        &mut out,
+    );
     out
 }
 
@@ -19,7 +24,9 @@ fn expand(name: &str, segmentation: bool, seen: &mut HashSet<String>, out: &mut 
     if !seen.insert(name.to_string()) {
         return;
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("shaders")
+        .join(name);
     let text = std::fs::read_to_string(&path).unwrap();
     let mut on = true;
     for line in text.lines() {

@@ -63,17 +63,54 @@ fn silhouettes_have_the_areas_of_their_shapes() {
     let (radius, half_length) = (0.5, 0.6);
     for (shape, rotation, right) in [
         (Shape::Sphere { radius }, UPRIGHT, pi * 0.25),
-        (Shape::Capsule { radius, half_length }, level, pi * 0.25 + 1.2),
-        (Shape::Cylinder { radius, half_length }, level, 1.2),
-        (Shape::Box { half: [0.5, 0.4, 0.01] }, skew, 0.8),
-        (Shape::Cylinder { radius, half_length: 0.01 }, skew, pi * 0.25),
-        (Shape::Capsule { radius, half_length: 0.01 }, UPRIGHT, pi * 0.25),
+        (
+            Shape::Capsule {
+                radius,
+                half_length,
+            },
+            level,
+            pi * 0.25 + 1.2,
+        ),
+        (
+            Shape::Cylinder {
+                radius,
+                half_length,
+            },
+            level,
+            1.2,
+        ),
+        (
+            Shape::Box {
+                half: [0.5, 0.4, 0.01],
+            },
+            skew,
+            0.8,
+        ),
+        (
+            Shape::Cylinder {
+                radius,
+                half_length: 0.01,
+            },
+            skew,
+            pi * 0.25,
+        ),
+        (
+            Shape::Capsule {
+                radius,
+                half_length: 0.01,
+            },
+            UPRIGHT,
+            pi * 0.25,
+        ),
     ] {
         let mut scene = from_above(vec![thing(shape, rotation)]);
         scene.camera.eye[2] = 100.0;
         scene.camera.focal = 25.0;
         let seen = area(&scene, 7);
-        assert!((seen / right - 1.0).abs() < 0.03, "{shape:?}: {seen}, not {right}");
+        assert!(
+            (seen / right - 1.0).abs() < 0.03,
+            "{shape:?}: {seen}, not {right}"
+        );
     }
 }
 
@@ -105,7 +142,10 @@ fn light_shadow_checkers_and_order_are_right() {
     ] {
         let [red, _, blue] = at(&unshadowed, x, y);
         let (shown, other) = if first { (red, blue) } else { (blue, red) };
-        assert!(other == 0 && close(shown, right), "({x}, {y}): {red} {blue}, not {right}");
+        assert!(
+            other == 0 && close(shown, right),
+            "({x}, {y}): {red} {blue}, not {right}"
+        );
     }
     // 2 above the floor and 0.5 right, so its shadow is at 0.5 + 2 * 0.6 / 0.8.
     let (dark, bright) = (at(&lit, 1.95, 0.5), at(&unshadowed, 1.95, 0.5));
@@ -121,8 +161,14 @@ fn light_shadow_checkers_and_order_are_right() {
 #[test]
 fn a_picture_of_the_bank_is_shown_as_it_is() {
     let size = 16;
-    let bytes: Vec<u8> = (0..2 * 3 * size * size).map(|i| (i * 7 % 251) as u8).collect();
-    let bank = Bank { width: size, height: size, bytes: &bytes };
+    let bytes: Vec<u8> = (0..2 * 3 * size * size)
+        .map(|i| (i * 7 % 251) as u8)
+        .collect();
+    let bank = Bank {
+        width: size,
+        height: size,
+        bytes: &bytes,
+    };
     let mut scene = from_above(vec![]);
     scene.backdrop = Backdrop::Picture(1);
     scene.floor_covered = true;

@@ -4,9 +4,7 @@
 
 use std::f32::consts::TAU;
 
-use super::noise::{
-    draw, fractal_noise, hash_cell, hash_u32, mix, smoothstep, unit, value_noise,
-};
+use super::noise::{draw, fractal_noise, hash_cell, hash_u32, mix, smoothstep, unit, value_noise};
 
 /// RGB, each in [0, 1].
 pub type Colour = [f32; 3];
@@ -128,10 +126,7 @@ fn cells([u, v]: [f32; 2], time: f32, seed: u32) -> Colour {
         }
     }
     let seam = smoothstep(0.0, 0.14, second - first);
-    let body = scale(
-        cosine_palette(draw(nearest, 2), seed),
-        1.1 - 0.55 * first,
-    );
+    let body = scale(cosine_palette(draw(nearest, 2), seed), 1.1 - 0.55 * first);
     let grain = 0.82 + 0.36 * value_noise(p.map(|x| x * 7.0), seed.wrapping_add(43));
     blend([0.06, 0.05, 0.07], scale(body, grain), seam)
 }
@@ -187,16 +182,18 @@ fn waves([u, v]: [f32; 2], time: f32, seed: u32) -> Colour {
         let turn = TAU * draw(h, 0);
         let pitch = 12.0 + 26.0 * draw(h, 1);
         let swell = [pitch * turn.cos(), pitch * turn.sin()];
-        let phase = swell[0] * p[0]
-            + swell[1] * p[1]
-            + (0.12 + 0.2 * draw(h, 2)) * time
-            + TAU * draw(h, 3);
+        let phase =
+            swell[0] * p[0] + swell[1] * p[1] + (0.12 + 0.2 * draw(h, 2)) * time + TAU * draw(h, 3);
         height += 0.25 * phase.sin();
         slope = [0, 1].map(|k| slope[k] + 0.25 * phase.cos() * swell[k] / 22.0);
     }
     let light = 0.62 + 0.5 * (slope[0] * 0.6 - slope[1] * 0.8);
     let glint = 0.5 * smoothstep(0.55, 0.95, light);
-    scale(cosine_palette(0.3 * height + 0.35 * v, seed), light.max(0.12)).map(|c| c + glint)
+    scale(
+        cosine_palette(0.3 * height + 0.35 * v, seed),
+        light.max(0.12),
+    )
+    .map(|c| c + glint)
 }
 
 /// The colour of the moving picture `kind`/`seed` at `uv` ((0, 0) is the upper

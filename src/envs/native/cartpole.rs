@@ -115,8 +115,7 @@ fn derivatives([_, velocity, angle, spin]: [f64; 4], force: f64) -> [f64; 4] {
 /// One control step: Runge and Kutta's fourth order, then the stop of the rail.
 fn advance(state: &CartpoleState, force: f64) -> CartpoleState {
     let s = state.array();
-    let along =
-        |k: [f64; 4], h: f64| -> [f64; 4] { std::array::from_fn(|i| s[i] + h * k[i]) };
+    let along = |k: [f64; 4], h: f64| -> [f64; 4] { std::array::from_fn(|i| s[i] + h * k[i]) };
     let a = derivatives(s, force);
     let b = derivatives(along(a, 0.5 * TIME_STEP), force);
     let c = derivatives(along(b, 0.5 * TIME_STEP), force);

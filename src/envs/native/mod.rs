@@ -66,7 +66,8 @@ pub trait World: Send {
     /// The same moment in another look.
     fn scene_in(&self, env: usize, mode: Mode) -> Result<Scene, WorldError>;
 
-    /// Everything that the future depends on, bit for bit.
+    /// Everything that the future depends on, bit for bit: counters and states,
+    /// in the byte order of the machine.
     fn save(&self) -> Vec<u8>;
 
     /// Continues from what [`save`](World::save) gave, in a world that was

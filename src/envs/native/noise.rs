@@ -23,9 +23,7 @@ pub fn unit(hash: u32) -> f32 {
 
 /// The `index`-th uniform number of `seed`, in [0, 1).
 pub fn draw(seed: u32, index: u32) -> f32 {
-    unit(hash_u32(
-        seed.wrapping_add(index.wrapping_mul(0x9e37_79b9)),
-    ))
+    unit(hash_u32(seed.wrapping_add(index.wrapping_mul(0x9e37_79b9))))
 }
 
 /// `a` at `t` = 0, `b` at `t` = 1.
@@ -49,11 +47,7 @@ pub fn value_noise(p: [f32; 2], seed: u32) -> f32 {
     let (wx, wy) = (weight(0), weight(1));
     let (x, y) = (cell[0] as i32, cell[1] as i32);
     let at = |dx, dy| unit(hash_cell(x.wrapping_add(dx), y.wrapping_add(dy), seed));
-    mix(
-        mix(at(0, 0), at(1, 0), wx),
-        mix(at(0, 1), at(1, 1), wx),
-        wy,
-    )
+    mix(mix(at(0, 0), at(1, 0), wx), mix(at(0, 1), at(1, 1), wx), wy)
 }
 
 /// Four octaves of value noise in [0, 1), each turned against the last.
@@ -63,10 +57,7 @@ pub fn fractal_noise(p: [f32; 2], seed: u32) -> f32 {
     let mut weight = 0.533_333_3;
     for octave in 0..4 {
         sum += weight * value_noise(q, seed.wrapping_add(octave));
-        q = [
-            1.6 * q[0] - 1.2 * q[1] + 3.1,
-            1.2 * q[0] + 1.6 * q[1] + 7.7,
-        ];
+        q = [1.6 * q[0] - 1.2 * q[1] + 3.1, 1.2 * q[0] + 1.6 * q[1] + 7.7];
         weight *= 0.5;
     }
     sum

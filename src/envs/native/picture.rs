@@ -37,7 +37,11 @@ impl Leaf {
         let largest = LARGEST.powi(-2);
         let radius = (least + draw(seed, 0) * (largest - least)).powf(-0.5);
         // Most of the area should be seen: large things are drawn as well as small.
-        let radius = if draw(seed, 1) < 0.2 { LARGEST * (0.3 + 0.7 * draw(seed, 2)) } else { radius };
+        let radius = if draw(seed, 1) < 0.2 {
+            LARGEST * (0.3 + 0.7 * draw(seed, 2))
+        } else {
+            radius
+        };
         let angle = std::f32::consts::TAU * draw(seed, 3);
         let stretch = 1.0 + 2.5 * draw(seed, 4) * draw(seed, 4);
         Leaf {

@@ -5,7 +5,7 @@ use bytemuck::Pod;
 use super::mode::Look;
 use super::palette::Palette;
 use super::random::{Purpose, Stream};
-use super::scene::{Backdrop, Camera, Ground, Primitive, Scene, normalised};
+use super::scene::{Camera, Ground, Primitive, Scene, normalised};
 use super::{Mode, World, WorldError, WorldOptions};
 use crate::envs::{EnvSpec, Transition};
 
@@ -75,7 +75,7 @@ impl<T: Task> Vectorised<T> {
         let right = "from 1 to the control steps of an episode";
         check("action_repeat", repeat, 1..=T::CONTROL_STEPS, right)?;
         let size = options.image_size;
-        let whole = size % 4 == 0 && (4..=4096).contains(&size);
+        let whole = size.is_multiple_of(4) && (4..=4096).contains(&size);
         if !whole {
             return Err(WorldError::Option {
                 option: "image_size",
@@ -133,16 +133,22 @@ impl<T: Task> Vectorised<T> {
     }
 
     /// What a saved state must agree on with the world that takes it up.
-    fn identity(&self) -> [(&'static str, u64); 5] {
-        let id = T::ID.bytes().fold(0, |hash: u64, byte| {
-            hash.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte)
-        });
+    fn identity(&self) -> [(&'static str, u64); 6] {
+        // FNV-1a over 64-bit items.
+        let hash = |items: &mut dyn Iterator<Item = u64>| {
+            items.fold(0xcbf2_9ce4_8422_2325, |hash: u64, item| {
+                (hash ^ item).wrapping_mul(0x0100_0000_01b3)
+            })
+        };
+        let id = hash(&mut T::ID.bytes().map(u64::from));
+        let clips = hash(&mut self.options.clips.iter().map(|&c| u64::from(c)));
         [
             ("id", id),
             ("seed", self.options.seed),
             ("mode", self.options.mode as u64),
             ("action_repeat", self.spec.action_repeat as u64),
             ("count", self.slots.len() as u64),
+            ("list of clips", clips),
         ]
     }
 }
@@ -242,17 +248,12 @@ impl<T: Task> World for Vectorised<T> {
             slot.step,
             &self.options.clips,
         );
-        let ground = self.task.ground(&look.palette);
-        let backdrop = match look.backdrop {
-            Backdrop::Sky(_) => Backdrop::Sky(look.palette.sky),
-            other => other,
-        };
         Ok(Scene {
             camera: self.task.camera(),
             light: normalised([-0.35, -0.45, 1.0]),
             shadows: look.shadows,
-            ground,
-            backdrop,
+            ground: self.task.ground(&look.palette),
+            backdrop: look.backdrop,
             floor_covered: look.floor_covered,
             time: look.time,
             primitives: self.task.primitives(&slot.state, &look.palette),

@@ -54,10 +54,11 @@ fn hit_capsule(o: vec3<f32>, d: vec3<f32>, radius: f32, half_length: f32) -> vec
             best = vec4<f32>(t, p.xy / radius, 0.0);
         }
     }
+    // The balls at the ends lie within the capsule, so the nearest meeting is its surface.
     for (var i = 0u; i < 2u; i++) {
         let centre = vec3<f32>(0.0, 0.0, select(-half_length, half_length, i == 1u));
         let cap = hit_sphere(o - centre, d, radius);
-        if (cap.x < best.x && abs(o.z + cap.x * d.z) >= half_length) { best = cap; }
+        if (cap.x < best.x) { best = cap; }
     }
     return best;
 }

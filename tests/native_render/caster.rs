@@ -92,7 +92,6 @@ fn capsule(o: V, d: V, radius: f32, half: f32) -> Meeting {
     for end in [-half, half] {
         if let Some(cap) = sphere(sub(o, [0.0, 0.0, end]), d, radius)
             && cap.0 < best.map_or(MISS, |b| b.0)
-            && (o[2] + cap.0 * d[2]).abs() >= half
         {
             best = Some(cap);
         }

@@ -106,7 +106,7 @@ fn the_pole_swings_at_its_natural_frequency() {
         }
     }
     let measured = 2.0 * PI * f64::from(crossings - 1) / (last - first);
-    assert!((measured / omega - 1.0).abs() < 1e-3, "{measured} {omega}");
+    assert!((measured / omega - 1.0).abs() < 2e-5, "{measured} {omega}");
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn the_rail_stops_the_cart_and_jerks_the_pole() {
     let energy = state.energy();
     cartpole.step(&mut state, &[0.0]);
     assert_eq!((state.position, state.velocity), (1.8, 0.0));
-    assert!(state.spin.abs() > 1.0, "the pole goes on: {}", state.spin);
+    assert!(state.spin < -1.0, "the pole goes on: {}", state.spin);
     assert!(state.energy() < energy, "a dead stop makes no energy");
     cartpole.step(&mut state, &[-1.0]);
     assert!(state.position < 1.8, "it is not stuck at the stop");

@@ -49,13 +49,13 @@ pub trait World: Send {
     /// Begins `episode` in environment `env`, at agent step 0.
     fn reset(&mut self, env: usize, episode: u64) -> Result<(), WorldError>;
 
-    /// One agent step of every environment. `actions`: [count, action_dim],
-    /// clipped to [−1, 1]; `answers`: [count]. Nothing is stepped if it fails:
+    /// One agent step of every environment. `actions`: `[count, action_dim]`,
+    /// clipped to [−1, 1]; `answers`: `[count]`. Nothing is stepped if it fails:
     /// wrong lengths, an action that is not finite, an episode that is over and
     /// was not reset.
     fn step(&mut self, actions: &[f32], answers: &mut [Transition]) -> Result<(), WorldError>;
 
-    /// What a scripted controller that reads the state would do. `action`: [action_dim].
+    /// What a scripted controller that reads the state would do. `action`: `[action_dim]`.
     fn expert(&self, env: usize, action: &mut [f32]) -> Result<(), WorldError>;
 
     /// What there is to see of environment `env` now.

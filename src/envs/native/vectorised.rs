@@ -27,11 +27,11 @@ pub trait Task: Send {
     /// Where an episode begins.
     fn start(&self, random: &mut Stream) -> Self::State;
 
-    /// One control step under `action` ([ACTION_DIM], each in [−1, 1]): the
+    /// One control step under `action` (`[ACTION_DIM]`, each in [−1, 1]): the
     /// reward in [0, 1] of the state that it leads to.
     fn step(&self, state: &mut Self::State, action: &[f32]) -> f64;
 
-    /// The scripted controller's `action` ([ACTION_DIM]).
+    /// The scripted controller's `action` (`[ACTION_DIM]`).
     fn expert(&self, state: &Self::State, action: &mut [f32]);
 
     /// Whether a state can have come from [`start`](Task::start) and [`step`](Task::step).

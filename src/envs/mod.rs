@@ -44,6 +44,8 @@ pub enum EnvError {
     },
     #[error(transparent)]
     Bridge(#[from] bridge::BridgeError),
+    #[error(transparent)]
+    World(#[from] native::WorldError),
 }
 
 impl EnvError {
@@ -52,6 +54,7 @@ impl EnvError {
         match self {
             EnvError::Unknown { .. } => true,
             EnvError::Bridge(e) => e.is_user_mistake(),
+            EnvError::World(e) => e.is_user_mistake(),
         }
     }
 }

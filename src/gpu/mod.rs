@@ -9,6 +9,7 @@ mod arena;
 mod buffer;
 mod device;
 mod error;
+mod frames;
 mod kernel;
 pub mod shader;
 
@@ -16,5 +17,6 @@ pub use arena::{ARENA_ALIGNMENT, Arena, ArenaEntry, ArenaLayout};
 pub use adapter::{AdapterReport, GpuOptions, adapters};
 pub use buffer::{BufferRange, Readback};
 pub use device::{Capabilities, Gpu};
+pub use frames::FrameStore;
 pub use error::GpuError;
 pub use kernel::{Bound, Kernel, ParamBlock, Value};

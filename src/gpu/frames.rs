@@ -1,0 +1,93 @@
+//! A store of uint8 frames in pages: RGB planes, each frame once, so that a store of
+//! any size respects the limits on buffers and bindings.
+
+use super::{BufferRange, Gpu, GpuError};
+
+/// Frames of one size in fixed slots. Slot s lies in page s / frames_per_page.
+#[derive(Debug, Clone)]
+pub struct FrameStore {
+    pages: Vec<wgpu::Buffer>,
+    frames_per_page: usize,
+    image_size: usize,
+    capacity: usize,
+}
+
+impl FrameStore {
+    /// A store of `capacity` frames, u8[3, image_size, image_size] each; the side is
+    /// a multiple of 4, so that rows are whole words.
+    pub fn new(gpu: &Gpu, capacity: usize, image_size: usize) -> Result<FrameStore, GpuError> {
+        let frame = 3 * image_size * image_size;
+        let limit = gpu.capabilities().max_binding.min(gpu.capabilities().max_buffer) as usize;
+        let per_page = (limit / frame).min(capacity.max(1));
+        if per_page == 0 || !image_size.is_multiple_of(4) || image_size == 0 {
+            return Err(GpuError::Rejected {
+                what: "frame store".to_string(),
+                reason: format!("frames of {image_size}×{image_size} pixels: the side must be a multiple of 4 and a frame at most {limit} bytes"),
+            });
+        }
+        let mut pages: Vec<wgpu::Buffer> = vec![];
+        for first in (0..capacity.max(1)).step_by(per_page) {
+            let frames = per_page.min(capacity.max(1) - first);
+            match gpu.storage("frames", (frames * frame) as u64) {
+                Ok(page) => pages.push(page),
+                Err(GpuError::OutOfMemory { .. }) => {
+                    return Err(GpuError::OutOfMemory {
+                        what: format!(
+                            "{capacity} frames of {image_size}×{image_size} pixels ({first} would fit)"
+                        ),
+                        bytes: (capacity * frame) as u64,
+                        limit: None,
+                    });
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(FrameStore {
+            pages,
+            frames_per_page: per_page,
+            image_size,
+            capacity: capacity.max(1),
+        })
+    }
+
+    /// The pages, in order.
+    pub fn pages(&self) -> &[wgpu::Buffer] {
+        &self.pages
+    }
+
+    /// Slots in a page (the last may have fewer).
+    pub fn frames_per_page(&self) -> usize {
+        self.frames_per_page
+    }
+
+    /// Height and width of a frame.
+    pub fn image_size(&self) -> usize {
+        self.image_size
+    }
+
+    /// Bytes of a frame.
+    pub fn frame_bytes(&self) -> usize {
+        3 * self.image_size * self.image_size
+    }
+
+    /// Slots in all.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The page of a slot, and its number within the page.
+    pub fn place(&self, slot: usize) -> (usize, usize) {
+        (slot / self.frames_per_page, slot % self.frames_per_page)
+    }
+
+    /// A slot as a range of its page.
+    pub fn slot(&self, slot: usize) -> BufferRange {
+        let (page, within) = self.place(slot);
+        let bytes = self.frame_bytes() as u64;
+        BufferRange {
+            buffer: self.pages[page].clone(),
+            offset: within as u64 * bytes,
+            size: bytes,
+        }
+    }
+}

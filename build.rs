@@ -116,7 +116,11 @@ impl Expander<'_> {
             i += 1;
         }
         if !live.is_empty() {
-            fail(file, lines.last().map_or(0, |l| l.0), "#ifdef without #endif");
+            fail(
+                file,
+                lines.last().map_or(0, |l| l.0),
+                "#ifdef without #endif",
+            );
         }
     }
 
@@ -171,7 +175,11 @@ fn reflect(key: &str, lines: &[Line], subgroups: bool, source_path: &Path) -> St
     };
     let module = naga::front::wgsl::parse_str(&source).unwrap_or_else(|e| {
         let (file, line) = at(e.location(&source).map_or(0, |l| l.line_number));
-        fail(&file, line, &format!("[{key}] {}\n{}", e.message(), e.emit_to_string(&source)))
+        fail(
+            &file,
+            line,
+            &format!("[{key}] {}\n{}", e.message(), e.emit_to_string(&source)),
+        )
     });
     let mut validator = naga::valid::Validator::new(
         naga::valid::ValidationFlags::all(),
@@ -182,7 +190,11 @@ fn reflect(key: &str, lines: &[Line], subgroups: bool, source_path: &Path) -> St
         .subgroup_operations(naga::valid::SubgroupOperationSet::all());
     if let Err(e) = validator.validate(&module) {
         let (file, line) = at(e.location(&source).map_or(0, |l| l.line_number));
-        fail(&file, line, &format!("[{key}] {}", e.emit_to_string(&source)));
+        fail(
+            &file,
+            line,
+            &format!("[{key}] {}", e.emit_to_string(&source)),
+        );
     }
     let Some(entry) = module.entry_points.iter().find(|e| e.name == "main") else {
         fail(&lines[0].file, 1, &format!("[{key}] no entry point `main`"));
@@ -191,15 +203,25 @@ fn reflect(key: &str, lines: &[Line], subgroups: bool, source_path: &Path) -> St
     let mut bindings = BTreeMap::new();
     let mut params = String::from("None");
     for (_, var) in module.global_variables.iter() {
-        let Some(binding) = &var.binding else { continue };
+        let Some(binding) = &var.binding else {
+            continue;
+        };
         let name = var.name.clone().unwrap_or_default();
         if binding.group != 0 {
-            fail(&lines[0].file, 1, &format!("[{key}] `{name}` is not in group 0"));
+            fail(
+                &lines[0].file,
+                1,
+                &format!("[{key}] `{name}` is not in group 0"),
+            );
         }
         let kind = match var.space {
             naga::AddressSpace::Uniform => {
                 let naga::TypeInner::Struct { members, span } = &module.types[var.ty].inner else {
-                    fail(&lines[0].file, 1, &format!("[{key}] `{name}` is not a struct"));
+                    fail(
+                        &lines[0].file,
+                        1,
+                        &format!("[{key}] `{name}` is not a struct"),
+                    );
                 };
                 let mut fields = String::new();
                 for member in members {
@@ -207,23 +229,43 @@ fn reflect(key: &str, lines: &[Line], subgroups: bool, source_path: &Path) -> St
                         naga::TypeInner::Scalar(naga::Scalar::F32) => "F32",
                         naga::TypeInner::Scalar(naga::Scalar::U32) => "U32",
                         naga::TypeInner::Scalar(naga::Scalar::I32) => "I32",
-                        _ => fail(&lines[0].file, 1, &format!("[{key}] parameters are f32, u32 or i32")),
+                        _ => fail(
+                            &lines[0].file,
+                            1,
+                            &format!("[{key}] parameters are f32, u32 or i32"),
+                        ),
                     };
                     let field = member.name.clone().unwrap_or_default();
-                    write!(fields, "Field {{ name: {field:?}, offset: {}, kind: FieldKind::{kind} }}, ", member.offset).unwrap();
+                    write!(
+                        fields,
+                        "Field {{ name: {field:?}, offset: {}, kind: FieldKind::{kind} }}, ",
+                        member.offset
+                    )
+                    .unwrap();
                 }
                 params = format!("Some(ParamsInfo {{ size: {span}, fields: &[{fields}] }})");
                 "Uniform"
             }
             naga::AddressSpace::Storage { access } => {
-                if access.contains(naga::StorageAccess::STORE) { "ReadWrite" } else { "Read" }
+                if access.contains(naga::StorageAccess::STORE) {
+                    "ReadWrite"
+                } else {
+                    "Read"
+                }
             }
             naga::AddressSpace::Handle => "Texture",
-            _ => fail(&lines[0].file, 1, &format!("[{key}] `{name}`: unexpected address space")),
+            _ => fail(
+                &lines[0].file,
+                1,
+                &format!("[{key}] `{name}`: unexpected address space"),
+            ),
         };
         bindings.insert(
             binding.binding,
-            format!("Binding {{ name: {name:?}, index: {}, kind: BindingKind::{kind} }}, ", binding.binding),
+            format!(
+                "Binding {{ name: {name:?}, index: {}, kind: BindingKind::{kind} }}, ",
+                binding.binding
+            ),
         );
     }
     let bindings: String = bindings.into_values().collect();
@@ -245,16 +287,27 @@ fn main() {
     let list = std::fs::read_to_string(root.join("permutations.txt"))
         .unwrap_or_else(|e| fail("permutations.txt", 0, &e.to_string()));
     for (i, line) in list.lines().enumerate() {
-        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        let mut words = line
+            .split('#')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace();
         let Some(file) = words.next() else { continue };
         let Some(name) = words.next() else {
             fail("permutations.txt", i + 1, "expected: FILE NAME [DEFINE…]");
         };
         if !root.join(file).is_file() {
-            fail("permutations.txt", i + 1, &format!("no such file: shaders/{file}"));
+            fail(
+                "permutations.txt",
+                i + 1,
+                &format!("no such file: shaders/{file}"),
+            );
         }
         let defines = words.map(str::to_string).collect();
-        permutations.entry(file.to_string()).or_default().push((name.to_string(), defines));
+        permutations
+            .entry(file.to_string())
+            .or_default()
+            .push((name.to_string(), defines));
     }
 
     let mut files = vec![];
@@ -269,7 +322,11 @@ fn main() {
         let stem = file.trim_end_matches(".wgsl").to_string();
         let unnamed = vec![(String::new(), vec![])];
         for (name, defines) in permutations.get(&file).unwrap_or(&unnamed) {
-            let key = if name.is_empty() { stem.clone() } else { format!("{stem}.{name}") };
+            let key = if name.is_empty() {
+                stem.clone()
+            } else {
+                format!("{stem}.{name}")
+            };
             let defines: HashMap<String, Option<String>> = defines
                 .iter()
                 .map(|d| match d.split_once('=') {
@@ -277,11 +334,23 @@ fn main() {
                     None => (d.clone(), None),
                 })
                 .collect();
-            let mut expander = Expander { root: &root, defines: &defines, included: HashSet::new(), out: vec![] };
-            let mut constants: Vec<_> = defines.iter().filter_map(|(k, v)| Some((k, v.as_ref()?))).collect();
+            let mut expander = Expander {
+                root: &root,
+                defines: &defines,
+                included: HashSet::new(),
+                out: vec![],
+            };
+            let mut constants: Vec<_> = defines
+                .iter()
+                .filter_map(|(k, v)| Some((k, v.as_ref()?)))
+                .collect();
             constants.sort();
             for (k, v) in constants {
-                expander.out.push(Line { text: format!("const {k} = {v};"), file: "permutations.txt".into(), number: 1 });
+                expander.out.push(Line {
+                    text: format!("const {k} = {v};"),
+                    file: "permutations.txt".into(),
+                    number: 1,
+                });
             }
             expander.file(&file, ("permutations.txt", 1));
             let source_path = out.join(format!("{}.wgsl", key.replace('/', "__")));

@@ -11,6 +11,20 @@ pub enum Error {
     Gpu(#[from] crate::gpu::GpuError),
     #[error(transparent)]
     Tape(#[from] crate::tape::TapeError),
+    /// A loss or another watched value stopped being a number.
+    #[error(
+        "{what} became {value} by step {step}: training stopped; the last checkpoint is good. Lower the learning rates, or look at the inputs"
+    )]
+    NonFinite { what: String, value: f32, step: u64 },
+    /// A run directory without a checkpoint to load.
+    #[error("'{}' holds no checkpoint yet: train first", run.display())]
+    NoCheckpoint { run: std::path::PathBuf },
+    /// A checkpoint whose content makes no sense though it is whole.
+    #[error("'{}': {reason}", path.display())]
+    BadCheckpoint {
+        path: std::path::PathBuf,
+        reason: String,
+    },
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
     #[error(transparent)]
@@ -28,6 +42,8 @@ impl Error {
         match self {
             Error::Gpu(e) => e.is_user_mistake(),
             Error::Tape(e) => e.is_user_mistake(),
+            Error::NonFinite { .. } | Error::BadCheckpoint { .. } => false,
+            Error::NoCheckpoint { .. } => true,
             Error::Config(e) => e.is_user_mistake(),
             Error::Env(e) => e.is_user_mistake(),
             Error::Run(e) => e.is_user_mistake(),

@@ -52,7 +52,12 @@ impl Optimiser {
 
     /// Records the gradient of `loss` with respect to this optimiser's parameters and
     /// one Adam step. Returns the gradients, one for each tensor that has one.
-    pub fn step(&self, tape: &Tape, parameters: &Arena, loss: &Var) -> Result<Vec<(String, Var)>, TapeError> {
+    pub fn step(
+        &self,
+        tape: &Tape,
+        parameters: &Arena,
+        loss: &Var,
+    ) -> Result<Vec<(String, Var)>, TapeError> {
         let entries = parameters.layout().entries().iter();
         let entries: Vec<_> = entries.filter(|e| self.range.contains(&e.offset)).collect();
         let wrt: Vec<Var> = (entries.iter())
@@ -70,13 +75,14 @@ impl Optimiser {
         let packed = Pack::record(&parts, offsets, self.range.len())?;
         let whole = |arena: &Arena| tape.state_range(arena, 0..self.range.len(), DType::F32);
         let time = tape.state_range(&self.time, 0..3, DType::U32);
-        tape.state_range(parameters, self.range.clone(), DType::F32).adam(
-            &packed,
-            &whole(&self.first_moment),
-            &whole(&self.second_moment),
-            &time,
-            self.options,
-        )?;
+        tape.state_range(parameters, self.range.clone(), DType::F32)
+            .adam(
+                &packed,
+                &whole(&self.first_moment),
+                &whole(&self.second_moment),
+                &time,
+                self.options,
+            )?;
         Ok(named)
     }
 
@@ -121,7 +127,11 @@ pub struct Learner {
 
 impl Learner {
     /// Allocates and initialises everything; targets start as copies.
-    pub fn new(gpu: &Gpu, shape: &NetworkShape, options: &LearnerOptions) -> Result<Learner, GpuError> {
+    pub fn new(
+        gpu: &Gpu,
+        shape: &NetworkShape,
+        options: &LearnerOptions,
+    ) -> Result<Learner, GpuError> {
         let mut p = ParameterLayout::default();
         if options.auxiliary {
             Decoder::push(&mut p, shape);
@@ -134,15 +144,26 @@ impl Learner {
         let actor = p.mark();
         Actor::push(&mut p, shape);
         let temperature = p.mark();
-        p.push("log_alpha".to_string(), &[1], Init::Constant(options.init_temperature.ln()));
+        p.push(
+            "log_alpha".to_string(),
+            &[1],
+            Init::Constant(options.init_temperature.ln()),
+        );
         let end = p.mark();
 
         let online = p.allocate(gpu, "parameters", options.seed)?;
-        let target_layout = p.sub_layout(cnn..actor, |n| n.replacen("critic.", "critic_target.", 1));
+        let target_layout =
+            p.sub_layout(cnn..actor, |n| n.replacen("critic.", "critic_target.", 1));
         let target = Arena::new(gpu, "target parameters", target_layout)?;
         let source = online.slice(cnn..actor);
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(&source.buffer, source.offset, &target.whole().buffer, 0, source.size);
+        encoder.copy_buffer_to_buffer(
+            &source.buffer,
+            source.offset,
+            &target.whole().buffer,
+            0,
+            source.size,
+        );
         gpu.queue().submit([encoder.finish()]);
 
         let adam = |lr, beta1| AdamOptions {
@@ -187,14 +208,23 @@ impl Learner {
 
     /// Parameters `prefix.*` (`critic`, `actor`, `critic_target`, …) on a tape.
     pub fn scope(&self, tape: &Tape, prefix: &str) -> Scope {
-        let arena = if prefix == "critic_target" { &self.target } else { &self.online };
+        let arena = if prefix == "critic_target" {
+            &self.target
+        } else {
+            &self.online
+        };
         Scope::new(tape, arena, prefix)
     }
 
     /// Everything that training changes, tensor by tensor: (name, shape, place).
     /// Optimiser times are u32, all else f32.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>, BufferRange)> {
-        let optimisers = [Some(&self.critic), Some(&self.actor), Some(&self.temperature), self.auxiliary.as_ref()];
+        let optimisers = [
+            Some(&self.critic),
+            Some(&self.actor),
+            Some(&self.temperature),
+            self.auxiliary.as_ref(),
+        ];
         let moments = optimisers.into_iter().flatten().flat_map(|o| o.arenas());
         [&self.online, &self.target]
             .into_iter()

@@ -1,7 +1,17 @@
 //! Agents: one file holds one algorithm, readable next to its paper.
 
+mod agent;
+pub mod evaluate;
+pub mod explain;
 mod learner;
+mod replay;
 pub mod sac;
 pub mod sgqn;
+mod snapshot;
+mod trainer;
 
+pub use agent::{Agent, OverlayBank, Policy, network_shape};
 pub use learner::{Learner, LearnerOptions, Optimiser};
+pub use replay::{Replay, ReplayShape, StoredTransition};
+pub use snapshot::{Progress, load_agent};
+pub use trainer::{Report, Trainer, env_options, evaluation_seed, overlay_bank};

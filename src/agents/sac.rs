@@ -57,7 +57,10 @@ fn name(trace: &mut Trace, name: &str, var: &Var) {
 impl Sac<'_> {
     /// α = exp(log α), no gradient.
     fn alpha(&self) -> Result<Var, TapeError> {
-        self.tape.state(&self.learner.online, "log_alpha")?.exp()?.detach()
+        self.tape
+            .state(&self.learner.online, "log_alpha")?
+            .exp()?
+            .detach()
     }
 
     /// The Bellman target y, f32[B, 1], no gradient.
@@ -66,7 +69,11 @@ impl Sac<'_> {
         let critic = self.learner.scope(self.tape, "critic");
         let features = Encoder::cnn(&critic.sub("encoder"), &batch.next_obs, shape)?;
         let raw = Actor::forward(&self.learner.scope(self.tape, "actor"), &features)?;
-        let next = raw.squashed_gaussian(&batch.next_noise, self.policy.log_std_min, self.policy.log_std_max)?;
+        let next = raw.squashed_gaussian(
+            &batch.next_noise,
+            self.policy.log_std_min,
+            self.policy.log_std_max,
+        )?;
         let target = self.learner.scope(self.tape, "critic_target");
         let features = Encoder::cnn(&target.sub("encoder"), &batch.next_obs, shape)?;
         let [q1, q2] = Critic::forward(&target, &features, &next.action)?;
@@ -93,7 +100,12 @@ impl Sac<'_> {
     }
 
     /// MSE(Q1, y) + MSE(Q2, y).
-    pub fn td_loss(&self, [q1, q2]: &[Var; 2], y: &Var, trace: &mut Trace) -> Result<Var, TapeError> {
+    pub fn td_loss(
+        &self,
+        [q1, q2]: &[Var; 2],
+        y: &Var,
+        trace: &mut Trace,
+    ) -> Result<Var, TapeError> {
         let (td1, td2) = (q1.mse(y)?, q2.mse(y)?);
         name(trace, "out.q1", q1);
         name(trace, "out.q2", q2);
@@ -106,8 +118,15 @@ impl Sac<'_> {
     pub fn critic_step(&self, loss: &Var, trace: &mut Trace) -> Result<(), TapeError> {
         name(trace, "loss.critic", loss);
         self.tape.watch("critic_loss", loss)?;
-        let gradients = self.learner.critic.step(self.tape, &self.learner.online, loss)?;
-        trace.extend(gradients.into_iter().map(|(n, g)| (format!("grad.critic_step.{n}"), g)));
+        let gradients = self
+            .learner
+            .critic
+            .step(self.tape, &self.learner.online, loss)?;
+        trace.extend(
+            gradients
+                .into_iter()
+                .map(|(n, g)| (format!("grad.critic_step.{n}"), g)),
+        );
         Ok(())
     }
 
@@ -122,16 +141,24 @@ impl Sac<'_> {
         let learner = self.learner;
         let features = features.detach()?;
         let raw = Actor::forward(&learner.scope(self.tape, "actor"), &features)?;
-        let sample = raw.squashed_gaussian(noise, self.policy.log_std_min, self.policy.log_std_max)?;
+        let sample =
+            raw.squashed_gaussian(noise, self.policy.log_std_min, self.policy.log_std_max)?;
         let [q1, q2] = self.q(&features, &sample.action)?;
         let entropy_cost = sample.log_prob.mul(&self.alpha()?)?;
         let actor_loss = entropy_cost.sub(&q1.minimum(&q2)?)?.mean_all()?;
         // Target entropy −|A|; the policy's log-probability is a constant here.
-        let excess = sample.log_prob.detach()?.affine(-1.0, learner.shape.action_dim as f32)?;
+        let excess = sample
+            .log_prob
+            .detach()?
+            .affine(-1.0, learner.shape.action_dim as f32)?;
         let alpha = self.tape.state(&learner.online, "log_alpha")?.exp()?;
         let alpha_loss = excess.mul(&alpha)?.mean_all()?;
         let entropy = sample.log_prob.mean_all()?.scale(-1.0)?;
-        for (label, scalar) in [("actor_loss", &actor_loss), ("alpha_loss", &alpha_loss), ("entropy", &entropy)] {
+        for (label, scalar) in [
+            ("actor_loss", &actor_loss),
+            ("alpha_loss", &alpha_loss),
+            ("entropy", &entropy),
+        ] {
             self.tape.watch(label, scalar)?;
         }
         name(trace, "out.pi", &sample.action);
@@ -141,10 +168,22 @@ impl Sac<'_> {
         name(trace, "loss.actor", &actor_loss);
         name(trace, "loss.alpha", &alpha_loss);
         // Both gradients are taken before either step.
-        let gradients = learner.actor.step(self.tape, &learner.online, &actor_loss)?;
-        trace.extend(gradients.into_iter().map(|(n, g)| (format!("grad.actor_step.{n}"), g)));
-        let gradients = learner.temperature.step(self.tape, &learner.online, &alpha_loss)?;
-        trace.extend(gradients.into_iter().map(|(n, g)| (format!("grad.alpha_step.{n}"), g)));
+        let gradients = learner
+            .actor
+            .step(self.tape, &learner.online, &actor_loss)?;
+        trace.extend(
+            gradients
+                .into_iter()
+                .map(|(n, g)| (format!("grad.actor_step.{n}"), g)),
+        );
+        let gradients = learner
+            .temperature
+            .step(self.tape, &learner.online, &alpha_loss)?;
+        trace.extend(
+            gradients
+                .into_iter()
+                .map(|(n, g)| (format!("grad.alpha_step.{n}"), g)),
+        );
         Ok(())
     }
 

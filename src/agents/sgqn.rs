@@ -57,7 +57,9 @@ pub fn attribution(
     rule: Gradient,
 ) -> Result<Attribution, TapeError> {
     let seed = sac.tape.full(&q1.shape(), 1.0);
-    let gradients = sac.tape.gradients_seeded(&[(q1.clone(), seed)], std::slice::from_ref(obs), rule)?;
+    let gradients =
+        sac.tape
+            .gradients_seeded(&[(q1.clone(), seed)], std::slice::from_ref(obs), rule)?;
     let map = match gradients.into_iter().next().flatten() {
         Some(map) => map,
         None => return Err(TapeError::NotDifferentiable { op: "attribution" }),
@@ -77,7 +79,12 @@ fn name(trace: &mut Trace, name: &str, var: &Var) {
 }
 
 /// Records one whole update, in the order of SPEC.md A.6.3.
-pub fn update(sac: &Sac, input: &SgqnBatch, turn: Turn, options: SgqnOptions) -> Result<Trace, TapeError> {
+pub fn update(
+    sac: &Sac,
+    input: &SgqnBatch,
+    turn: Turn,
+    options: SgqnOptions,
+) -> Result<Trace, TapeError> {
     let (batch, tape) = (&input.batch, sac.tape);
     let mut trace = vec![];
 
@@ -107,7 +114,11 @@ pub fn update(sac: &Sac, input: &SgqnBatch, turn: Turn, options: SgqnOptions) ->
     name(&mut trace, "out.mask_after", &after.mask);
     name(&mut trace, "out.mask_after.threshold", &after.threshold);
     name(&mut trace, "out.attribution_after", &after.map);
-    name(&mut trace, "out.attribution_after.frame_absmax", &after.magnitude);
+    name(
+        &mut trace,
+        "out.attribution_after.frame_absmax",
+        &after.magnitude,
+    );
 
     if turn.actor {
         sac.actor_and_temperature_step(&features, &batch.actor_noise, &mut trace)?;
@@ -133,7 +144,12 @@ pub fn predicted_mask(sac: &Sac, obs: &Var, action: &Var) -> Result<Var, TapeErr
 }
 
 /// Records the auxiliary Adam step over CNN, projection and decoder.
-fn auxiliary_step(sac: &Sac, input: &SgqnBatch, mask: &Var, trace: &mut Trace) -> Result<(), TapeError> {
+fn auxiliary_step(
+    sac: &Sac,
+    input: &SgqnBatch,
+    mask: &Var,
+    trace: &mut Trace,
+) -> Result<(), TapeError> {
     let Some(optimiser) = &sac.learner.auxiliary else {
         return Err(TapeError::Option {
             op: "sgqn",
@@ -143,12 +159,18 @@ fn auxiliary_step(sac: &Sac, input: &SgqnBatch, mask: &Var, trace: &mut Trace) -
     let shape = &sac.learner.shape;
     let logits = predicted_mask(sac, &input.overlaid, &input.batch.action)?;
     let (b, side) = (input.batch.obs.shape()[0], shape.image_size);
-    let targets = mask.detach()?.reshape(&[b, shape.frame_stack, side, side])?;
+    let targets = mask
+        .detach()?
+        .reshape(&[b, shape.frame_stack, side, side])?;
     let loss = logits.bce_with_logits(&targets)?;
     sac.tape.watch("aux_loss", &loss)?;
     name(trace, "out.aux_logits", &logits);
     name(trace, "loss.aux", &loss);
     let gradients = optimiser.step(sac.tape, &sac.learner.online, &loss)?;
-    trace.extend(gradients.into_iter().map(|(n, g)| (format!("grad.aux_step.{n}"), g)));
+    trace.extend(
+        gradients
+            .into_iter()
+            .map(|(n, g)| (format!("grad.aux_step.{n}"), g)),
+    );
     Ok(())
 }

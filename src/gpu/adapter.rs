@@ -51,10 +51,16 @@ pub(super) fn base_limits() -> wgpu::Limits {
 }
 
 /// What an adapter lacks of the base path, in words.
-pub(super) fn lacks(limits: &wgpu::Limits, downlevel: &wgpu::DownlevelCapabilities) -> Option<String> {
+pub(super) fn lacks(
+    limits: &wgpu::Limits,
+    downlevel: &wgpu::DownlevelCapabilities,
+) -> Option<String> {
     let base = base_limits();
     let mut missing = vec![];
-    if !downlevel.flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
+    if !downlevel
+        .flags
+        .contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+    {
         missing.push("compute shaders".to_string());
     }
     let mut need = |what: &str, have: u64, want: u64| {
@@ -187,7 +193,9 @@ pub async fn adapters(options: &GpuOptions) -> Result<Vec<AdapterReport>, GpuErr
                 name: info.name,
                 backend: backend_name(info.backend).to_string(),
                 kind: format!("{:?}", info.device_type),
-                driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+                driver: format!("{} {}", info.driver, info.driver_info)
+                    .trim()
+                    .to_string(),
                 max_storage_binding: limits.max_storage_buffer_binding_size,
                 max_buffer: limits.max_buffer_size,
                 max_storage_buffers_per_stage: limits.max_storage_buffers_per_shader_stage,

@@ -90,7 +90,9 @@ impl Gpu {
 
     /// Reads a range back.
     pub async fn read(&self, range: &BufferRange) -> Result<Vec<u8>, GpuError> {
-        Readback::new(self, range.size)?.read(std::slice::from_ref(range)).await
+        Readback::new(self, range.size)?
+            .read(std::slice::from_ref(range))
+            .await
     }
 
     /// [`Gpu::read`], waiting for it.
@@ -122,7 +124,13 @@ impl Readback {
     pub fn record(&self, encoder: &mut wgpu::CommandEncoder, ranges: &[BufferRange]) -> u64 {
         let mut at = 0;
         for range in ranges {
-            encoder.copy_buffer_to_buffer(&range.buffer, range.offset, &self.staging, at, range.size);
+            encoder.copy_buffer_to_buffer(
+                &range.buffer,
+                range.offset,
+                &self.staging,
+                at,
+                range.size,
+            );
             at += range.size;
         }
         at
@@ -156,7 +164,10 @@ impl Readback {
 
     /// Copies, submits, waits: the bytes of all ranges, one after the other.
     pub async fn read(&self, ranges: &[BufferRange]) -> Result<Vec<u8>, GpuError> {
-        let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
+        let mut encoder = self
+            .gpu
+            .device()
+            .create_command_encoder(&Default::default());
         let bytes = self.record(&mut encoder, ranges);
         self.gpu.queue().submit([encoder.finish()]);
         self.fetch(bytes).await

@@ -45,7 +45,8 @@ impl Gpu {
     pub async fn new(options: GpuOptions) -> Result<Gpu, GpuError> {
         let chosen = adapter::pick(&options).await?;
         let info = chosen.get_info();
-        if let Some(lacks) = adapter::lacks(&chosen.limits(), &chosen.get_downlevel_capabilities()) {
+        if let Some(lacks) = adapter::lacks(&chosen.limits(), &chosen.get_downlevel_capabilities())
+        {
             return Err(GpuError::AdapterLacks {
                 adapter: info.name,
                 lacks,
@@ -54,7 +55,10 @@ impl Gpu {
         let (required_features, required_limits) = if options.base_path {
             (wgpu::Features::empty(), adapter::base_limits())
         } else {
-            (chosen.features() & adapter::wanted_features(), chosen.limits())
+            (
+                chosen.features() & adapter::wanted_features(),
+                chosen.limits(),
+            )
         };
         let (device, queue) = chosen
             .request_device(&wgpu::DeviceDescriptor {
@@ -92,7 +96,8 @@ impl Gpu {
         queue: wgpu::Queue,
     ) -> Result<Gpu, GpuError> {
         let info = adapter.get_info();
-        if let Some(lacks) = adapter::lacks(&device.limits(), &adapter.get_downlevel_capabilities()) {
+        if let Some(lacks) = adapter::lacks(&device.limits(), &adapter.get_downlevel_capabilities())
+        {
             return Err(GpuError::AdapterLacks {
                 adapter: info.name,
                 lacks,
@@ -165,8 +170,14 @@ impl Gpu {
     /// Runs `create` and turns what wgpu reports meanwhile into a typed error.
     pub(crate) fn guarded<T>(&self, what: &str, create: impl FnOnce() -> T) -> Result<T, GpuError> {
         self.check_lost()?;
-        let memory = self.0.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let invalid = self.0.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let memory = self
+            .0
+            .device
+            .push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let invalid = self
+            .0
+            .device
+            .push_error_scope(wgpu::ErrorFilter::Validation);
         let internal = self.0.device.push_error_scope(wgpu::ErrorFilter::Internal);
         let made = create();
         // Scopes close innermost first; on native the futures are ready at once.
@@ -192,7 +203,13 @@ impl Gpu {
 
     /// An error if the device is known to be lost.
     pub fn check_lost(&self) -> Result<(), GpuError> {
-        match self.0.lost.lock().unwrap_or_else(|e| e.into_inner()).as_ref() {
+        match self
+            .0
+            .lost
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .as_ref()
+        {
             Some(reason) => Err(GpuError::DeviceLost {
                 reason: reason.clone(),
             }),

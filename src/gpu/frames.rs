@@ -17,12 +17,17 @@ impl FrameStore {
     /// a multiple of 4, so that rows are whole words.
     pub fn new(gpu: &Gpu, capacity: usize, image_size: usize) -> Result<FrameStore, GpuError> {
         let frame = 3 * image_size * image_size;
-        let limit = gpu.capabilities().max_binding.min(gpu.capabilities().max_buffer) as usize;
+        let limit = gpu
+            .capabilities()
+            .max_binding
+            .min(gpu.capabilities().max_buffer) as usize;
         let per_page = (limit / frame).min(capacity.max(1));
         if per_page == 0 || !image_size.is_multiple_of(4) || image_size == 0 {
             return Err(GpuError::Rejected {
                 what: "frame store".to_string(),
-                reason: format!("frames of {image_size}×{image_size} pixels: the side must be a multiple of 4 and a frame at most {limit} bytes"),
+                reason: format!(
+                    "frames of {image_size}×{image_size} pixels: the side must be a multiple of 4 and a frame at most {limit} bytes"
+                ),
             });
         }
         let mut pages: Vec<wgpu::Buffer> = vec![];

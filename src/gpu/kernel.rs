@@ -112,11 +112,15 @@ impl Kernel {
                     None => return Err(wrong("no parameters were given".to_string())),
                 },
                 _ => match bound.iter().find(|(name, _)| *name == b.name) {
-                    Some((_, Bound::Buffer(range))) if b.kind != BindingKind::Texture => range.binding(),
+                    Some((_, Bound::Buffer(range))) if b.kind != BindingKind::Texture => {
+                        range.binding()
+                    }
                     Some((_, Bound::Texture(view))) if b.kind == BindingKind::Texture => {
                         wgpu::BindingResource::TextureView(view)
                     }
-                    Some(_) => return Err(wrong(format!("'{}' is bound to the wrong kind", b.name))),
+                    Some(_) => {
+                        return Err(wrong(format!("'{}' is bound to the wrong kind", b.name)));
+                    }
                     None => return Err(wrong(format!("nothing is bound to '{}'", b.name))),
                 },
             };
@@ -140,7 +144,10 @@ pub struct ParamBlock;
 impl ParamBlock {
     /// Lays `values` out as the shader declares its `Params`; every field must be
     /// given once, with its type, and no other.
-    pub fn bytes(shader: &ShaderInfo, values: &[(&'static str, Value)]) -> Result<Vec<u8>, GpuError> {
+    pub fn bytes(
+        shader: &ShaderInfo,
+        values: &[(&'static str, Value)],
+    ) -> Result<Vec<u8>, GpuError> {
         let wrong = |reason: String| GpuError::Rejected {
             what: shader.key.to_string(),
             reason,
@@ -148,7 +155,9 @@ impl ParamBlock {
         let Some(info) = &shader.params else {
             return match values.first() {
                 None => Ok(vec![]),
-                Some((name, _)) => Err(wrong(format!("it has no parameters, but '{name}' was given"))),
+                Some((name, _)) => Err(wrong(format!(
+                    "it has no parameters, but '{name}' was given"
+                ))),
             };
         };
         if let Some((name, _)) =
@@ -166,7 +175,10 @@ impl ParamBlock {
                 (FieldKind::U32, Value::U32(v)) => v.to_le_bytes(),
                 (FieldKind::I32, Value::I32(v)) => v.to_le_bytes(),
                 (kind, value) => {
-                    return Err(wrong(format!("parameter '{}' is {kind:?}, not {value:?}", field.name)));
+                    return Err(wrong(format!(
+                        "parameter '{}' is {kind:?}, not {value:?}",
+                        field.name
+                    )));
                 }
             };
             bytes[field.offset as usize..][..4].copy_from_slice(&raw);

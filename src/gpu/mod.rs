@@ -13,10 +13,10 @@ mod frames;
 mod kernel;
 pub mod shader;
 
-pub use arena::{ARENA_ALIGNMENT, Arena, ArenaEntry, ArenaLayout};
 pub use adapter::{AdapterReport, GpuOptions, adapters};
+pub use arena::{ARENA_ALIGNMENT, Arena, ArenaEntry, ArenaLayout};
 pub use buffer::{BufferRange, Readback};
 pub use device::{Capabilities, Gpu};
-pub use frames::FrameStore;
 pub use error::GpuError;
+pub use frames::FrameStore;
 pub use kernel::{Bound, Kernel, ParamBlock, Value};

@@ -39,7 +39,11 @@ pub fn orthogonal(rng: &mut ChaCha12Rng, rows: usize, cols: usize, gain: f64) ->
     let mut matrix = vec![0.0; rows * cols];
     for (i, b) in basis.iter().enumerate() {
         for (j, v) in b.iter().enumerate() {
-            let at = if rows <= cols { i * cols + j } else { j * cols + i };
+            let at = if rows <= cols {
+                i * cols + j
+            } else {
+                j * cols + i
+            };
             matrix[at] = (gain * v) as f32;
         }
     }
@@ -48,7 +52,11 @@ pub fn orthogonal(rng: &mut ChaCha12Rng, rows: usize, cols: usize, gain: f64) ->
 
 /// Delta-orthogonal kernel [out, in, k, k]: zero but for the centre tap, which is a
 /// semi-orthogonal matrix times `gain`.
-pub fn delta_orthogonal(rng: &mut ChaCha12Rng, [out, input, kh, kw]: [usize; 4], gain: f64) -> Vec<f32> {
+pub fn delta_orthogonal(
+    rng: &mut ChaCha12Rng,
+    [out, input, kh, kw]: [usize; 4],
+    gain: f64,
+) -> Vec<f32> {
     let centre = orthogonal(rng, out, input, gain);
     let mut kernel = vec![0.0; out * input * kh * kw];
     for (i, v) in centre.into_iter().enumerate() {
@@ -84,7 +92,10 @@ mod tests {
                         (0..rows).map(|k| at(k, a) * at(k, b)).sum()
                     };
                     let expected = if a == b { 2.0 } else { 0.0 };
-                    assert!((product - expected).abs() < 1e-6, "{rows}x{cols} {a} {b}: {product}");
+                    assert!(
+                        (product - expected).abs() < 1e-6,
+                        "{rows}x{cols} {a} {b}: {product}"
+                    );
                 }
             }
         }

@@ -73,7 +73,9 @@ impl ParameterLayout {
         let mut rng = ChaCha12Rng::seed_from_u64(seed);
         (self.layout.entries().iter().zip(&self.inits))
             .map(|(entry, init)| match (*init, entry.shape.as_slice()) {
-                (Init::Orthogonal(gain), &[out, input]) => init::orthogonal(&mut rng, out, input, gain),
+                (Init::Orthogonal(gain), &[out, input]) => {
+                    init::orthogonal(&mut rng, out, input, gain)
+                }
                 (Init::DeltaOrthogonal(gain), &[out, input, kh, kw]) => {
                     init::delta_orthogonal(&mut rng, [out, input, kh, kw], gain)
                 }

@@ -67,7 +67,11 @@ impl Encoder {
     pub fn push_cnn(layout: &mut ParameterLayout, prefix: &str, shape: &NetworkShape) {
         for i in 0..shape.num_shared_layers {
             let name = format!("{prefix}.shared_cnn.layers.{}", cnn_layer(i));
-            let input = if i == 0 { shape.in_channels() } else { shape.num_filters };
+            let input = if i == 0 {
+                shape.in_channels()
+            } else {
+                shape.num_filters
+            };
             let gain = Init::DeltaOrthogonal(std::f64::consts::SQRT_2);
             layout.conv3x3(&name, shape.num_filters, input, gain, ZERO);
         }
@@ -76,8 +80,18 @@ impl Encoder {
     /// Appends `prefix.projection.projection.*`: linear and layer norm.
     pub fn push_projection(layout: &mut ParameterLayout, prefix: &str, shape: &NetworkShape) {
         let name = format!("{prefix}.projection.projection");
-        layout.linear(&format!("{name}.0"), shape.projection_dim, shape.flat(), ORTHOGONAL, ZERO);
-        layout.push(format!("{name}.1.weight"), &[shape.projection_dim], Init::Constant(1.0));
+        layout.linear(
+            &format!("{name}.0"),
+            shape.projection_dim,
+            shape.flat(),
+            ORTHOGONAL,
+            ZERO,
+        );
+        layout.push(
+            format!("{name}.1.weight"),
+            &[shape.projection_dim],
+            Init::Constant(1.0),
+        );
         layout.push(format!("{name}.1.bias"), &[shape.projection_dim], ZERO);
     }
 
@@ -183,21 +197,41 @@ impl Decoder {
     /// Appends `attribution_predictor.decoder.*` with PyTorch's default initialisation.
     pub fn push(layout: &mut ParameterLayout, shape: &NetworkShape) {
         let [base, first, second] = shape.decoder_channels;
-        let input = shape.projection_dim + if shape.decoder_action { shape.action_dim } else { 0 };
+        let input = shape.projection_dim
+            + if shape.decoder_action {
+                shape.action_dim
+            } else {
+                0
+            };
         let default = |fan_in: usize| Init::Uniform(1.0 / (fan_in as f64).sqrt());
         let name = |layer: &str| format!("attribution_predictor.decoder.{layer}");
         let flat = base * shape.decoder_side().pow(2);
         layout.linear(&name("proj"), flat, input, default(input), default(input));
-        let convs = [("conv1", first, base), ("conv2", second, first), ("conv3", shape.in_channels(), second)];
+        let convs = [
+            ("conv1", first, base),
+            ("conv2", second, first),
+            ("conv3", shape.in_channels(), second),
+        ];
         for (layer, out, input) in convs {
-            layout.conv3x3(&name(layer), out, input, default(9 * input), default(9 * input));
+            layout.conv3x3(
+                &name(layer),
+                out,
+                input,
+                default(9 * input),
+                default(9 * input),
+            );
         }
     }
 
     /// z [B, projection_dim] and action → logits [B, 3F, H, W]: linear, then three
     /// padded convolutions, the last two on maps enlarged ×2 (nearest). ReLU and
     /// nearest enlargement commute, so the ReLU runs on the small map.
-    pub fn forward(scope: &Scope, z: &Var, action: &Var, shape: &NetworkShape) -> Result<Var, TapeError> {
+    pub fn forward(
+        scope: &Scope,
+        z: &Var,
+        action: &Var,
+        shape: &NetworkShape,
+    ) -> Result<Var, TapeError> {
         let input = if shape.decoder_action {
             Var::concat(&[z, action], 1)?
         } else {

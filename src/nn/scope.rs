@@ -29,12 +29,16 @@ impl Scope {
 
     /// The parameter `prefix.name`.
     pub fn var(&self, name: &str) -> Result<Var, TapeError> {
-        self.tape.state(&self.arena, &format!("{}.{name}", self.prefix))
+        self.tape
+            .state(&self.arena, &format!("{}.{name}", self.prefix))
     }
 
     /// x Wᵀ + b with `name.weight` and `name.bias`.
     pub fn linear(&self, name: &str, x: &Var) -> Result<Var, TapeError> {
-        x.linear(&self.var(&format!("{name}.weight"))?, &self.var(&format!("{name}.bias"))?)
+        x.linear(
+            &self.var(&format!("{name}.weight"))?,
+            &self.var(&format!("{name}.bias"))?,
+        )
     }
 
     /// The convolution with `name.weight` and `name.bias`.

@@ -101,7 +101,13 @@ impl Op for Binary {
     }
 
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TapeError> {
-        let wrong = || shape_error(self.0.key(), inputs, "two f32 that broadcast, of up to 4 dimensions");
+        let wrong = || {
+            shape_error(
+                self.0.key(),
+                inputs,
+                "two f32 that broadcast, of up to 4 dimensions",
+            )
+        };
         let [a, b] = inputs else { return Err(wrong()) };
         let floats = a.dtype == DType::F32 && b.dtype == DType::F32;
         match broadcast(&a.shape, &b.shape) {
@@ -121,7 +127,9 @@ impl Op for Binary {
             BinaryKind::Div => g.div(b),
             BinaryKind::Min => g.mul(&a.binary(b, BinaryKind::Less)?),
             BinaryKind::Max => g.mul(&b.binary(a, BinaryKind::Less)?),
-            BinaryKind::Less | BinaryKind::Equal => Err(TapeError::NotDifferentiable { op: "compare" }),
+            BinaryKind::Less | BinaryKind::Equal => {
+                Err(TapeError::NotDifferentiable { op: "compare" })
+            }
         };
         let of_b = || match self.0 {
             BinaryKind::Add => Ok(g.clone()),
@@ -130,7 +138,9 @@ impl Op for Binary {
             BinaryKind::Div => g.mul(y)?.div(b)?.scale(-1.0),
             BinaryKind::Min => g.mul(&b.binary(a, BinaryKind::Less)?),
             BinaryKind::Max => g.mul(&a.binary(b, BinaryKind::Less)?),
-            BinaryKind::Less | BinaryKind::Equal => Err(TapeError::NotDifferentiable { op: "compare" }),
+            BinaryKind::Less | BinaryKind::Equal => {
+                Err(TapeError::NotDifferentiable { op: "compare" })
+            }
         };
         let mut out = vec![None, None];
         if cx.needs[0] {
@@ -165,12 +175,18 @@ impl Op for Broadcast {
             {
                 Ok(vec![Tensor::f32(&self.0)])
             }
-            _ => Err(shape_error("broadcast", inputs, format!("an f32 that broadcasts to {:?}", self.0))),
+            _ => Err(shape_error(
+                "broadcast",
+                inputs,
+                format!("an f32 that broadcasts to {:?}", self.0),
+            )),
         }
     }
 
     fn gradient(&self, cx: &Backward) -> Result<Vec<Option<Var>>, TapeError> {
-        let summed = cx.grads[0].as_ref().map(|g| g.sum_to(&cx.inputs[0].shape()));
+        let summed = cx.grads[0]
+            .as_ref()
+            .map(|g| g.sum_to(&cx.inputs[0].shape()));
         Ok(vec![summed.transpose()?])
     }
 
@@ -230,7 +246,8 @@ impl Var {
         let lead = x.shape().len() - shape.len();
         let mut axis = x.shape().len();
         while axis > 0 {
-            let repeated = |x: &Var, i: usize| i < lead || (shape[i - lead] == 1 && x.shape()[i] != 1);
+            let repeated =
+                |x: &Var, i: usize| i < lead || (shape[i - lead] == 1 && x.shape()[i] != 1);
             let end = axis;
             while axis > 0 && repeated(&x, axis - 1) {
                 axis -= 1;

@@ -55,8 +55,10 @@ struct Sizes {
 impl Sizes {
     /// x[B, C, H, W] and w[M, C, kh, kw], if they fit.
     fn new(x: &[usize], w: &[usize], options: Conv2dOptions) -> Option<Sizes> {
-        let ([images, in_channels, in_height, in_width], [out_channels, c, kernel_height, kernel_width]) =
-            (x, w)
+        let (
+            [images, in_channels, in_height, in_width],
+            [out_channels, c, kernel_height, kernel_width],
+        ) = (x, w)
         else {
             return None;
         };
@@ -65,7 +67,9 @@ impl Sizes {
         }
         let out = |size: usize, kernel: usize| {
             let padded = size * options.upsample + 2 * options.pad;
-            (padded.checked_sub(kernel)?).checked_div(options.stride).map(|n| n + 1)
+            (padded.checked_sub(kernel)?)
+                .checked_div(options.stride)
+                .map(|n| n + 1)
         };
         let sizes = Sizes {
             images: *images,
@@ -90,11 +94,21 @@ impl Sizes {
     }
 
     fn weight(&self) -> [usize; 4] {
-        [self.out_channels, self.in_channels, self.kernel_height, self.kernel_width]
+        [
+            self.out_channels,
+            self.in_channels,
+            self.kernel_height,
+            self.kernel_width,
+        ]
     }
 
     fn output(&self) -> [usize; 4] {
-        [self.images, self.out_channels, self.out_height, self.out_width]
+        [
+            self.images,
+            self.out_channels,
+            self.out_height,
+            self.out_width,
+        ]
     }
 }
 
@@ -176,7 +190,9 @@ impl Op for Conv2d {
             _ => None,
         };
         match sizes {
-            Some(s) if !self.bias || inputs[2].shape == [s.out_channels] => Ok(vec![Tensor::f32(&s.output())]),
+            Some(s) if !self.bias || inputs[2].shape == [s.out_channels] => {
+                Ok(vec![Tensor::f32(&s.output())])
+            }
             _ => Err(shape_error(
                 "conv2d",
                 inputs,
@@ -221,7 +237,11 @@ impl Op for Conv2d {
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (x, w, y) = (cx.input(0), cx.input(1), cx.output(0));
         let Some(sizes) = Sizes::new(x.shape(), w.shape(), self.options) else {
-            return Err(shape_error("conv2d", &[&x.tensor, &w.tensor], "operands that fit"));
+            return Err(shape_error(
+                "conv2d",
+                &[&x.tensor, &w.tensor],
+                "operands that fit",
+            ));
         };
         let bias = if self.bias { cx.try_input(2) } else { None };
         let gate = cx.try_input(2 + self.bias as usize);
@@ -269,7 +289,11 @@ impl Op for InputGradient {
             [g, w, ..] if g.shape == self.sizes.output() && w.shape == self.sizes.weight() => {
                 Ok(vec![Tensor::f32(&self.sizes.input())])
             }
-            _ => Err(shape_error("conv2d_input_gradient", inputs, format!("{:?}", self.sizes))),
+            _ => Err(shape_error(
+                "conv2d_input_gradient",
+                inputs,
+                format!("{:?}", self.sizes),
+            )),
         }
     }
 
@@ -283,7 +307,10 @@ impl Op for InputGradient {
             bias: None,
             gate: gate.as_ref(),
             y: &dx,
-            w_strides: [self.sizes.taps(), self.sizes.in_channels * self.sizes.taps()],
+            w_strides: [
+                self.sizes.taps(),
+                self.sizes.in_channels * self.sizes.taps(),
+            ],
             epilogue: self.epilogue,
             sizes: self.sizes,
             options: self.options,
@@ -318,7 +345,11 @@ impl Op for WeightGradient {
             [g, x] if g.shape == self.sizes.output() && x.shape == self.sizes.input() => {
                 Ok(vec![Tensor::f32(&self.sizes.weight())])
             }
-            _ => Err(shape_error("conv2d_weight_gradient", inputs, format!("{:?}", self.sizes))),
+            _ => Err(shape_error(
+                "conv2d_weight_gradient",
+                inputs,
+                format!("{:?}", self.sizes),
+            )),
         }
     }
 
@@ -381,7 +412,12 @@ impl Op for WeightGradient {
 impl Var {
     /// Cross-correlation: x[B, C, H, W] with weight[M, C, kh, kw] and bias[M] →
     /// [B, M, OH, OW], OH = ⌊(upsample·H + 2 pad − kh) / stride⌋ + 1.
-    pub fn conv2d(&self, weight: &Var, bias: Option<&Var>, options: Conv2dOptions) -> Result<Var, TapeError> {
+    pub fn conv2d(
+        &self,
+        weight: &Var,
+        bias: Option<&Var>,
+        options: Conv2dOptions,
+    ) -> Result<Var, TapeError> {
         let op = Conv2d {
             options,
             bias: bias.is_some(),

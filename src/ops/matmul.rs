@@ -39,8 +39,16 @@ impl MatMul {
         let ([a0, a1], [b0, b1]) = (a, b) else {
             return None;
         };
-        let (m, k) = if self.transpose_a { (*a1, *a0) } else { (*a0, *a1) };
-        let (k2, n) = if self.transpose_b { (*b1, *b0) } else { (*b0, *b1) };
+        let (m, k) = if self.transpose_a {
+            (*a1, *a0)
+        } else {
+            (*a0, *a1)
+        };
+        let (k2, n) = if self.transpose_b {
+            (*b1, *b0)
+        } else {
+            (*b0, *b1)
+        };
         (k == k2 && m * n * k > 0).then_some([m, n, k])
     }
 }
@@ -52,11 +60,15 @@ impl Op for MatMul {
 
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TapeError> {
         let sizes = match inputs {
-            [a, b, ..] if inputs.iter().all(|t| t.dtype == DType::F32) => self.sizes(&a.shape, &b.shape),
+            [a, b, ..] if inputs.iter().all(|t| t.dtype == DType::F32) => {
+                self.sizes(&a.shape, &b.shape)
+            }
             _ => None,
         };
         match sizes {
-            Some([m, n, _]) if !self.bias || inputs[2].shape == [n] => Ok(vec![Tensor::f32(&[m, n])]),
+            Some([m, n, _]) if !self.bias || inputs[2].shape == [n] => {
+                Ok(vec![Tensor::f32(&[m, n])])
+            }
             _ => Err(shape_error(
                 "matmul",
                 inputs,
@@ -97,7 +109,11 @@ impl Op for MatMul {
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (a, b, c) = (cx.input(0), cx.input(1), cx.output(0));
         let Some([m, n, k]) = self.sizes(a.shape(), b.shape()) else {
-            return Err(shape_error("matmul", &[&a.tensor, &b.tensor], "matrices that fit"));
+            return Err(shape_error(
+                "matmul",
+                &[&a.tensor, &b.tensor],
+                "matrices that fit",
+            ));
         };
         let bias = if self.bias { cx.input(2) } else { a.clone() };
         let gate = match self.epilogue {
@@ -178,7 +194,12 @@ impl Var {
 
     /// op(a) · op(b), where op transposes if asked: a is [M, K] or [K, M], b is
     /// [K, N] or [N, K].
-    pub fn matmul_transposed(&self, b: &Var, transpose_a: bool, transpose_b: bool) -> Result<Var, TapeError> {
+    pub fn matmul_transposed(
+        &self,
+        b: &Var,
+        transpose_a: bool,
+        transpose_b: bool,
+    ) -> Result<Var, TapeError> {
         let op = MatMul {
             transpose_a,
             transpose_b,

@@ -42,7 +42,11 @@ impl Op for Reduce {
                 shape[self.axes.clone()].fill(1);
                 Ok(vec![Tensor::f32(&shape)])
             }
-            _ => Err(shape_error("reduce", inputs, format!("a non-empty f32 with dimensions {:?}", self.axes))),
+            _ => Err(shape_error(
+                "reduce",
+                inputs,
+                format!("a non-empty f32 with dimensions {:?}", self.axes),
+            )),
         }
     }
 
@@ -81,7 +85,15 @@ impl Op for Reduce {
         let pieces = row.div_ceil(PIECE);
         let partial = cx.workspace(Tensor::f32(&[outer, pieces, inner]));
         reduce_pass(cx, name, &x, &partial, [outer, row, inner], PIECE, 1.0)?;
-        reduce_pass(cx, name, &partial, &y, [outer, pieces, inner], pieces, scale)
+        reduce_pass(
+            cx,
+            name,
+            &partial,
+            &y,
+            [outer, pieces, inner],
+            pieces,
+            scale,
+        )
     }
 }
 

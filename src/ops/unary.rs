@@ -49,11 +49,21 @@ impl UnaryKind {
 #[derive(Debug)]
 struct Unary(UnaryKind);
 
-fn same_float(op: &'static str, inputs: &[&Tensor], operands: usize) -> Result<Vec<Tensor>, TapeError> {
+fn same_float(
+    op: &'static str,
+    inputs: &[&Tensor],
+    operands: usize,
+) -> Result<Vec<Tensor>, TapeError> {
     let fits = inputs.len() == operands
-        && inputs.iter().all(|t| t.dtype == DType::F32 && t.shape == inputs[0].shape);
+        && inputs
+            .iter()
+            .all(|t| t.dtype == DType::F32 && t.shape == inputs[0].shape);
     if !fits {
-        return Err(shape_error(op, inputs, format!("{operands} f32 of one shape")));
+        return Err(shape_error(
+            op,
+            inputs,
+            format!("{operands} f32 of one shape"),
+        ));
     }
     Ok(vec![inputs[0].clone()])
 }
@@ -71,7 +81,11 @@ impl Op for Unary {
         let Some(g) = &cx.grads[0] else {
             return Ok(vec![None]);
         };
-        let saved = if self.0.from_result() { &cx.outputs[0] } else { &cx.inputs[0] };
+        let saved = if self.0.from_result() {
+            &cx.outputs[0]
+        } else {
+            &cx.inputs[0]
+        };
         let gradient = match self.0 {
             UnaryKind::Relu => Var::record1(ReluGate(cx.rule), &[g, saved])?,
             kind => Var::record1(UnaryGradient(kind), &[g, saved])?,

@@ -164,6 +164,10 @@ impl Var {
     /// A fixed f32 tensor on the same tape as `self`.
     pub(crate) fn constant_like(&self, shape: &[usize], data: &[f32]) -> Var {
         let bytes: Vec<u8> = bytemuck::cast_slice(data).to_vec();
-        Var::source(&self.graph, Tensor::f32(shape), Source::Constant(bytes.into()))
+        Var::source(
+            &self.graph,
+            Tensor::f32(shape),
+            Source::Constant(bytes.into()),
+        )
     }
 }

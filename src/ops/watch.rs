@@ -21,8 +21,14 @@ impl Op for Watch {
 
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TapeError> {
         match inputs {
-            [packed, ring] if packed.len() == 64 * self.count && ring.dtype == DType::U32 => Ok(vec![]),
-            _ => Err(shape_error("watch", inputs, "packed scalars and a u32 ring")),
+            [packed, ring] if packed.len() == 64 * self.count && ring.dtype == DType::U32 => {
+                Ok(vec![])
+            }
+            _ => Err(shape_error(
+                "watch",
+                inputs,
+                "packed scalars and a u32 ring",
+            )),
         }
     }
 

@@ -48,7 +48,10 @@ impl Tape {
         let watcher = Watcher::new(gpu, watched.into_iter().map(|(name, _)| name).collect())?;
         let offsets = (0..vars.len()).map(|i| i * 64).collect();
         let packed = Pack::record(&vars, offsets, vars.len() * 64)?;
-        let ring = self.external(watcher.ring().clone(), Tensor::u32(&[watcher.ring().size as usize / 4]))?;
+        let ring = self.external(
+            watcher.ring().clone(),
+            Tensor::u32(&[watcher.ring().size as usize / 4]),
+        )?;
         Watch::record(&packed, &ring, vars.len())?;
         Ok(Some(watcher))
     }
@@ -164,7 +167,9 @@ impl Memory {
                 Source::State(arena, range) => {
                     memory.put(*id, Storage::Range(arena.slice(range.clone())), 0, tensor);
                 }
-                Source::External(range) => memory.put(*id, Storage::Range(range.clone()), 0, tensor),
+                Source::External(range) => {
+                    memory.put(*id, Storage::Range(range.clone()), 0, tensor)
+                }
                 Source::Texture(view) => memory.put(*id, Storage::Texture(view.clone()), 0, tensor),
             }
         }
@@ -238,7 +243,9 @@ impl Memory {
                 {
                     root = p.inputs[0];
                 }
-                let computed = producer.get(&root).is_some_and(|p| p.op.placement().is_none());
+                let computed = producer
+                    .get(&root)
+                    .is_some_and(|p| p.op.placement().is_none());
                 if computed && !placed.contains_key(&root) {
                     placed.insert(root, (slot, 4 * *offset as u64));
                 }
@@ -437,4 +444,3 @@ impl Memory {
         ))
     }
 }
-

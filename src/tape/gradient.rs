@@ -125,7 +125,11 @@ fn dependents(graph: &Graph, wrt: &[Var]) -> HashSet<usize> {
     set
 }
 
-fn accumulate(gradients: &mut HashMap<usize, Var>, id: usize, gradient: Var) -> Result<(), TapeError> {
+fn accumulate(
+    gradients: &mut HashMap<usize, Var>,
+    id: usize,
+    gradient: Var,
+) -> Result<(), TapeError> {
     let sum = match gradients.get(&id) {
         Some(before) => before.add(&gradient)?,
         None => gradient,

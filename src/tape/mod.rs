@@ -59,7 +59,11 @@ impl Tape {
             });
         }
         let bytes: Vec<u8> = bytemuck::cast_slice(data).to_vec();
-        Ok(Var::source(&self.graph, tensor, Source::Constant(bytes.into())))
+        Ok(Var::source(
+            &self.graph,
+            tensor,
+            Source::Constant(bytes.into()),
+        ))
     }
 
     /// An f32 tensor filled with one value.
@@ -73,7 +77,12 @@ impl Tape {
     /// The f32 tensor `name` of an arena.
     pub fn state(&self, arena: &Arena, name: &str) -> Result<Var, TapeError> {
         let Some(entry) = arena.layout().find(name) else {
-            let known: Vec<_> = arena.layout().entries().iter().map(|e| e.name.as_str()).collect();
+            let known: Vec<_> = arena
+                .layout()
+                .entries()
+                .iter()
+                .map(|e| e.name.as_str())
+                .collect();
             return Err(TapeError::UnknownName {
                 what: "tensor in the arena",
                 given: name.to_string(),
@@ -118,7 +127,10 @@ impl Tape {
 
     /// Names a value so that a compiled program keeps it for reading.
     pub fn output(&self, name: &str, var: &Var) {
-        self.graph.borrow_mut().outputs.push((name.to_string(), var.id));
+        self.graph
+            .borrow_mut()
+            .outputs
+            .push((name.to_string(), var.id));
     }
 
     /// Names a scalar to watch: each run of a compiled program appends it to a
@@ -131,7 +143,10 @@ impl Tape {
                 expected: "one f32".to_string(),
             });
         }
-        self.graph.borrow_mut().watched.push((name.to_string(), scalar.id));
+        self.graph
+            .borrow_mut()
+            .watched
+            .push((name.to_string(), scalar.id));
         Ok(())
     }
 }

@@ -123,7 +123,12 @@ pub(crate) fn plan(
         },
         places: places
             .into_iter()
-            .map(|p| p.unwrap_or(Place { buffer: 0, offset: 0 }))
+            .map(|p| {
+                p.unwrap_or(Place {
+                    buffer: 0,
+                    offset: 0,
+                })
+            })
             .collect(),
         buffers,
     }

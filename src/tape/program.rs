@@ -29,7 +29,12 @@ pub struct Program {
 
 impl std::fmt::Debug for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Program({} dispatches, {:?})", self.steps.len(), self.memory)
+        write!(
+            f,
+            "Program({} dispatches, {:?})",
+            self.steps.len(),
+            self.memory
+        )
     }
 }
 
@@ -81,7 +86,10 @@ impl Program {
     /// Encodes and submits on foveate's queue.
     pub fn run(&self) -> Result<(), TapeError> {
         self.gpu.check_lost()?;
-        let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
+        let mut encoder = self
+            .gpu
+            .device()
+            .create_command_encoder(&Default::default());
         self.encode(&mut encoder);
         self.gpu.queue().submit([encoder.finish()]);
         Ok(())
@@ -112,11 +120,13 @@ impl Program {
 
     /// Memory and tensor of an output.
     pub fn output_range(&self, name: &str) -> Result<&(BufferRange, Tensor), TapeError> {
-        self.outputs.get(name).ok_or_else(|| TapeError::UnknownName {
-            what: "output",
-            given: name.to_string(),
-            known: known(&self.outputs),
-        })
+        self.outputs
+            .get(name)
+            .ok_or_else(|| TapeError::UnknownName {
+                what: "output",
+                given: name.to_string(),
+                known: known(&self.outputs),
+            })
     }
 
     /// Reads an output back.

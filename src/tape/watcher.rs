@@ -58,10 +58,11 @@ impl Watcher {
         encoder.copy_buffer_to_buffer(&self.ring.buffer, 0, &self.staging, 0, self.ring.size);
         gpu.queue().submit([encoder.finish()]);
         let (sender, receiver) = channel();
-        self.staging.map_async(wgpu::MapMode::Read, .., move |result| {
-            // Nobody waits any more if the receiver is gone.
-            let _ = sender.send(result);
-        });
+        self.staging
+            .map_async(wgpu::MapMode::Read, .., move |result| {
+                // Nobody waits any more if the receiver is gone.
+                let _ = sender.send(result);
+            });
         self.pending = Some(receiver);
         Ok(())
     }
@@ -79,7 +80,9 @@ impl Watcher {
             .map_err(|e| failed(e.to_string()))?;
         match receiver.try_recv() {
             Err(TryRecvError::Empty) => return Ok(vec![]),
-            Err(TryRecvError::Disconnected) => return Err(failed("the device went away".to_string())),
+            Err(TryRecvError::Disconnected) => {
+                return Err(failed("the device went away".to_string()));
+            }
             Ok(Err(e)) => return Err(failed(e.to_string())),
             Ok(Ok(())) => {}
         }

@@ -72,7 +72,11 @@ pub fn random(rng: &mut StdRng, shape: &[usize]) -> Array {
     let data = (0..n)
         .map(|_| {
             let v: f32 = rng.random_range(0.02..1.0);
-            if rng.random_bool(0.5) { v as f64 } else { -v as f64 }
+            if rng.random_bool(0.5) {
+                v as f64
+            } else {
+                -v as f64
+            }
         })
         .collect();
     Array::new(shape, data)
@@ -81,7 +85,10 @@ pub fn random(rng: &mut StdRng, shape: &[usize]) -> Array {
 /// Values in a range, exact in f32.
 pub fn random_in(rng: &mut StdRng, shape: &[usize], from: f32, to: f32) -> Array {
     let n = shape.iter().product();
-    Array::new(shape, (0..n).map(|_| rng.random_range(from..to) as f64).collect())
+    Array::new(
+        shape,
+        (0..n).map(|_| rng.random_range(from..to) as f64).collect(),
+    )
 }
 
 /// max |x − reference| / max |reference|; fails on NaN.
@@ -97,7 +104,10 @@ pub fn max_error(x: &[f32], reference: &[f64]) -> f64 {
 /// Fails unless x is within `tolerance` of the reference, relative to its largest element.
 pub fn assert_close(what: &str, x: &[f32], reference: &[f64], tolerance: f64) {
     let error = max_error(x, reference);
-    assert!(error <= tolerance, "{what}: error {error:.2e} > {tolerance:.0e}");
+    assert!(
+        error <= tolerance,
+        "{what}: error {error:.2e} > {tolerance:.0e}"
+    );
 }
 
 /// What to check of an operation.
@@ -156,7 +166,9 @@ impl<'a> Check<'a> {
             .collect();
         if !wrt.is_empty() {
             let seed = tape.constant(&y.shape(), &cotangent.f32()).unwrap();
-            let grads = tape.gradients_seeded(&[(y.clone(), seed)], &wrt, Gradient::True).unwrap();
+            let grads = tape
+                .gradients_seeded(&[(y.clone(), seed)], &wrt, Gradient::True)
+                .unwrap();
             for (i, g) in grads.iter().enumerate() {
                 tape.output(&format!("g{i}"), g.as_ref().expect("a gradient"));
             }

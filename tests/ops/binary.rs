@@ -14,7 +14,11 @@ fn reference(a: &Array, b: &Array, shape: &[usize], f: impl Fn(f64, f64) -> f64)
         let own: Vec<usize> = (x.shape.iter().enumerate())
             .map(|(i, d)| if *d == 1 { 0 } else { index[lead + i] })
             .collect();
-        if own.is_empty() { x.data[0] } else { x.at(&own) }
+        if own.is_empty() {
+            x.data[0]
+        } else {
+            x.at(&own)
+        }
     };
     let n = shape.iter().product();
     Array::new(shape, (0..n).map(|i| f(walk(a, i), walk(b, i))).collect())
@@ -62,7 +66,11 @@ fn ties_share_the_gradient() {
     let a = tape.input("a", foveate::tape::Tensor::f32(&[2]));
     let b = tape.constant(&[2], &[1.0, 5.0]).unwrap();
     let y = a.minimum(&b).unwrap().sum_all().unwrap();
-    let g = tape.gradients(&y, &[a], Gradient::True).unwrap().remove(0).unwrap();
+    let g = tape
+        .gradients(&y, &[a], Gradient::True)
+        .unwrap()
+        .remove(0)
+        .unwrap();
     tape.output("g", &g);
     let program = tape.compile(&gpu()).unwrap();
     program.write("a", &[1.0f32, 2.0]).unwrap();
@@ -75,5 +83,8 @@ fn shapes_that_do_not_broadcast_are_refused() {
     let tape = foveate::tape::Tape::new();
     let (a, b) = (tape.full(&[2, 3], 0.0), tape.full(&[2, 4], 0.0));
     let message = a.add(&b).unwrap_err().to_string();
-    assert!(message.contains("add") && message.contains("[2, 3]") && message.contains("[2, 4]"), "{message}");
+    assert!(
+        message.contains("add") && message.contains("[2, 3]") && message.contains("[2, 4]"),
+        "{message}"
+    );
 }

@@ -4,7 +4,9 @@ use foveate::tape::{Gradient, Tape, Tensor};
 
 pub fn reference(x: &Array, w: &Array, bias: Option<&Array>, o: Conv2dOptions) -> Array {
     let [b, c, h, wd] = x.shape[..] else { panic!() };
-    let [m, _, kh, kw] = w.shape[..] else { panic!() };
+    let [m, _, kh, kw] = w.shape[..] else {
+        panic!()
+    };
     let out = |size: usize, k: usize| (size * o.upsample + 2 * o.pad - k) / o.stride + 1;
     let (oh, ow) = (out(h, kh), out(wd, kw));
     let mut y = Array::zeros(&[b, m, oh, ow]);
@@ -19,9 +21,11 @@ pub fn reference(x: &Array, w: &Array, bias: Option<&Array>, o: Conv2dOptions) -
                             for dx in 0..kw {
                                 let y = (i * o.stride + dy) as isize - o.pad as isize;
                                 let x_ = (j * o.stride + dx) as isize - o.pad as isize;
-                                let (lh, lw) = ((h * o.upsample) as isize, (wd * o.upsample) as isize);
+                                let (lh, lw) =
+                                    ((h * o.upsample) as isize, (wd * o.upsample) as isize);
                                 if y >= 0 && x_ >= 0 && y < lh && x_ < lw {
-                                    let (y, x_) = (y as usize / o.upsample, x_ as usize / o.upsample);
+                                    let (y, x_) =
+                                        (y as usize / o.upsample, x_ as usize / o.upsample);
                                     sum += x.data[((image * c + k) * h + y) * wd + x_]
                                         * w.data[((channel * c + k) * kh + dy) * kw + dx];
                                 }
@@ -39,7 +43,11 @@ pub fn reference(x: &Array, w: &Array, bias: Option<&Array>, o: Conv2dOptions) -
 
 #[test]
 fn strides_paddings_kernels_and_odd_sizes() {
-    let options = |stride, pad, upsample| Conv2dOptions { stride, pad, upsample };
+    let options = |stride, pad, upsample| Conv2dOptions {
+        stride,
+        pad,
+        upsample,
+    };
     for (seed, (x, w, o)) in [
         ([1, 1, 3, 3], [1, 1, 3, 3], options(1, 0, 1)),
         ([2, 3, 9, 11], [5, 3, 3, 3], options(2, 0, 1)),
@@ -55,7 +63,11 @@ fn strides_paddings_kernels_and_odd_sizes() {
     .enumerate()
     {
         let mut rng = rng(seed as u64);
-        let inputs = vec![random(&mut rng, &x), random(&mut rng, &w), random(&mut rng, &w[..1])];
+        let inputs = vec![
+            random(&mut rng, &x),
+            random(&mut rng, &w),
+            random(&mut rng, &w[..1]),
+        ];
         Check::new(&format!("conv2d {x:?} {w:?} {o:?}"), inputs)
             .tolerances(5e-6, 3e-5)
             .run(
@@ -70,20 +82,38 @@ fn strides_paddings_kernels_and_odd_sizes() {
 #[test]
 fn relu_and_its_gradient_are_fused() {
     let mut rng = rng(5);
-    let (x, u, v) = (random(&mut rng, &[2, 3, 9, 9]), random(&mut rng, &[8, 3, 3, 3]), random(&mut rng, &[4, 8, 3, 3]));
+    let (x, u, v) = (
+        random(&mut rng, &[2, 3, 9, 9]),
+        random(&mut rng, &[8, 3, 3, 3]),
+        random(&mut rng, &[4, 8, 3, 3]),
+    );
     for rule in [Gradient::True, Gradient::Guided] {
         let tape = Tape::new();
         let input = tape.input("x", Tensor::f32(&x.shape));
-        let (wu, wv) = (tape.constant(&u.shape, &u.f32()).unwrap(), tape.constant(&v.shape, &v.f32()).unwrap());
-        let hidden = input.conv2d(&wu, None, Default::default()).unwrap().relu().unwrap();
+        let (wu, wv) = (
+            tape.constant(&u.shape, &u.f32()).unwrap(),
+            tape.constant(&v.shape, &v.f32()).unwrap(),
+        );
+        let hidden = input
+            .conv2d(&wu, None, Default::default())
+            .unwrap()
+            .relu()
+            .unwrap();
         let y = hidden.conv2d(&wv, None, Default::default()).unwrap();
         let seed = random(&mut crate::common::rng(7), &y.shape());
         let seed_var = tape.constant(&y.shape(), &seed.f32()).unwrap();
-        let g = tape.gradients_seeded(&[(y, seed_var)], &[input], rule).unwrap().remove(0).unwrap();
+        let g = tape
+            .gradients_seeded(&[(y, seed_var)], &[input], rule)
+            .unwrap()
+            .remove(0)
+            .unwrap();
         tape.output("g", &g);
         let program = tape.compile(&gpu()).unwrap();
         let names: Vec<_> = program.dispatches().map(|d| d.0).collect();
-        assert_eq!(names, ["conv2d", "conv2d_input_gradient", "conv2d_input_gradient"]);
+        assert_eq!(
+            names,
+            ["conv2d", "conv2d_input_gradient", "conv2d_input_gradient"]
+        );
         program.poison().unwrap();
         program.write("x", &x.f32()).unwrap();
         program.run().unwrap();
@@ -93,15 +123,20 @@ fn relu_and_its_gradient_are_fused() {
         let pre = reference(&x, &u, None, Default::default());
         let back = |g: &Array, w: &Array, shape: &[usize]| {
             let mut dx = Array::zeros(shape);
-            let [b, m, oh, ow] = g.shape[..] else { panic!() };
+            let [b, m, oh, ow] = g.shape[..] else {
+                panic!()
+            };
             for n in 0..b {
                 for c in 0..m {
                     for i in 0..oh {
                         for j in 0..ow {
                             for k in 0..shape[1] {
                                 for d in 0..9 {
-                                    let at = ((n * shape[1] + k) * shape[2] + i + d / 3) * shape[3] + j + d % 3;
-                                    dx.data[at] += g.at(&[n, c, i, j]) * w.at(&[c, k, d / 3, d % 3]);
+                                    let at = ((n * shape[1] + k) * shape[2] + i + d / 3) * shape[3]
+                                        + j
+                                        + d % 3;
+                                    dx.data[at] +=
+                                        g.at(&[n, c, i, j]) * w.at(&[c, k, d / 3, d % 3]);
                                 }
                             }
                         }
@@ -112,7 +147,11 @@ fn relu_and_its_gradient_are_fused() {
         };
         let mut hidden = back(&seed, &v, &pre.shape);
         for (r, p) in hidden.data.iter_mut().zip(&pre.data) {
-            let clamped = if rule == Gradient::Guided { r.max(0.0) } else { *r };
+            let clamped = if rule == Gradient::Guided {
+                r.max(0.0)
+            } else {
+                *r
+            };
             *r = if *p > 0.0 { clamped } else { 0.0 };
         }
         assert_close("gradient", &got, &back(&hidden, &u, &x.shape).data, 1e-5);
@@ -123,6 +162,12 @@ fn relu_and_its_gradient_are_fused() {
 fn kernels_larger_than_the_image_are_refused() {
     let tape = Tape::new();
     let (x, w) = (tape.full(&[1, 1, 2, 2], 0.0), tape.full(&[1, 1, 3, 3], 0.0));
-    let message = x.conv2d(&w, None, Default::default()).unwrap_err().to_string();
-    assert!(message.contains("conv2d") && message.contains("[1, 1, 2, 2]"), "{message}");
+    let message = x
+        .conv2d(&w, None, Default::default())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("conv2d") && message.contains("[1, 1, 2, 2]"),
+        "{message}"
+    );
 }

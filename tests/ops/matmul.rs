@@ -1,7 +1,11 @@
 use crate::common::*;
 
 fn reference(a: &Array, b: &Array, ta: bool, tb: bool) -> Array {
-    let (m, k) = if ta { (a.shape[1], a.shape[0]) } else { (a.shape[0], a.shape[1]) };
+    let (m, k) = if ta {
+        (a.shape[1], a.shape[0])
+    } else {
+        (a.shape[0], a.shape[1])
+    };
     let n = if tb { b.shape[0] } else { b.shape[1] };
     let mut c = Array::zeros(&[m, n]);
     for i in 0..m {
@@ -20,9 +24,15 @@ fn reference(a: &Array, b: &Array, ta: bool, tb: bool) -> Array {
 
 #[test]
 fn every_layout_and_odd_sizes() {
-    for (seed, [m, n, k]) in [[1, 1, 1], [3, 5, 7], [65, 33, 17], [7, 130, 40], [5, 9, 1030]]
-        .into_iter()
-        .enumerate()
+    for (seed, [m, n, k]) in [
+        [1, 1, 1],
+        [3, 5, 7],
+        [65, 33, 17],
+        [7, 130, 40],
+        [5, 9, 1030],
+    ]
+    .into_iter()
+    .enumerate()
     {
         for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
             let mut rng = rng(seed as u64);
@@ -40,19 +50,28 @@ fn every_layout_and_odd_sizes() {
 
 #[test]
 fn linear_with_fused_relu_and_its_gradient() {
-    for (seed, [m, n, k]) in [[2, 3, 4], [17, 70, 33], [4, 6, 2000]].into_iter().enumerate() {
+    for (seed, [m, n, k]) in [[2, 3, 4], [17, 70, 33], [4, 6, 2000]]
+        .into_iter()
+        .enumerate()
+    {
         let mut rng = rng(10 + seed as u64);
-        let inputs = vec![random(&mut rng, &[m, k]), random(&mut rng, &[n, k]), random(&mut rng, &[n])];
-        Check::new("linear + relu", inputs).tolerances(1e-5, 3e-4).run(
-            |_, v| v[0].linear(&v[1], &v[2])?.relu(),
-            |a| {
-                let mut y = reference(&a[0], &a[1], false, true);
-                for (i, v) in y.data.iter_mut().enumerate() {
-                    *v = (*v + a[2].data[i % n]).max(0.0);
-                }
-                y
-            },
-        );
+        let inputs = vec![
+            random(&mut rng, &[m, k]),
+            random(&mut rng, &[n, k]),
+            random(&mut rng, &[n]),
+        ];
+        Check::new("linear + relu", inputs)
+            .tolerances(1e-5, 3e-4)
+            .run(
+                |_, v| v[0].linear(&v[1], &v[2])?.relu(),
+                |a| {
+                    let mut y = reference(&a[0], &a[1], false, true);
+                    for (i, v) in y.data.iter_mut().enumerate() {
+                        *v = (*v + a[2].data[i % n]).max(0.0);
+                    }
+                    y
+                },
+            );
     }
 }
 
@@ -60,8 +79,15 @@ fn linear_with_fused_relu_and_its_gradient() {
 #[test]
 fn relu_is_fused() {
     let tape = foveate::tape::Tape::new();
-    let (x, w, b) = (tape.full(&[64, 64], 1.0), tape.full(&[64, 64], 1.0), tape.full(&[64], 1.0));
+    let (x, w, b) = (
+        tape.full(&[64, 64], 1.0),
+        tape.full(&[64, 64], 1.0),
+        tape.full(&[64], 1.0),
+    );
     tape.output("y", &x.linear(&w, &b).unwrap().relu().unwrap());
     let program = tape.compile(&gpu()).unwrap();
-    assert_eq!(program.dispatches().map(|d| d.0).collect::<Vec<_>>(), ["matmul"]);
+    assert_eq!(
+        program.dispatches().map(|d| d.0).collect::<Vec<_>>(),
+        ["matmul"]
+    );
 }

@@ -41,7 +41,11 @@ fn every_kind_on_short_long_and_strided_rows() {
         for kind in [ReduceKind::Sum, ReduceKind::Mean, ReduceKind::Max] {
             // A maximum has a kink wherever two elements meet: look at few of them.
             let check = Check::new("reduce", vec![x.clone()]);
-            let check = if kind == ReduceKind::Max { check.without_gradient(0) } else { check };
+            let check = if kind == ReduceKind::Max {
+                check.without_gradient(0)
+            } else {
+                check
+            };
             check.run(
                 |_, v| match kind {
                     ReduceKind::Sum => v[0].sum(axes.clone()),
@@ -57,5 +61,8 @@ fn every_kind_on_short_long_and_strided_rows() {
 #[test]
 fn gradient_of_the_maximum() {
     let x = Array::new(&[2, 4], vec![1.0, 3.0, 2.0, -1.0, -4.0, -3.0, -2.5, -6.0]);
-    Check::new("max", vec![x]).run(|_, v| v[0].max(1..2), |a| reference(&a[0], 1..2, ReduceKind::Max));
+    Check::new("max", vec![x]).run(
+        |_, v| v[0].max(1..2),
+        |a| reference(&a[0], 1..2, ReduceKind::Max),
+    );
 }

@@ -29,7 +29,10 @@ fn every_kind() {
 #[test]
 fn affine() {
     let x = random(&mut rng(4), &[9, 77]);
-    Check::new("affine", vec![x]).run(|_, v| v[0].affine(-2.5, 0.75), |a| a[0].map(|v| -2.5 * v + 0.75));
+    Check::new("affine", vec![x]).run(
+        |_, v| v[0].affine(-2.5, 0.75),
+        |a| a[0].map(|v| -2.5 * v + 0.75),
+    );
 }
 
 /// Far out, nothing overflows and tanh is ±1 exactly (the squashed Gaussian's
@@ -45,7 +48,10 @@ fn far_out() {
         program.run().unwrap();
         let y: Vec<f32> = program.read_blocking("y").unwrap();
         let low = if kind == UnaryKind::Tanh { -1.0 } else { 0.0 };
-        assert!((y[0] - low).abs() < 1e-30 && (y[7] - 1.0).abs() == 0.0, "{kind:?}: {y:?}");
+        assert!(
+            (y[0] - low).abs() < 1e-30 && (y[7] - 1.0).abs() == 0.0,
+            "{kind:?}: {y:?}"
+        );
         assert!(y.is_sorted(), "{kind:?}: {y:?}");
     }
 }

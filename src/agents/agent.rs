@@ -1,0 +1,414 @@
+//! An agent as a whole: its learner, its counters, and the compiled programs that act
+//! and update.
+
+use std::collections::BTreeMap;
+
+use super::learner::{Learner, LearnerOptions};
+use super::replay::Replay;
+use super::sac::{Batch, PolicyRange, Sac, Turn};
+use super::sgqn::{self, SgqnBatch, SgqnOptions};
+use crate::config::{AgentKind, Config, MaskFill};
+use crate::gpu::{Arena, ArenaLayout, BufferRange, FrameStore, Gpu, GpuError, Readback};
+use crate::nn::{Actor, NetworkShape};
+use crate::ops::{DType, Stream, TapeError, Tensor, Var};
+use crate::tape::{Program, Tape};
+
+/// Random streams of a run: same seed, different numbers.
+#[derive(Debug, Clone, Copy)]
+enum Randomness {
+    Sample,
+    ObsShift,
+    NextObsShift,
+    NextNoise,
+    ActorNoise,
+    Fill,
+    Overlay,
+    Act,
+}
+
+/// Pictures to overlay in SGQN's auxiliary phase, u8[count, 3, side, side] on the device.
+#[derive(Debug, Clone)]
+pub struct OverlayBank {
+    pub range: BufferRange,
+    pub count: usize,
+    pub side: usize,
+}
+
+impl OverlayBank {
+    /// Uploads pictures of equal size, channel-major bytes.
+    pub fn new(gpu: &Gpu, pictures: &[Vec<u8>], side: usize) -> Result<OverlayBank, GpuError> {
+        let bytes: Vec<u8> = pictures.concat();
+        if bytes.len() != pictures.len() * 3 * side * side || bytes.is_empty() {
+            return Err(GpuError::Rejected {
+                what: "overlay pictures".to_string(),
+                reason: format!(
+                    "{} bytes for {} pictures of {side}×{side}",
+                    bytes.len(),
+                    pictures.len()
+                ),
+            });
+        }
+        let range = BufferRange::whole(&gpu.storage("overlay pictures", bytes.len() as u64)?);
+        let mut padded = bytes;
+        padded.resize(range.size as usize, 0);
+        gpu.write(&range, &padded)?;
+        Ok(OverlayBank {
+            range,
+            count: pictures.len(),
+            side,
+        })
+    }
+}
+
+/// Sizes of the networks that a configuration asks for.
+pub fn network_shape(config: &Config, action_dim: usize) -> NetworkShape {
+    let [first, second] = config.decoder_channels;
+    NetworkShape {
+        image_size: config.image_size,
+        frame_stack: config.frame_stack,
+        action_dim,
+        num_shared_layers: config.num_shared_layers,
+        num_filters: config.num_filters,
+        projection_dim: config.projection_dim,
+        hidden_dim: config.hidden_dim,
+        decoder_channels: [config.num_filters, first, second],
+        decoder_action: config.decoder_action,
+    }
+}
+
+fn learner_options(config: &Config) -> LearnerOptions {
+    LearnerOptions {
+        seed: config.seed,
+        critic_lr: config.critic_lr as f32,
+        critic_beta: config.critic_beta as f32,
+        actor_lr: config.actor_lr as f32,
+        actor_beta: config.actor_beta as f32,
+        alpha_lr: config.alpha_lr as f32,
+        alpha_beta: config.alpha_beta as f32,
+        aux_lr: config.aux_lr as f32,
+        aux_beta: config.aux_beta as f32,
+        init_temperature: config.init_temperature as f32,
+        critic_tau: config.critic_tau as f32,
+        encoder_tau: config.encoder_tau as f32,
+        auxiliary: config.agent == AgentKind::Sgqn,
+    }
+}
+
+/// A learner with what it needs to act and to learn.
+#[derive(Debug)]
+pub struct Agent {
+    gpu: Gpu,
+    config: Config,
+    learner: Learner,
+    /// `counter.update` and `counter.act`: the steps of the random streams.
+    counters: Arena,
+    updates: BTreeMap<Turn, Program>,
+}
+
+impl Agent {
+    /// A fresh agent.
+    pub fn new(gpu: &Gpu, config: &Config, action_dim: usize) -> Result<Agent, GpuError> {
+        let mut layout = ArenaLayout::default();
+        layout.push("counter.update", &[1]);
+        layout.push("counter.act", &[1]);
+        Ok(Agent {
+            learner: Learner::new(
+                gpu,
+                &network_shape(config, action_dim),
+                &learner_options(config),
+            )?,
+            counters: Arena::new(gpu, "counters", layout)?,
+            gpu: gpu.clone(),
+            config: config.clone(),
+            updates: BTreeMap::new(),
+        })
+    }
+
+    /// Its networks and optimisers.
+    pub fn learner(&self) -> &Learner {
+        &self.learner
+    }
+
+    /// The device it lives on.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The steps of the algorithm, recorded on `tape`.
+    pub fn sac<'a>(&'a self, tape: &'a Tape) -> Sac<'a> {
+        Sac {
+            learner: &self.learner,
+            tape,
+            discount: self.config.discount as f32,
+            policy: PolicyRange {
+                log_std_min: self.config.actor_log_std_min as f32,
+                log_std_max: self.config.actor_log_std_max as f32,
+            },
+        }
+    }
+
+    fn counter(&self, tape: &Tape, name: &str) -> Result<Var, TapeError> {
+        match self.counters.layout().find(name) {
+            Some(entry) => Ok(tape.state_range(&self.counters, entry.range(), DType::U32)),
+            None => Err(TapeError::UnknownName {
+                what: "counter",
+                given: name.to_string(),
+                known: "counter.update, counter.act".to_string(),
+            }),
+        }
+    }
+
+    fn stream(&self, randomness: Randomness) -> Stream {
+        Stream {
+            seed: self.config.seed,
+            stream: randomness as u32,
+        }
+    }
+
+    /// Whose turn it is at an agent step (SPEC.md A.4).
+    pub fn turn(&self, step: u64) -> Turn {
+        let c = &self.config;
+        Turn {
+            actor: step.is_multiple_of(c.actor_update_freq),
+            targets: step.is_multiple_of(c.critic_target_update_freq),
+            auxiliary: c.agent == AgentKind::Sgqn && step.is_multiple_of(c.aux_update_freq),
+        }
+    }
+
+    /// Every turn that occurs from a step on.
+    fn turns(&self) -> Vec<Turn> {
+        let c = &self.config;
+        let periods = [
+            c.actor_update_freq,
+            c.critic_target_update_freq,
+            c.aux_update_freq,
+        ];
+        let mut turns: Vec<Turn> = (0..periods.iter().product::<u64>().min(10_000))
+            .map(|step| self.turn(step))
+            .collect();
+        turns.sort_unstable();
+        turns.dedup();
+        turns
+    }
+
+    /// Compiles the update programs for this replay: one for each turn that occurs.
+    pub fn compile_updates(
+        &mut self,
+        replay: &Replay,
+        overlays: Option<&OverlayBank>,
+    ) -> Result<(), TapeError> {
+        for turn in self.turns() {
+            let tape = Tape::new();
+            self.record_update(&tape, replay, overlays, turn)?;
+            self.updates.insert(turn, tape.compile(&self.gpu)?);
+        }
+        Ok(())
+    }
+
+    /// Records one update from replay: draw, shift, learn, count.
+    fn record_update(
+        &self,
+        tape: &Tape,
+        replay: &Replay,
+        overlays: Option<&OverlayBank>,
+        turn: Turn,
+    ) -> Result<(), TapeError> {
+        let c = &self.config;
+        let step = self.counter(tape, "counter.update")?;
+        let drawn = replay.sample(tape, &step, self.stream(Randomness::Sample), c.batch)?;
+        let stack = |slots: &Var, randomness| -> Result<Var, TapeError> {
+            if !c.random_shift {
+                return slots.stack_frames(replay.store(), None);
+            }
+            let positions = 2 * c.shift_pad as u32 + 1;
+            let offsets =
+                step.philox_integers(self.stream(randomness), &[c.batch, 2], positions)?;
+            slots.stack_frames(replay.store(), Some((&offsets, c.shift_pad)))
+        };
+        let noise = |randomness| {
+            let shape = [c.batch, self.learner.shape.action_dim];
+            step.philox_normal(self.stream(randomness), &shape)
+        };
+        let obs = stack(&drawn.obs_slots, Randomness::ObsShift)?;
+        let batch = Batch {
+            next_obs: stack(&drawn.next_slots, Randomness::NextObsShift)?,
+            obs: obs.clone(),
+            action: drawn.action,
+            reward: drawn.reward,
+            not_done: drawn.not_done,
+            next_noise: noise(Randomness::NextNoise)?,
+            actor_noise: noise(Randomness::ActorNoise)?,
+        };
+        let sac = self.sac(tape);
+        match c.agent {
+            AgentKind::Sac => {
+                sac.update(&batch, turn)?;
+            }
+            AgentKind::Sgqn => {
+                let fill = match c.mask_fill {
+                    MaskFill::Zero => tape.full(&[1], 0.0),
+                    MaskFill::Uniform => {
+                        let (low, high) = obs.batch_min_max()?;
+                        let u =
+                            step.philox_uniform(self.stream(Randomness::Fill), &[1], 0.0, 1.0)?;
+                        low.add(&high.sub(&low)?.mul(&u)?)?
+                    }
+                };
+                let overlaid = match (turn.auxiliary, overlays) {
+                    (true, Some(bank)) => {
+                        let pictures = Tensor::u8(&[bank.count, 3, bank.side, bank.side]);
+                        let pictures = tape.external(bank.range.clone(), pictures)?;
+                        let stream = self.stream(Randomness::Overlay);
+                        let crops =
+                            step.random_resized_crops(stream, c.batch, bank.count, bank.side)?;
+                        obs.overlay(&pictures, &crops)?
+                    }
+                    _ => obs.clone(),
+                };
+                let input = SgqnBatch {
+                    batch,
+                    fill,
+                    overlaid,
+                };
+                let options = SgqnOptions {
+                    rho: c.rho as f32,
+                    consistency: c.consistency as f32,
+                };
+                sgqn::update(&sac, &input, turn, options)?;
+            }
+        }
+        step.tick()
+    }
+
+    /// Submits the update of an agent step.
+    pub fn update(&self, step: u64) -> Result<(), TapeError> {
+        let turn = self.turn(step);
+        match self.updates.get(&turn) {
+            Some(program) => program.run(),
+            None => Err(TapeError::UnknownName {
+                what: "update program",
+                given: format!("{turn:?}"),
+                known: format!("{:?}", self.updates.keys().collect::<Vec<_>>()),
+            }),
+        }
+    }
+
+    /// The compiled updates.
+    pub fn updates(&self) -> impl Iterator<Item = (&Turn, &Program)> {
+        self.updates.iter()
+    }
+
+    /// Latest value of every watched scalar, by name, waiting for them; the first that
+    /// is not finite since the last call is an error's business: it comes first.
+    pub fn watched(&mut self) -> Result<Vec<(String, f32)>, GpuError> {
+        let mut latest: BTreeMap<String, f32> = BTreeMap::new();
+        for program in self.updates.values_mut() {
+            let names = program.watched().to_vec();
+            for row in program.watched_blocking()? {
+                for (name, value) in names.iter().zip(row.values) {
+                    let entry = latest.entry(name.clone()).or_insert(value);
+                    // A value that is not finite stays: it must not be overlooked.
+                    if entry.is_finite() {
+                        *entry = value;
+                    }
+                }
+            }
+        }
+        Ok(latest.into_iter().collect())
+    }
+
+    /// A policy over stacks of `store`: `count` observations at a time.
+    pub fn policy(&self, store: &FrameStore, count: usize) -> Result<Policy, TapeError> {
+        let tape = Tape::new();
+        let slots = tape.input("slots", Tensor::u32(&[count, self.config.frame_stack]));
+        let obs = slots.stack_frames(store, None)?;
+        let sac = self.sac(&tape);
+        let raw = Actor::forward(&self.learner.scope(&tape, "actor"), &sac.features(&obs)?)?;
+        let step = self.counter(&tape, "counter.act")?;
+        let noise = step.philox_normal(
+            self.stream(Randomness::Act),
+            &[count, self.learner.shape.action_dim],
+        )?;
+        let sample =
+            raw.squashed_gaussian(&noise, sac.policy.log_std_min, sac.policy.log_std_max)?;
+        // The two programs differ only in what they draw.
+        tape.output("mean", &sample.mean);
+        let mean = tape.compile(&self.gpu)?;
+        tape.output("action", &sample.action);
+        step.tick()?;
+        let sampled = tape.compile(&self.gpu)?;
+        let bytes = 4 * (count * self.learner.shape.action_dim) as u64;
+        Ok(Policy {
+            gpu: self.gpu.clone(),
+            mean,
+            sampled,
+            readback: Readback::new(&self.gpu, bytes)?,
+        })
+    }
+
+    /// Everything that training changes on the device: (name, shape, element type, place).
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>, DType, BufferRange)> {
+        let learner = self
+            .learner
+            .tensors()
+            .into_iter()
+            .map(|(name, shape, range)| {
+                let counts = name.ends_with(".time");
+                (
+                    name,
+                    shape,
+                    if counts { DType::U32 } else { DType::F32 },
+                    range,
+                )
+            });
+        let counters = self.counters.layout().entries().iter();
+        let counters = counters.map(|e| {
+            (
+                e.name.clone(),
+                e.shape.clone(),
+                DType::U32,
+                self.counters.slice(e.range()),
+            )
+        });
+        learner.chain(counters).collect()
+    }
+}
+
+/// What to do, for frame stacks of one store.
+#[derive(Debug)]
+pub struct Policy {
+    gpu: Gpu,
+    mean: Program,
+    sampled: Program,
+    readback: Readback,
+}
+
+impl Policy {
+    /// Actions [count · |A|] for stacks given by their slots [count · frames], oldest
+    /// first: sampled from the policy, or its mean.
+    pub fn act(&self, slots: &[u32], sample: bool) -> Result<Vec<f32>, TapeError> {
+        let (program, name) = if sample {
+            (&self.sampled, "action")
+        } else {
+            (&self.mean, "mean")
+        };
+        program.write("slots", slots)?;
+        let mut encoder = self
+            .gpu
+            .device()
+            .create_command_encoder(&Default::default());
+        program.encode(&mut encoder);
+        let (range, _) = program.output_range(name)?;
+        let bytes = self
+            .readback
+            .record(&mut encoder, std::slice::from_ref(range));
+        self.gpu.queue().submit([encoder.finish()]);
+        let bytes = pollster::block_on(self.readback.fetch(bytes))?;
+        Ok(bytemuck::pod_collect_to_vec(&bytes))
+    }
+}

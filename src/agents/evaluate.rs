@@ -1,0 +1,177 @@
+//! Evaluation: whole episodes with the policy's mean (SPEC.md A.7), and the two
+//! yardsticks, a random policy and a world's scripted expert.
+
+use super::agent::{Agent, Policy};
+use crate::Error;
+use crate::envs::{EnvOptions, Environment, Transition, open};
+use crate::gpu::{FrameStore, Gpu};
+use crate::ops::{Philox, Stream};
+
+/// Who acts.
+#[derive(Debug)]
+pub enum Actor<'a> {
+    /// The policy's mean, from pixels.
+    Agent(&'a Agent),
+    /// Uniform in [−1, 1], from this seed.
+    Random(u64),
+    /// A native world's scripted controller, from the state.
+    Expert,
+}
+
+/// Stream of the random policy's numbers, apart from those of training.
+const RANDOM_POLICY: u32 = 0x5EED;
+
+/// Environments side by side with the frames that their observations need.
+pub struct Stage {
+    pub env: Box<dyn Environment>,
+    pub store: FrameStore,
+    frame_stack: usize,
+    /// Frames seen by each environment in its episode.
+    seen: Vec<usize>,
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Stage({} × {})", self.env.count(), self.env.spec().id)
+    }
+}
+
+impl Stage {
+    /// Opens `options.count` environments; observations are stacks of `frame_stack` frames.
+    pub fn new(gpu: &Gpu, options: &EnvOptions, frame_stack: usize) -> Result<Stage, Error> {
+        let store = FrameStore::new(gpu, options.count * frame_stack, options.image_size)?;
+        Ok(Stage {
+            env: open(gpu, &store, options)?,
+            seen: vec![0; options.count],
+            store,
+            frame_stack,
+        })
+    }
+
+    /// The slot of environment `env`'s frame number `frame` of its episode.
+    fn slot(&self, env: usize, frame: usize) -> u32 {
+        (env * self.frame_stack + frame % self.frame_stack) as u32
+    }
+
+    /// Starts episode `episode` in every environment.
+    pub fn reset(&mut self, episode: u64) -> Result<(), Error> {
+        for env in 0..self.env.count() {
+            self.env.reset(env, episode)?;
+        }
+        self.seen.fill(0);
+        self.observe()
+    }
+
+    /// Steps every environment.
+    pub fn step(&mut self, actions: &[f32], transitions: &mut [Transition]) -> Result<(), Error> {
+        self.env.step(actions, transitions)?;
+        self.observe()
+    }
+
+    fn observe(&mut self) -> Result<(), Error> {
+        let slots: Vec<u32> = (0..self.seen.len())
+            .map(|e| self.slot(e, self.seen[e]))
+            .collect();
+        self.env.observe(&slots)?;
+        self.seen.iter_mut().for_each(|n| *n += 1);
+        Ok(())
+    }
+
+    /// Slots of the current stacks, [count · frame_stack], oldest first; the first
+    /// frame of an episode stands for those before it.
+    pub fn stacks(&self) -> Vec<u32> {
+        (0..self.seen.len())
+            .flat_map(|env| {
+                let last = self.seen[env] - 1;
+                (0..self.frame_stack)
+                    .map(move |f| (env, (last + f + 1).saturating_sub(self.frame_stack)))
+            })
+            .map(|(env, frame)| self.slot(env, frame))
+            .collect()
+    }
+}
+
+/// Actions for every environment of a stage.
+fn actions(
+    stage: &mut Stage,
+    actor: &Actor,
+    policy: Option<&Policy>,
+    step: u64,
+) -> Result<Vec<f32>, Error> {
+    let (count, dim) = (stage.env.count(), stage.env.spec().action_dim);
+    match (actor, policy) {
+        (Actor::Agent(_), Some(policy)) => Ok(policy.act(&stage.stacks(), false)?),
+        (Actor::Expert, _) => {
+            let mut actions = vec![0.0; count * dim];
+            let id = stage.env.spec().id.clone();
+            let native = stage
+                .env
+                .as_native()
+                .ok_or(crate::envs::EnvError::NoExpert { id })?;
+            for (env, action) in actions.chunks_exact_mut(dim).enumerate() {
+                native.expert(env, action)?;
+            }
+            Ok(actions)
+        }
+        (Actor::Random(seed), _) => {
+            let stream = Stream {
+                seed: *seed,
+                stream: RANDOM_POLICY,
+            };
+            Ok(Philox::uniform(stream, step as u32, count * dim, -1.0, 1.0))
+        }
+        (Actor::Agent(_), None) => Ok(vec![0.0; count * dim]),
+    }
+}
+
+/// Returns of `episodes` whole episodes.
+pub fn returns(
+    gpu: &Gpu,
+    options: &EnvOptions,
+    frame_stack: usize,
+    actor: &Actor,
+    episodes: usize,
+) -> Result<Vec<f32>, Error> {
+    // Native worlds run side by side; a real suite's environment, one after the other.
+    let side_by_side = options.id.starts_with("native/");
+    let count = if side_by_side { episodes } else { 1 };
+    let options = EnvOptions {
+        count,
+        ..options.clone()
+    };
+    let mut stage = Stage::new(gpu, &options, frame_stack)?;
+    let policy = match actor {
+        Actor::Agent(agent) => Some(agent.policy(&stage.store, count)?),
+        _ => None,
+    };
+    let mut returns = vec![];
+    let mut random_step = 0;
+    while returns.len() < episodes {
+        stage.reset((returns.len() / count) as u64)?;
+        let mut totals = vec![0.0f32; count];
+        let mut running = vec![true; count];
+        let mut transitions = vec![Transition::default(); count];
+        while running.iter().any(|r| *r) {
+            let actions = actions(&mut stage, actor, policy.as_ref(), random_step)?;
+            random_step += 1;
+            stage.step(&actions, &mut transitions)?;
+            for (env, t) in transitions
+                .iter()
+                .enumerate()
+                .filter(|(e, _)| running[*e])
+                .collect::<Vec<_>>()
+            {
+                totals[env] += t.reward;
+                running[env] = !(t.terminated || t.truncated);
+            }
+        }
+        returns.extend(totals);
+    }
+    returns.truncate(episodes);
+    Ok(returns)
+}
+
+/// Mean of returns; 0 of none.
+pub fn mean(returns: &[f32]) -> f32 {
+    returns.iter().sum::<f32>() / returns.len().max(1) as f32
+}

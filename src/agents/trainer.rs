@@ -1,0 +1,386 @@
+//! Training: act, learn, step, remember (SPEC.md A.4), with everything that a run
+//! writes. A run that is killed at any instant and resumed ends with the same bits.
+
+use std::time::Instant;
+
+use super::agent::{Agent, OverlayBank, Policy};
+use super::evaluate::{self, Actor};
+use super::replay::{Replay, ReplayShape, StoredTransition};
+use super::snapshot::{self, Progress};
+use crate::config::Config;
+use crate::envs::{EnvOptions, EnvSpec, Environment, Mode, Transition, describe, open};
+use crate::gpu::Gpu;
+use crate::media::image_file::{self, Fit};
+use crate::ops::{Philox, Stream};
+use crate::run::{
+    CheckpointMeta, CheckpointStore, MetricsWriter, ReplayLog, RunDirectory, TensorboardWriter,
+};
+use crate::{Error, envs::native::picture::procedural_picture};
+
+/// Stream of the random actions before the first update; the device's streams of
+/// training are numbered from 0.
+const RANDOM_ACTION: u32 = 0xAC7;
+
+/// What a person watches while training runs.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    pub step: u64,
+    pub steps: u64,
+    pub updates: u64,
+    /// Return of the last whole episode.
+    pub episode_return: Option<f32>,
+    /// Latest watched scalars.
+    pub losses: Vec<(String, f32)>,
+    /// Mean returns of an evaluation that just ended: (mode, return).
+    pub evaluation: Option<(String, f32)>,
+}
+
+/// Where training stands besides what is on the device.
+pub struct Trainer {
+    gpu: Gpu,
+    config: Config,
+    spec: EnvSpec,
+    agent: Agent,
+    policy: Policy,
+    replay: Replay,
+    env: Box<dyn Environment>,
+    progress: Progress,
+    directory: RunDirectory,
+    metrics: MetricsWriter,
+    tensorboard: TensorboardWriter,
+    checkpoints: CheckpointStore,
+    log: ReplayLog,
+    started: Instant,
+    python: Option<std::path::PathBuf>,
+}
+
+impl std::fmt::Debug for Trainer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Trainer({} at step {})",
+            self.config.env, self.progress.step
+        )
+    }
+}
+
+/// How the environment of training is opened.
+pub fn env_options(
+    config: &Config,
+    mode: Mode,
+    count: usize,
+    python: Option<std::path::PathBuf>,
+) -> EnvOptions {
+    EnvOptions {
+        id: config.env.clone(),
+        count,
+        image_size: config.image_size,
+        seed: config.seed,
+        mode,
+        action_repeat: config.action_repeat,
+        backgrounds: config.backgrounds.clone(),
+        python,
+    }
+}
+
+/// The pictures that SGQN overlays: a folder's, or procedural ones.
+pub fn overlay_bank(gpu: &Gpu, config: &Config) -> Result<OverlayBank, Error> {
+    let side = config.image_size;
+    let pictures: Vec<Vec<u8>> = match &config.overlays {
+        Some(folder) => (image_file::read_square(folder, side, Fit::CentreCrop)?.into_iter())
+            .map(|(_, picture)| picture.to_chw())
+            .collect(),
+        None => (0..config.overlay_pictures)
+            .map(|i| procedural_picture(config.seed, i as u32, side))
+            .collect(),
+    };
+    Ok(OverlayBank::new(gpu, &pictures, side)?)
+}
+
+impl Trainer {
+    /// Opens a run: a new one, or the last good checkpoint of an old one. Messages for
+    /// the user (a damaged checkpoint that was passed over) go to `notice`.
+    pub fn new(
+        gpu: &Gpu,
+        config: &Config,
+        directory: RunDirectory,
+        python: Option<std::path::PathBuf>,
+        notice: &mut dyn FnMut(String),
+    ) -> Result<Trainer, Error> {
+        let spec = describe(&config.env, config.image_size, config.action_repeat)?;
+        let mut agent = Agent::new(gpu, config, spec.action_dim)?;
+        let shape = ReplayShape {
+            capacity: config.replay_capacity,
+            frame_stack: config.frame_stack,
+            action_dim: spec.action_dim,
+            image_size: config.image_size,
+            episode_steps: spec.episode_steps,
+        };
+        let mut replay = Replay::new(gpu, shape)?;
+        let mut env = open(
+            gpu,
+            replay.store(),
+            &env_options(config, Mode::Train, 1, python.clone()),
+        )?;
+        let checkpoints = CheckpointStore::new(directory.checkpoints());
+        let restored = snapshot::restore_latest(
+            &directory,
+            &checkpoints,
+            &agent,
+            &mut replay,
+            env.as_mut(),
+            notice,
+        )?;
+        let (progress, meta) = restored.unwrap_or_else(|| {
+            let fresh = Progress {
+                next_evaluation: config.eval_freq,
+                ..Default::default()
+            };
+            (fresh, CheckpointMeta::default())
+        });
+        checkpoints.rewind_to(progress.step)?;
+
+        let overlays = match config.agent {
+            crate::config::AgentKind::Sgqn => Some(overlay_bank(gpu, config)?),
+            crate::config::AgentKind::Sac => None,
+        };
+        agent.compile_updates(&replay, overlays.as_ref())?;
+        let policy = agent.policy(replay.store(), 1)?;
+        Ok(Trainer {
+            metrics: MetricsWriter::open(directory.metrics(), meta.metrics)?,
+            tensorboard: TensorboardWriter::open(&directory.tensorboard(), meta.tensorboard)?,
+            log: ReplayLog::open(
+                directory.replay(),
+                snapshot::replay_layout(&replay),
+                meta.replay,
+            )?,
+            gpu: gpu.clone(),
+            config: config.clone(),
+            spec,
+            agent,
+            policy,
+            replay,
+            env,
+            progress,
+            directory,
+            checkpoints,
+            started: Instant::now(),
+            python,
+        })
+    }
+
+    /// The agent.
+    pub fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// The run directory.
+    pub fn directory(&self) -> &RunDirectory {
+        &self.directory
+    }
+
+    /// Updates so far.
+    pub fn updates(&self) -> u64 {
+        self.progress.updates
+    }
+
+    /// Trains to the end; `watch` is called after every agent step.
+    pub fn run(&mut self, watch: &mut dyn FnMut(&Report)) -> Result<(), Error> {
+        let steps = self.config.agent_steps(self.spec.action_repeat);
+        let mut report = Report {
+            steps,
+            ..Default::default()
+        };
+        while self.progress.step < steps {
+            self.step(&mut report)?;
+            report.step = self.progress.step;
+            report.updates = self.progress.updates;
+            watch(&report);
+            report.evaluation = None;
+            if self
+                .progress
+                .step
+                .is_multiple_of(self.config.checkpoint_freq)
+            {
+                self.checkpoint()?;
+            }
+        }
+        if !steps.is_multiple_of(self.config.checkpoint_freq) {
+            self.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// One agent step: act, update, step the environment, remember.
+    fn step(&mut self, report: &mut Report) -> Result<(), Error> {
+        if self.progress.stack.is_empty() {
+            self.begin_episode(report)?;
+        }
+        let step = self.progress.step;
+        let action = if step < self.config.init_steps {
+            let stream = Stream {
+                seed: self.config.seed,
+                stream: RANDOM_ACTION,
+            };
+            Philox::uniform(stream, step as u32, self.spec.action_dim, -1.0, 1.0)
+        } else {
+            let slots: Vec<u32> = self
+                .progress
+                .stack
+                .iter()
+                .map(|&f| self.replay.slot(f))
+                .collect();
+            self.policy.act(&slots, true)?
+        };
+        if step >= self.config.init_steps {
+            let burst = self.config.burst_updates && step == self.config.init_steps;
+            for _ in 0..if burst { self.config.init_steps } else { 1 } {
+                self.agent.update(step)?;
+                self.progress.updates += 1;
+            }
+        }
+        let mut transition = [Transition::default()];
+        self.env.step(&action, &mut transition)?;
+        let [transition] = transition;
+        let next = self.observe()?;
+        let mut frames = self.progress.stack.clone();
+        frames.push(next);
+        self.replay.push(&StoredTransition {
+            frames: frames.clone(),
+            reward: transition.reward,
+            terminated: transition.terminated,
+            action: action.clone(),
+        })?;
+        self.progress.pending.push(StoredTransition {
+            frames: frames.clone(),
+            reward: transition.reward,
+            terminated: transition.terminated,
+            action,
+        });
+        self.progress.stack = frames[1..].to_vec();
+        self.progress.episode_return += transition.reward;
+        self.progress.step += 1;
+        if transition.terminated || transition.truncated {
+            self.end_episode(report)?;
+        }
+        if self.progress.step.is_multiple_of(self.config.log_freq) {
+            self.log_losses(report)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the environment's frame into the replay; returns its number.
+    fn observe(&mut self) -> Result<u64, Error> {
+        let frame = self.replay.next_frame()?;
+        self.env.observe(&[self.replay.slot(frame)])?;
+        Ok(frame)
+    }
+
+    fn begin_episode(&mut self, report: &mut Report) -> Result<(), Error> {
+        if self.progress.step >= self.progress.next_evaluation && self.progress.step > 0 {
+            self.evaluate(report)?;
+        }
+        self.env.reset(0, self.progress.episode)?;
+        let frame = self.observe()?;
+        self.progress.stack = vec![frame; self.config.frame_stack];
+        self.progress.episode_return = 0.0;
+        Ok(())
+    }
+
+    fn end_episode(&mut self, report: &mut Report) -> Result<(), Error> {
+        let value = self.progress.episode_return;
+        self.write("episode", &[("return", f64::from(value))])?;
+        report.episode_return = Some(value);
+        self.progress.episode += 1;
+        self.progress.stack.clear();
+        Ok(())
+    }
+
+    fn evaluate(&mut self, report: &mut Report) -> Result<(), Error> {
+        self.progress.next_evaluation = self.progress.step + self.config.eval_freq;
+        let mut options = env_options(&self.config, Mode::Train, 1, self.python.clone());
+        options.seed = evaluation_seed(self.config.seed);
+        let actor = Actor::Agent(&self.agent);
+        let returns = evaluate::returns(
+            &self.gpu,
+            &options,
+            self.config.frame_stack,
+            &actor,
+            self.config.eval_episodes,
+        )?;
+        let mean = evaluate::mean(&returns);
+        self.write("eval", &[("train", f64::from(mean))])?;
+        report.evaluation = Some(("train".to_string(), mean));
+        Ok(())
+    }
+
+    /// Reads the watched scalars; one that is not finite stops training before it can
+    /// reach a checkpoint.
+    fn log_losses(&mut self, report: &mut Report) -> Result<(), Error> {
+        let losses = self.agent.watched()?;
+        if let Some((name, value)) = losses.iter().find(|(_, v)| !v.is_finite()) {
+            return Err(Error::NonFinite {
+                what: name.clone(),
+                value: *value,
+                step: self.progress.step,
+            });
+        }
+        let values: Vec<(&str, f64)> = losses
+            .iter()
+            .map(|(n, v)| (n.as_str(), f64::from(*v)))
+            .collect();
+        if !values.is_empty() {
+            self.write("train", &values)?;
+            report.losses = losses;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, kind: &str, values: &[(&str, f64)]) -> Result<(), Error> {
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.metrics
+            .write(kind, self.progress.step, seconds, values)?;
+        let names: Vec<String> = values.iter().map(|(n, _)| format!("{kind}/{n}")).collect();
+        let scalars: Vec<(&str, f32)> = (names.iter().zip(values))
+            .map(|(n, (_, v))| (n.as_str(), *v as f32))
+            .collect();
+        let wall = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0.0, |d| d.as_secs_f64());
+        self.tensorboard
+            .scalars(wall, self.progress.step as i64, &scalars)?;
+        Ok(())
+    }
+
+    /// Writes a checkpoint of everything, unless a loss has stopped being finite.
+    fn checkpoint(&mut self) -> Result<(), Error> {
+        self.log_losses(&mut Report::default())?;
+        let metrics = self.metrics.sync()?;
+        let tensorboard = self.tensorboard.sync()?;
+        let replay = snapshot::append_replay(&mut self.log, &self.replay, &mut self.progress)?;
+        let meta = CheckpointMeta {
+            step: self.progress.step,
+            config: self.config.digest()?,
+            metrics,
+            tensorboard,
+            replay,
+            extra: Default::default(),
+        };
+        let saved = snapshot::save(
+            &self.checkpoints,
+            meta,
+            &self.agent,
+            self.env.as_ref(),
+            &self.progress,
+            &self.replay,
+        )?;
+        let positions: Vec<_> = saved.kept.iter().map(|m| m.replay).collect();
+        self.log.prune(&positions)?;
+        Ok(())
+    }
+}
+
+/// Evaluation plays other episodes than training.
+pub fn evaluation_seed(seed: u64) -> u64 {
+    seed ^ (1 << 40)
+}

@@ -21,6 +21,7 @@ mod binary;
 mod conv2d;
 mod matmul;
 mod pack;
+mod philox;
 mod reduce;
 mod reshape;
 mod unary;
@@ -28,6 +29,7 @@ mod watch;
 
 pub use binary::BinaryKind;
 pub use conv2d::Conv2dOptions;
+pub use philox::{Stream, philox4x32_10};
 pub use reduce::ReduceKind;
 pub use unary::UnaryKind;
 pub(crate) use pack::Pack;

@@ -21,6 +21,7 @@ mod binary;
 mod conv2d;
 mod matmul;
 mod pack;
+mod philox;
 mod reduce;
 mod reshape;
 mod sample_transitions;
@@ -30,6 +31,9 @@ mod watch;
 
 pub use binary::BinaryKind;
 pub use conv2d::Conv2dOptions;
+pub use philox::{Stream, philox4x32_10};
+pub use reduce::ReduceKind;
+pub use unary::UnaryKind;
 pub(crate) use pack::Pack;
 pub use reduce::ReduceKind;
 pub use sample_transitions::SampledTransitions;

@@ -6,5 +6,6 @@ mod common;
 mod binary;
 mod conv2d;
 mod matmul;
+mod philox;
 mod reduce;
 mod unary;

@@ -17,15 +17,18 @@ pub use tensor::{DType, Tensor};
 pub use var::Var;
 pub(crate) use var::{Graph, Shared, Source};
 
+mod adam;
 mod binary;
 mod conv2d;
 mod matmul;
 mod pack;
 mod reduce;
 mod reshape;
+mod state;
 mod unary;
 mod watch;
 
+pub use adam::AdamOptions;
 pub use binary::BinaryKind;
 pub use conv2d::Conv2dOptions;
 pub use reduce::ReduceKind;

@@ -17,6 +17,7 @@ pub use tensor::{DType, Tensor};
 pub use var::Var;
 pub(crate) use var::{Graph, Shared, Source};
 
+mod adam;
 mod binary;
 mod conv2d;
 mod matmul;
@@ -26,9 +27,11 @@ mod reduce;
 mod reshape;
 mod sample_transitions;
 mod stack_frames;
+mod state;
 mod unary;
 mod watch;
 
+pub use adam::AdamOptions;
 pub use binary::BinaryKind;
 pub use conv2d::Conv2dOptions;
 pub use philox::{Stream, philox4x32_10};

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod adam;
 mod binary;
 mod conv2d;
 mod matmul;

@@ -1,0 +1,36 @@
+// adam: counts a step and computes the bias corrections e_t = 1 - beta^t from
+// rate = 1 - beta, by doubling along the bits of t. Every term is positive, so
+// nothing cancels however small the rate: e_2a = e_a (2 - e_a),
+// e_(a+1) = e_a + (1 - e_a) e_1.
+// Tile: one workgroup, of which one invocation works.
+
+struct Params {
+    rate_1: f32, // 1 - beta1
+    rate_2: f32, // 1 - beta2
+}
+
+const STEP = 0u;       // words of `time`
+const CORRECTION_1 = 1u;
+const CORRECTION_2 = 2u;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> time: array<u32>; // [>= 3]
+
+fn correction(step: u32, rate: f32) -> f32 {
+    var e = 0.0;
+    for (var bits = 32u; bits > 0u; bits -= 1u) {
+        e = e * (2.0 - e);
+        if ((step >> (bits - 1u)) & 1u) == 1u {
+            e = e + (1.0 - e) * rate;
+        }
+    }
+    return e;
+}
+
+@compute @workgroup_size(1)
+fn main() {
+    let step = time[STEP] + 1u;
+    time[STEP] = step;
+    time[CORRECTION_1] = bitcast<u32>(correction(step, params.rate_1));
+    time[CORRECTION_2] = bitcast<u32>(correction(step, params.rate_2));
+}

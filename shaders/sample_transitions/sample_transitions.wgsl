@@ -36,7 +36,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     let words = philox4x32_10(vec4u(i / 4u, step[0], params.stream, 0u), vec2u(params.seed_low, params.seed_high));
     let held = max(ring[1], 1u);
-    let draw = mul_wide(words[i % 4u], held).y; // high word of word * held: uniform in 0..held
+    let draw = below(words[i % 4u], held);
     let row = ((ring[0] + draw) % params.capacity) * (params.frames + 3u + params.action_dim);
     for (var f = 0u; f < params.frames; f += 1u) {
         obs_slots[i * params.frames + f] = rows[row + f];

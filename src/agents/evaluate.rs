@@ -5,7 +5,7 @@ use super::agent::{Agent, Policy};
 use crate::Error;
 use crate::envs::{EnvOptions, Environment, Transition, open};
 use crate::gpu::{FrameStore, Gpu};
-use crate::ops::{Philox, Stream};
+use crate::ops::Stream;
 
 /// Who acts.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ fn actions(
                 seed: *seed,
                 stream: RANDOM_POLICY,
             };
-            Ok(Philox::uniform(stream, step as u32, count * dim, -1.0, 1.0))
+            Ok(stream.uniform(step as u32, count * dim, -1.0, 1.0)?)
         }
         (Actor::Agent(_), None) => Ok(vec![0.0; count * dim]),
     }

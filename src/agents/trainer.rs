@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::envs::{EnvOptions, EnvSpec, Environment, Mode, Transition, describe, open};
 use crate::gpu::Gpu;
 use crate::media::image_file::{self, Fit};
-use crate::ops::{Philox, Stream};
+use crate::ops::Stream;
 use crate::run::{
     CheckpointMeta, CheckpointStore, MetricsWriter, ReplayLog, RunDirectory, TensorboardWriter,
 };
@@ -222,7 +222,7 @@ impl Trainer {
                 seed: self.config.seed,
                 stream: RANDOM_ACTION,
             };
-            Philox::uniform(stream, step as u32, self.spec.action_dim, -1.0, 1.0)
+            stream.uniform(step as u32, self.spec.action_dim, -1.0, 1.0)?
         } else {
             let slots: Vec<u32> = self
                 .progress

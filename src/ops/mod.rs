@@ -23,12 +23,15 @@ mod matmul;
 mod pack;
 mod reduce;
 mod reshape;
+mod squash;
+mod squashed_gaussian;
 mod unary;
 mod watch;
 
 pub use binary::BinaryKind;
 pub use conv2d::Conv2dOptions;
 pub use reduce::ReduceKind;
+pub use squashed_gaussian::SquashedGaussian;
 pub use unary::UnaryKind;
 pub(crate) use pack::Pack;
 pub(crate) use watch::Watch;

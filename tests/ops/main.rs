@@ -7,4 +7,6 @@ mod binary;
 mod conv2d;
 mod matmul;
 mod reduce;
+mod squash;
+mod squashed_gaussian;
 mod unary;

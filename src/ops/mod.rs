@@ -18,11 +18,13 @@ pub use var::Var;
 pub(crate) use var::{Graph, Shared, Source};
 
 mod binary;
+mod concat;
 mod conv2d;
 mod matmul;
 mod pack;
 mod reduce;
 mod reshape;
+mod slice;
 mod squash;
 mod squashed_gaussian;
 mod unary;

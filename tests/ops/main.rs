@@ -4,9 +4,11 @@
 mod common;
 
 mod binary;
+mod concat;
 mod conv2d;
 mod matmul;
 mod reduce;
+mod slice;
 mod squash;
 mod squashed_gaussian;
 mod unary;

@@ -21,6 +21,7 @@ mod binary;
 mod concat;
 mod conv2d;
 mod matmul;
+mod mse;
 mod pack;
 mod reduce;
 mod reshape;

@@ -7,6 +7,7 @@ mod binary;
 mod concat;
 mod conv2d;
 mod matmul;
+mod mse;
 mod reduce;
 mod slice;
 mod squash;

@@ -20,6 +20,7 @@ pub(crate) use var::{Graph, Shared, Source};
 mod binary;
 mod concat;
 mod conv2d;
+mod layer_norm;
 mod matmul;
 mod mse;
 mod pack;

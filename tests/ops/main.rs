@@ -6,6 +6,7 @@ mod common;
 mod binary;
 mod concat;
 mod conv2d;
+mod layer_norm;
 mod matmul;
 mod mse;
 mod reduce;

@@ -17,6 +17,7 @@ pub use tensor::{DType, Tensor};
 pub use var::Var;
 pub(crate) use var::{Graph, Shared, Source};
 
+mod bce_with_logits;
 mod binary;
 mod concat;
 mod conv2d;

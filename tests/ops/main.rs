@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bce_with_logits;
 mod binary;
 mod concat;
 mod conv2d;

@@ -28,6 +28,7 @@ mod pack;
 mod reduce;
 mod reshape;
 mod slice;
+mod softmax;
 mod squash;
 mod squashed_gaussian;
 mod unary;

@@ -12,6 +12,7 @@ mod matmul;
 mod mse;
 mod reduce;
 mod slice;
+mod softmax;
 mod squash;
 mod squashed_gaussian;
 mod unary;

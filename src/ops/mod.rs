@@ -21,6 +21,7 @@ mod bce_with_logits;
 mod binary;
 mod concat;
 mod conv2d;
+mod gather;
 mod layer_norm;
 mod matmul;
 mod mse;

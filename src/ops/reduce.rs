@@ -97,8 +97,9 @@ impl Op for Reduce {
     }
 }
 
-/// x[outer, row, inner] → y[outer, ⌈row/piece⌉, inner].
-fn reduce_pass(
+/// One pass of a reduction (`name` is "sum" or "max"; the result is multiplied by
+/// `scale`): x[outer, row, inner] → y[outer, ⌈row/piece⌉, inner].
+pub(super) fn reduce_pass(
     cx: &mut Lower,
     name: &str,
     x: &super::Operand,
@@ -128,6 +129,30 @@ fn reduce_pass(
     } else {
         dispatch.linear(count)
     }
+}
+
+/// How an operation that reduces `count` elements to the one of `y` splits them:
+/// (elements of a piece, pieces, where their results go). One piece goes to `y`.
+pub(super) fn pieces_of(cx: &mut Lower, count: usize, y: &super::Operand) -> (usize, usize, super::Operand) {
+    if count <= LONG {
+        return (count, 1, y.clone());
+    }
+    let pieces = count.div_ceil(PIECE);
+    (PIECE, pieces, cx.workspace(Tensor::f32(&[pieces])))
+}
+
+/// Sums (times scale) the results of pieces, unless they are in `y` already.
+pub(super) fn join_pieces(
+    cx: &mut Lower,
+    partial: &super::Operand,
+    y: &super::Operand,
+    scale: f32,
+) -> Result<(), TapeError> {
+    if partial.same_memory(y, 0) {
+        return Ok(());
+    }
+    let pieces = partial.tensor.len();
+    reduce_pass(cx, "sum", partial, y, [1, pieces, 1], pieces, scale)
 }
 
 impl Var {

@@ -1,0 +1,112 @@
+//! `gather`: rows picked by index.
+
+use super::{Backward, DType, Lower, Op, TapeError, Tensor, Var, shape_error};
+
+/// x[R, …], rows u32[N] → y[N, …].
+#[derive(Debug)]
+struct Gather;
+
+impl Op for Gather {
+    fn name(&self) -> &'static str {
+        "gather"
+    }
+
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TapeError> {
+        match inputs {
+            [x, rows]
+                if x.dtype == DType::F32
+                    && !x.is_empty()
+                    && !x.shape.is_empty()
+                    && rows.dtype == DType::U32
+                    && rows.shape.len() == 1
+                    && !rows.is_empty() =>
+            {
+                let mut shape = x.shape.clone();
+                shape[0] = rows.len();
+                Ok(vec![Tensor::f32(&shape)])
+            }
+            _ => Err(shape_error(
+                "gather",
+                inputs,
+                "f32[R, …] and u32[N], not empty",
+            )),
+        }
+    }
+
+    fn gradient(&self, cx: &Backward) -> Result<Vec<Option<Var>>, TapeError> {
+        let gradient = |g: &Var| {
+            let sources = cx.inputs[0].shape()[0];
+            Var::record1(GatherGradient { sources }, &[g, &cx.inputs[1]])
+        };
+        Ok(vec![cx.grads[0].as_ref().map(gradient).transpose()?, None])
+    }
+
+    fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
+        let (x, rows, y) = (cx.input(0), cx.input(1), cx.output(0));
+        let sources = x.shape()[0];
+        cx.dispatch("gather/forward")
+            .bind("x", &x)
+            .bind("rows", &rows)
+            .bind("y", &y)
+            .u32("count", y.tensor.len())
+            .u32("width", x.tensor.len() / sources)
+            .u32("sources", sources)
+            .linear(y.tensor.len())
+    }
+}
+
+/// Inputs: g[N, …], rows u32[N]. Output: [sources, …].
+#[derive(Debug)]
+struct GatherGradient {
+    sources: usize,
+}
+
+impl Op for GatherGradient {
+    fn name(&self) -> &'static str {
+        "gather_gradient"
+    }
+
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TapeError> {
+        let mut shape = inputs[0].shape.clone();
+        shape[0] = self.sources;
+        Ok(vec![Tensor::f32(&shape)])
+    }
+
+    fn gradient(&self, cx: &Backward) -> Result<Vec<Option<Var>>, TapeError> {
+        let gathered = cx.grads[0].as_ref().map(|g| g.gather(&cx.inputs[1]));
+        Ok(vec![gathered.transpose()?, None])
+    }
+
+    fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
+        let (g, rows, dx) = (cx.input(0), cx.input(1), cx.output(0));
+        let gathered = rows.tensor.len();
+        let links = cx.workspace(Tensor::u32(&[self.sources + gathered]));
+        cx.dispatch("gather/links")
+            .bind("rows", &rows)
+            .bind("links", &links)
+            .u32("sources", self.sources)
+            .u32("gathered", gathered)
+            .linear(self.sources + gathered)?;
+        cx.dispatch("gather/gradient")
+            .bind("g", &g)
+            .bind("links", &links)
+            .bind("dx", &dx)
+            .u32("count", dx.tensor.len())
+            .u32("width", g.tensor.len() / gathered)
+            .u32("sources", self.sources)
+            .u32("gathered", gathered)
+            .linear(dx.tensor.len())
+    }
+}
+
+impl Var {
+    /// Rows of f32\[R, …\] by index: `rows` is u32\[N\], the result f32\[N, …\].
+    /// An index beyond R − 1 counts as R − 1. The gradient of a row is the sum over all
+    /// places that it was gathered to, in their order.
+    ///
+    /// # Errors
+    /// [`TapeError::Shape`] for other shapes or types.
+    pub fn gather(&self, rows: &Var) -> Result<Var, TapeError> {
+        Var::record1(Gather, &[self, rows])
+    }
+}

@@ -1,0 +1,94 @@
+use crate::common::*;
+use foveate::tape::{Gradient, Tape};
+
+fn reference(a: &[Array]) -> Array {
+    let (x, t) = (&a[0], &a[1]);
+    let plane = if x.shape == t.shape {
+        x.data.len()
+    } else {
+        x.shape[2] * x.shape[3]
+    };
+    let shared = x.data.len() / t.data.len();
+    let sum: f64 = (x.data.iter().enumerate())
+        .map(|(i, v)| {
+            let t = t.data[i / plane / shared * plane + i % plane];
+            v.max(0.0) - v * t + (-v.abs()).exp().ln_1p()
+        })
+        .sum();
+    Array::new(&[1], vec![sum / x.data.len() as f64])
+}
+
+/// One piece and several, own and shared targets, hard and soft.
+#[test]
+fn values_and_gradients() {
+    let cases: [(&[usize], &[usize]); 6] = [
+        (&[1], &[1]),
+        (&[7, 13], &[7, 13]),
+        (&[2, 4, 3, 5], &[2, 4, 3, 5]),
+        (&[2, 9, 5, 7], &[2, 3, 5, 7]),
+        (&[3, 4, 6, 6], &[3, 1, 6, 6]),
+        (&[2, 9, 24, 24], &[2, 3, 24, 24]),
+    ];
+    for (i, (logits, targets)) in cases.into_iter().enumerate() {
+        let mut rng = rng(i as u64);
+        let x = random(&mut rng, logits).map(|v| 4.0 * v);
+        let soft = random_in(&mut rng, targets, 0.0, 1.0);
+        for t in [soft.map(|v| if v > 0.5 { 1.0 } else { 0.0 }), soft] {
+            Check::new("bce_with_logits", vec![x.clone(), t])
+                .tolerances(5e-6, 3e-5)
+                .without_gradient(1)
+                .run(|_, v| v[0].bce_with_logits(&v[1]), reference);
+        }
+    }
+}
+
+/// Sure logits, right and wrong: no overflow, and small losses and gradients keep
+/// their digits.
+#[test]
+fn sure_logits() {
+    for (x, t) in [
+        (12.0f64, 1.0f64),
+        (-12.0, 0.0),
+        (50.0, 0.0),
+        (-1e4, 1.0),
+        (0.0, 0.25),
+    ] {
+        let tape = Tape::new();
+        let logit = tape.constant(&[1], &[x as f32]).unwrap();
+        let loss = logit.bce_with_logits(&tape.full(&[1], t as f32)).unwrap();
+        let g = tape
+            .gradients(&loss, &[logit], Gradient::True)
+            .unwrap()
+            .remove(0)
+            .unwrap();
+        tape.output("loss", &loss);
+        tape.output("g", &g);
+        let program = tape.compile(&gpu()).unwrap();
+        program.run().unwrap();
+        let read = |name: &str| program.read_blocking::<f32>(name).unwrap();
+        let expected = x.max(0.0) - x * t + (-x.abs()).exp().ln_1p();
+        assert_close("loss", &read("loss"), &[expected], 1e-5);
+        assert_close(
+            "gradient",
+            &read("g"),
+            &[1.0 / (1.0 + (-x).exp()) - t],
+            1e-5,
+        );
+    }
+}
+
+#[test]
+fn other_shapes_are_refused() {
+    let tape = Tape::new();
+    let x = tape.full(&[2, 9, 4, 4], 0.0);
+    for shape in [[2, 2, 4, 4], [2, 3, 4, 5], [1, 9, 4, 4]] {
+        let message = x
+            .bce_with_logits(&tape.full(&shape, 0.0))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("bce_with_logits") && message.contains("[2, 9, 4, 4]"),
+            "{message}"
+        );
+    }
+}

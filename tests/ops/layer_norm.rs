@@ -1,0 +1,75 @@
+use crate::common::*;
+use foveate::tape::Tape;
+
+const EPS: f64 = 1e-5;
+
+fn reference(a: &[Array]) -> Array {
+    let (x, gain, bias) = (&a[0], &a[1], &a[2]);
+    let width = gain.data.len();
+    let mut y = x.clone();
+    for row in y.data.chunks_exact_mut(width) {
+        let mean = row.iter().sum::<f64>() / width as f64;
+        let variance = row.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / width as f64;
+        for (j, v) in row.iter_mut().enumerate() {
+            *v = (*v - mean) / (variance + EPS).sqrt() * gain.data[j] + bias.data[j];
+        }
+    }
+    y
+}
+
+/// Few and many rows (their sum is then in two passes), short and long ones.
+#[test]
+fn all_gradients() {
+    for (seed, shape) in [
+        (1, vec![4, 1]),
+        (6, vec![3]),
+        (2, vec![3, 5]),
+        (3, vec![7, 100]),
+        (4, vec![2, 3, 257]),
+        (5, vec![300, 9]),
+    ] {
+        let mut rng = rng(seed);
+        let width = shape[shape.len() - 1];
+        let inputs = vec![
+            random(&mut rng, &shape),
+            random(&mut rng, &[width]),
+            random(&mut rng, &[width]),
+        ];
+        Check::new(&format!("layer_norm {shape:?}"), inputs)
+            .tolerances(5e-6, 3e-5)
+            .run(|_, v| v[0].layer_norm(&v[1], &v[2], EPS as f32), reference);
+    }
+}
+
+/// Rows far from zero: the variance must not cancel. Constant rows become the bias.
+#[test]
+fn large_means_and_constant_rows() {
+    let mut rng = rng(6);
+    let mut x = random(&mut rng, &[4, 65]).map(|v| 100.0 + (v * 64.0).round() / 64.0);
+    x.data[65..130].fill(-31.0);
+    let inputs = vec![x, random(&mut rng, &[65]), random(&mut rng, &[65])];
+    Check::new("layer_norm", inputs)
+        .tolerances(1e-4, 1.0)
+        .without_gradient(0)
+        .without_gradient(1)
+        .without_gradient(2)
+        .run(|_, v| v[0].layer_norm(&v[1], &v[2], EPS as f32), reference);
+}
+
+#[test]
+fn mistakes_are_named() {
+    let tape = Tape::new();
+    let (x, gain) = (tape.full(&[4, 6], 0.0), tape.full(&[4], 1.0));
+    let message = x.layer_norm(&gain, &gain, 1e-5).unwrap_err().to_string();
+    assert!(
+        message.contains("layer_norm") && message.contains("[4, 6]"),
+        "{message}"
+    );
+    let gain = tape.full(&[6], 1.0);
+    assert!(
+        x.layer_norm(&gain, &gain, 0.0)
+            .unwrap_err()
+            .to_string()
+            .contains("eps")
+    );
+}

@@ -18,12 +18,18 @@ pub use var::Var;
 pub(crate) use var::{Graph, Shared, Source};
 
 mod binary;
+mod bytes_to_image;
 mod conv2d;
+mod crop;
 mod matmul;
+mod overlay;
 mod pack;
 mod philox;
 mod reduce;
 mod reshape;
+mod resize;
+mod shift;
+mod texture_to_image;
 mod unary;
 mod watch;
 

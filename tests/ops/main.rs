@@ -4,8 +4,14 @@
 mod common;
 
 mod binary;
+mod bytes_to_image;
 mod conv2d;
+mod crop;
 mod matmul;
+mod overlay;
 mod philox;
 mod reduce;
+mod resize;
+mod shift;
+mod texture_to_image;
 mod unary;

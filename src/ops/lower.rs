@@ -190,7 +190,9 @@ impl DispatchBuilder<'_> {
             });
         }
         for (_, operand) in &self.bound {
-            if operand.size > self.max_binding {
+            // A texture is no buffer binding: its size has a limit of its own.
+            let texture = matches!(operand.storage, Storage::Texture(_));
+            if !texture && operand.size > self.max_binding {
                 return Err(TapeError::TooLarge {
                     op: self.op,
                     bytes: operand.size,

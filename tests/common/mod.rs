@@ -2,7 +2,9 @@
 //! of an operation against its float64 reference and finite differences.
 #![allow(dead_code)]
 
-use foveate::gpu::{Gpu, GpuOptions};
+pub mod golden;
+
+use foveate::gpu::{BufferRange, Gpu, GpuOptions};
 use foveate::tape::{Gradient, Tape, TapeError, Tensor, Var};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::cell::OnceCell;
@@ -89,6 +91,35 @@ pub fn random_in(rng: &mut StdRng, shape: &[usize], from: f32, to: f32) -> Array
         shape,
         (0..n).map(|_| rng.random_range(from..to) as f64).collect(),
     )
+}
+
+/// Fixed u32 on the tape.
+pub fn fixed_u32(tape: &Tape, shape: &[usize], data: &[u32]) -> Var {
+    fixed(tape, Tensor::u32(shape), bytemuck::cast_slice(data))
+}
+
+/// Fixed bytes on the tape.
+pub fn fixed_u8(tape: &Tape, shape: &[usize], data: &[u8]) -> Var {
+    fixed(tape, Tensor::u8(shape), data)
+}
+
+fn fixed(tape: &Tape, tensor: Tensor, data: &[u8]) -> Var {
+    assert_eq!(tensor.len() * tensor.dtype.size(), data.len());
+    let buffer = gpu().storage("fixed", tensor.bytes()).unwrap();
+    let range = BufferRange::whole(&buffer);
+    let mut words = data.to_vec();
+    words.resize(words.len().next_multiple_of(4), 0);
+    gpu().write(&range, &words).unwrap();
+    tape.external(range, tensor).unwrap()
+}
+
+/// What a tape's output `y` holds after one run with poisoned scratch memory.
+pub fn computed(tape: &Tape, y: &Var) -> Vec<f32> {
+    tape.output("computed", y);
+    let program = tape.compile(&gpu()).unwrap();
+    program.poison().unwrap();
+    program.run().unwrap();
+    program.read_blocking("computed").unwrap()
 }
 
 /// max |x − reference| / max |reference|; fails on NaN.

@@ -19,18 +19,25 @@ pub(crate) use var::{Graph, Shared, Source};
 
 mod adam;
 mod binary;
+mod clip_norm;
 mod conv2d;
+mod ema;
+mod fill_range;
+mod mask;
 mod matmul;
 mod pack;
+mod quantile;
 mod reduce;
 mod reshape;
 mod state;
+mod tick;
 mod unary;
 mod watch;
 
 pub use adam::AdamOptions;
 pub use binary::BinaryKind;
 pub use conv2d::Conv2dOptions;
+pub use ema::EmaSegment;
 pub use reduce::ReduceKind;
 pub use unary::UnaryKind;
 pub(crate) use pack::Pack;

@@ -5,7 +5,13 @@ mod common;
 
 mod adam;
 mod binary;
+mod clip_norm;
 mod conv2d;
+mod ema;
+mod fill_range;
+mod mask;
 mod matmul;
+mod quantile;
 mod reduce;
+mod tick;
 mod unary;

@@ -40,11 +40,18 @@ fn wrong(message: String) -> TapeError {
 }
 
 /// Checks the segments and joins those that continue each other at the same rate.
-fn join(segments: &[EmaSegment], target: usize, online: usize) -> Result<Vec<EmaSegment>, TapeError> {
+fn join(
+    segments: &[EmaSegment],
+    target: usize,
+    online: usize,
+) -> Result<Vec<EmaSegment>, TapeError> {
     let mut joined: Vec<EmaSegment> = vec![];
     for s in segments {
         let inside = |r: &Range<usize>, len: usize| r.start < r.end && r.end <= len;
-        if !inside(&s.online, online) || !inside(&s.target, target) || s.online.len() != s.target.len() {
+        if !inside(&s.online, online)
+            || !inside(&s.target, target)
+            || s.online.len() != s.target.len()
+        {
             return Err(wrong(format!(
                 "segment {:?} -> {:?}; expected non-empty ranges of equal length within {online} and {target} elements",
                 s.online, s.target
@@ -87,7 +94,9 @@ impl Op for Ema {
 
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TapeError> {
         match inputs {
-            [target, online] if is_flat_f32(target, target.len()) && is_flat_f32(online, online.len()) => {
+            [target, online]
+                if is_flat_f32(target, target.len()) && is_flat_f32(online, online.len()) =>
+            {
                 Ok(vec![])
             }
             _ => Err(shape_error("ema", inputs, "target and online as flat f32")),

@@ -32,7 +32,9 @@ impl Op for FillRange {
 
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TapeError> {
         match inputs {
-            [x] if x.dtype == DType::F32 && !x.is_empty() => Ok(vec![Tensor::f32(&[1]), Tensor::f32(&[1])]),
+            [x] if x.dtype == DType::F32 && !x.is_empty() => {
+                Ok(vec![Tensor::f32(&[1]), Tensor::f32(&[1])])
+            }
             _ => Err(shape_error("fill_range", inputs, "a non-empty f32")),
         }
     }

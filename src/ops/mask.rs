@@ -20,7 +20,9 @@ impl Op for FrameMagnitude {
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TapeError> {
         match inputs {
             [x] if x.dtype == DType::F32 && !x.is_empty() => match x.shape[..] {
-                [b, c, h, w] if c == CHANNELS * self.frames => Ok(vec![Tensor::f32(&[b, self.frames, h * w])]),
+                [b, c, h, w] if c == CHANNELS * self.frames => {
+                    Ok(vec![Tensor::f32(&[b, self.frames, h * w])])
+                }
                 _ => Err(self.wrong(inputs)),
             },
             _ => Err(self.wrong(inputs)),
@@ -41,7 +43,11 @@ impl Op for FrameMagnitude {
 impl FrameMagnitude {
     fn wrong(&self, inputs: &[&Tensor]) -> TapeError {
         let channels = CHANNELS * self.frames;
-        shape_error("frame_magnitude", inputs, format!("a non-empty f32[B, {channels}, H, W]"))
+        shape_error(
+            "frame_magnitude",
+            inputs,
+            format!("a non-empty f32[B, {channels}, H, W]"),
+        )
     }
 }
 
@@ -56,11 +62,21 @@ impl Op for AtLeast {
 
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TapeError> {
         match inputs {
-            [x, t] if x.dtype == DType::F32 && t.dtype == DType::F32 && !x.is_empty() => match x.shape[..] {
-                [b, f, _] if t.shape == [b, f, 1] => Ok(vec![(*x).clone()]),
-                _ => Err(shape_error("at_least", inputs, "f32[B, F, N] and f32[B, F, 1]")),
-            },
-            _ => Err(shape_error("at_least", inputs, "f32[B, F, N] and f32[B, F, 1]")),
+            [x, t] if x.dtype == DType::F32 && t.dtype == DType::F32 && !x.is_empty() => {
+                match x.shape[..] {
+                    [b, f, _] if t.shape == [b, f, 1] => Ok(vec![(*x).clone()]),
+                    _ => Err(shape_error(
+                        "at_least",
+                        inputs,
+                        "f32[B, F, N] and f32[B, F, 1]",
+                    )),
+                }
+            }
+            _ => Err(shape_error(
+                "at_least",
+                inputs,
+                "f32[B, F, N] and f32[B, F, 1]",
+            )),
         }
     }
 
@@ -94,8 +110,12 @@ impl Op for MaskFill {
                 "f32[B, 3F, H, W], a mask f32[B, F, H·W] or f32[B, F, H, W], and a fill f32[1]",
             )
         };
-        let [x, mask, fill] = inputs else { return Err(wrong()) };
-        let [b, c, h, w] = x.shape[..] else { return Err(wrong()) };
+        let [x, mask, fill] = inputs else {
+            return Err(wrong());
+        };
+        let [b, c, h, w] = x.shape[..] else {
+            return Err(wrong());
+        };
         let frames = c / CHANNELS;
         let floats = inputs.iter().all(|t| t.dtype == DType::F32);
         let masks = mask.shape == [b, frames, h * w] || mask.shape == [b, frames, h, w];
@@ -108,7 +128,9 @@ impl Op for MaskFill {
     fn gradient(&self, cx: &Backward) -> Result<Vec<Option<Var>>, TapeError> {
         // What was kept passes its gradient; what was filled has none.
         let of_picture = match &cx.grads[0] {
-            Some(g) if cx.needs[0] => Some(g.mask_fill(&cx.inputs[1], &g.constant_like(&[1], &[0.0]))?),
+            Some(g) if cx.needs[0] => {
+                Some(g.mask_fill(&cx.inputs[1], &g.constant_like(&[1], &[0.0]))?)
+            }
             _ => None,
         };
         Ok(vec![of_picture, None, None])

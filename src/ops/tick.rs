@@ -21,7 +21,9 @@ impl Op for Tick {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let counter = cx.input(0);
-        cx.dispatch("tick/tick").bind("counter", &counter).linear_groups(1)
+        cx.dispatch("tick/tick")
+            .bind("counter", &counter)
+            .linear_groups(1)
     }
 
     fn writes(&self) -> &[usize] {

@@ -20,7 +20,11 @@ fn clip(x: &[f32], max_norm: f32) -> (Vec<f32>, f32) {
 
 fn check(x: &[f32], max_norm: f32) {
     let (clipped, norm) = clip(x, max_norm);
-    let expected = x.iter().map(|&v| (v as f64) * (v as f64)).sum::<f64>().sqrt();
+    let expected = x
+        .iter()
+        .map(|&v| (v as f64) * (v as f64))
+        .sum::<f64>()
+        .sqrt();
     let factor = (max_norm as f64 / (expected + 1e-6)).min(1.0);
     let scaled: Vec<f64> = x.iter().map(|&v| v as f64 * factor).collect();
     assert_close("norm", &[norm], &[expected], 2e-6);
@@ -57,23 +61,43 @@ fn far_out() {
 fn a_norm_beyond_f32() {
     let (clipped, norm) = clip(&[3e38; 100], 1.0);
     assert!(norm.is_finite() && norm > 3e38, "{norm}");
-    assert!(clipped.iter().all(|v| v.is_finite() && *v > 0.0 && *v < 1.0));
+    assert!(
+        clipped
+            .iter()
+            .all(|v| v.is_finite() && *v > 0.0 && *v < 1.0)
+    );
 }
 
 #[test]
 fn the_same_bits_twice() {
     let x = random(&mut rng(9), &[123_457]).f32();
-    let bits = |(c, n): (Vec<f32>, f32)| (c.iter().map(|v| v.to_bits()).collect::<Vec<_>>(), n.to_bits());
+    let bits = |(c, n): (Vec<f32>, f32)| {
+        (
+            c.iter().map(|v| v.to_bits()).collect::<Vec<_>>(),
+            n.to_bits(),
+        )
+    };
     assert_eq!(bits(clip(&x, 0.5)), bits(clip(&x, 0.5)));
 }
 
 #[test]
 fn what_does_not_fit_is_refused() {
     let tape = Tape::new();
-    let message = tape.full(&[2, 3], 1.0).clip_norm(1.0).unwrap_err().to_string();
-    assert!(message.contains("clip_norm") && message.contains("[2, 3]"), "{message}");
+    let message = tape
+        .full(&[2, 3], 1.0)
+        .clip_norm(1.0)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("clip_norm") && message.contains("[2, 3]"),
+        "{message}"
+    );
     for max_norm in [0.0, -1.0, f32::NAN, f32::INFINITY] {
-        let message = tape.full(&[3], 1.0).clip_norm(max_norm).unwrap_err().to_string();
+        let message = tape
+            .full(&[3], 1.0)
+            .clip_norm(max_norm)
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("max_norm"), "{message}");
     }
 }

@@ -15,7 +15,9 @@ fn arena(values: &[f32]) -> Arena {
     let mut layout = ArenaLayout::default();
     layout.push("all", &[values.len()]);
     let arena = Arena::new(&gpu(), "weights", layout).unwrap();
-    gpu().write(&arena.tensor("all").unwrap(), bytemuck::cast_slice(values)).unwrap();
+    gpu()
+        .write(&arena.tensor("all").unwrap(), bytemuck::cast_slice(values))
+        .unwrap();
     arena
 }
 
@@ -33,7 +35,9 @@ fn check(segments: &[EmaSegment], target: usize, online: usize, steps: usize) ->
     let other = random(&mut rng(2), &[online]).f32();
     let (a, b) = (arena(&start), arena(&other));
     let tape = Tape::new();
-    whole(&tape, &a, target).ema(&whole(&tape, &b, online), segments).unwrap();
+    whole(&tape, &a, target)
+        .ema(&whole(&tape, &b, online), segments)
+        .unwrap();
     let program = tape.compile(&gpu()).unwrap();
     assert_eq!(program.dispatches().len(), 1);
     let mut expected: Vec<f64> = start.iter().map(|&v| v as f64).collect();
@@ -50,10 +54,18 @@ fn check(segments: &[EmaSegment], target: usize, online: usize, steps: usize) ->
     assert_close("ema", &got, &expected, 1e-6);
     for i in 0..target {
         if !segments.iter().any(|s| s.target.contains(&i)) {
-            assert_eq!(got[i].to_bits(), start[i].to_bits(), "element {i} lies in no segment");
+            assert_eq!(
+                got[i].to_bits(),
+                start[i].to_bits(),
+                "element {i} lies in no segment"
+            );
         }
     }
-    assert_eq!(read(&b.tensor("all").unwrap()), other, "the online network must not change");
+    assert_eq!(
+        read(&b.tensor("all").unwrap()),
+        other,
+        "the online network must not change"
+    );
     got
 }
 
@@ -61,20 +73,29 @@ fn check(segments: &[EmaSegment], target: usize, online: usize, steps: usize) ->
 fn segments_of_any_place_and_length() {
     check(&[segment(0, 0, 1, 0.5)], 1, 1, 3);
     check(&[segment(7, 3, 100, 0.01)], 200, 150, 2);
-    let spread: Vec<_> = (0..8).map(|i| segment(5 * i, 3 + 70 * i, 61 + i % 2, 0.1 * (i + 1) as f32)).collect();
+    let spread: Vec<_> = (0..8)
+        .map(|i| segment(5 * i, 3 + 70 * i, 61 + i % 2, 0.1 * (i + 1) as f32))
+        .collect();
     check(&spread, 700, 300, 3);
 }
 
 /// The encoder at one rate and the heads at another, side by side.
 #[test]
 fn two_rates_side_by_side() {
-    check(&[segment(0, 0, 320, 0.05), segment(320, 320, 192, 0.01)], 512, 512, 4);
+    check(
+        &[segment(0, 0, 320, 0.05), segment(320, 320, 192, 0.01)],
+        512,
+        512,
+        4,
+    );
 }
 
 /// Neighbours of one rate are one segment: any number of layers fits.
 #[test]
 fn neighbours_join() {
-    let layers: Vec<_> = (0..40).map(|i| segment(64 + 10 * i, 10 * i, 10, 0.25)).collect();
+    let layers: Vec<_> = (0..40)
+        .map(|i| segment(64 + 10 * i, 10 * i, 10, 0.25))
+        .collect();
     check(&layers, 450, 500, 1);
 }
 
@@ -93,7 +114,9 @@ fn one_arena_for_both() {
     let a = arena(&values);
     let tape = Tape::new();
     let online = tape.state_range(&a, 0..128, DType::F32);
-    tape.state_range(&a, 128..256, DType::F32).ema(&online, &[segment(0, 0, 128, 1.0)]).unwrap();
+    tape.state_range(&a, 128..256, DType::F32)
+        .ema(&online, &[segment(0, 0, 128, 1.0)])
+        .unwrap();
     tape.compile(&gpu()).unwrap().run().unwrap();
     assert_eq!(read(&a.slice(128..256)), values[..128]);
 }
@@ -105,17 +128,33 @@ fn wrong_segments_are_refused() {
     let x = whole(&tape, &a, 64);
     let refuse = |segments: &[EmaSegment], says: &str| {
         let message = x.ema(&x, segments).unwrap_err().to_string();
-        assert!(message.contains("ema") && message.contains(says), "{message}");
+        assert!(
+            message.contains("ema") && message.contains(says),
+            "{message}"
+        );
     };
     refuse(&[], "expected 1 to 8");
     refuse(&[segment(0, 60, 5, 0.5)], "within 64 and 64");
     refuse(&[segment(0, 3, 0, 0.5)], "non-empty");
-    refuse(&[EmaSegment { online: 0..4, target: 0..5, tau: 0.5 }], "equal length");
+    refuse(
+        &[EmaSegment {
+            online: 0..4,
+            target: 0..5,
+            tau: 0.5,
+        }],
+        "equal length",
+    );
     refuse(&[segment(0, 0, 4, 1.5)], "tau is 1.5");
     refuse(&[segment(0, 0, 4, f32::NAN)], "tau is NaN");
-    refuse(&[segment(0, 10, 4, 0.5), segment(4, 13, 4, 0.5)], "ascending");
+    refuse(
+        &[segment(0, 10, 4, 0.5), segment(4, 13, 4, 0.5)],
+        "ascending",
+    );
     let scattered: Vec<_> = (0..9).map(|i| segment(2 * i, 3 * i, 2, 0.5)).collect();
     refuse(&scattered, "9 segments");
-    let constant = tape.full(&[64], 0.0).ema(&x, &[segment(0, 0, 4, 0.5)]).unwrap_err();
+    let constant = tape
+        .full(&[64], 0.0)
+        .ema(&x, &[segment(0, 0, 4, 0.5)])
+        .unwrap_err();
     assert!(constant.to_string().contains("the target"), "{constant}");
 }

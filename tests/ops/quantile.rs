@@ -4,7 +4,10 @@ use foveate::tape::{Program, Tape, Tensor};
 /// Quantiles of the rows of `x`.
 fn quantile(rows: usize, row: usize, x: &[f32], rho: f32) -> Vec<f32> {
     let tape = Tape::new();
-    let y = tape.input("x", Tensor::f32(&[rows, row])).quantile(rho).unwrap();
+    let y = tape
+        .input("x", Tensor::f32(&[rows, row]))
+        .quantile(rho)
+        .unwrap();
     assert_eq!(y.shape(), [rows, 1]);
     tape.output("y", &y);
     let program = tape.compile(&gpu()).unwrap();
@@ -20,7 +23,10 @@ fn reference(row: &[f32], rho: f32) -> (f32, f32, f64) {
     let mut sorted = row.to_vec();
     sorted.sort_by(f32::total_cmp);
     let position = rho * (row.len() - 1) as f32;
-    let (a, b) = (sorted[position.floor() as usize], sorted[position.ceil() as usize]);
+    let (a, b) = (
+        sorted[position.floor() as usize],
+        sorted[position.ceil() as usize],
+    );
     let weight = (position - position.floor()) as f64;
     (a, b, a as f64 + weight * (b as f64 - a as f64))
 }
@@ -35,14 +41,27 @@ fn check(what: &str, rows: usize, x: &[f32], rho: f32) {
         } else {
             // Interpolating rounds thrice, at the size of the larger of the two.
             let allowed = 3.0 * f32::EPSILON as f64 * (a.abs() as f64).max(b.abs() as f64) + 1e-37;
-            assert!((*y as f64 - q).abs() <= allowed, "{what}: rho {rho}, row {r} of {row}: {y} for {q}");
+            assert!(
+                (*y as f64 - q).abs() <= allowed,
+                "{what}: rho {rho}, row {r} of {row}: {y} for {q}"
+            );
         }
     }
 }
 
 #[test]
 fn rows_of_every_length() {
-    for (rows, row) in [(1, 1), (3, 2), (70, 5), (2, 63), (2, 64), (3, 65), (2, 1000), (3, 7056), (1, 16_384)] {
+    for (rows, row) in [
+        (1, 1),
+        (3, 2),
+        (70, 5),
+        (2, 63),
+        (2, 64),
+        (3, 65),
+        (2, 1000),
+        (3, 7056),
+        (1, 16_384),
+    ] {
         let x = random(&mut rng(row as u64), &[rows, row]).f32();
         for rho in [0.0, 0.3, 0.5, 0.95, 0.98, 1.0] {
             check("random", rows, &x, rho);
@@ -66,11 +85,19 @@ fn ties_signs_and_sizes_far_apart() {
     let n = 1001;
     let values = random(&mut rng(5), &[n]).f32();
     let few: Vec<f32> = values.iter().map(|v| (v * 6.0).floor()).collect();
-    let sparse: Vec<f32> = (0..n).map(|i| if i % 80 == 0 { values[i].abs() } else { 0.0 }).collect();
-    let exponents: Vec<f32> = (0..n).map(|i| values[i] * 10f32.powi(i as i32 % 70 - 35)).collect();
+    let sparse: Vec<f32> = (0..n)
+        .map(|i| if i % 80 == 0 { values[i].abs() } else { 0.0 })
+        .collect();
+    let exponents: Vec<f32> = (0..n)
+        .map(|i| values[i] * 10f32.powi(i as i32 % 70 - 35))
+        .collect();
     let negative: Vec<f32> = values.iter().map(|v| -1e30 * v.abs()).collect();
-    let neighbours: Vec<f32> = (0..n).map(|i| f32::from_bits(0x3F80_0000 + (i as u32 * 577) % 1001)).collect();
-    let zeros: Vec<f32> = (0..n).map(|i| if i % 2 == 0 { 0.0 } else { -0.0 }).collect();
+    let neighbours: Vec<f32> = (0..n)
+        .map(|i| f32::from_bits(0x3F80_0000 + (i as u32 * 577) % 1001))
+        .collect();
+    let zeros: Vec<f32> = (0..n)
+        .map(|i| if i % 2 == 0 { 0.0 } else { -0.0 })
+        .collect();
     for (what, x) in [
         ("few values", &few),
         ("mostly zero", &sparse),
@@ -98,15 +125,25 @@ fn what_does_not_fit_is_refused() {
     let x = tape.full(&[2, 3], 1.0);
     for rho in [-0.1, 1.01, f32::NAN] {
         let message = x.quantile(rho).unwrap_err().to_string();
-        assert!(message.contains("quantile") && message.contains("rho"), "{message}");
+        assert!(
+            message.contains("quantile") && message.contains("rho"),
+            "{message}"
+        );
     }
-    let empty = tape.input("empty", Tensor::f32(&[2, 0])).quantile(0.5).unwrap_err().to_string();
+    let empty = tape
+        .input("empty", Tensor::f32(&[2, 0]))
+        .quantile(0.5)
+        .unwrap_err()
+        .to_string();
     assert!(empty.contains("[2, 0]"), "{empty}");
 }
 
 /// A tensor of the fixture computed by the released SGQN code: its bytes.
 fn golden(name: &str) -> Vec<u8> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/sgqn/04_attribution.safetensors");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/sgqn/04_attribution.safetensors"
+    );
     let file = std::fs::read(path).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
     tensors.tensor(name).unwrap().data().to_vec()
@@ -155,9 +192,15 @@ fn masks_of_guided_backpropagation() {
 /// Ties at the quantile, a map that is almost all zero, a constant map.
 #[test]
 fn masks_of_the_edge_cases() {
-    let attribution: Vec<f32> = golden("edge.input.attribution").iter().map(|&v| f32::from(v)).collect();
+    let attribution: Vec<f32> = golden("edge.input.attribution")
+        .iter()
+        .map(|&v| f32::from(v))
+        .collect();
     let mask = assert_mask(&masking(1, &attribution, 0.95), "edge.out.mask.rho0.95");
-    let counts: Vec<i32> = mask.chunks(84 * 84).map(|m| m.iter().sum::<f32>() as i32).collect();
+    let counts: Vec<i32> = mask
+        .chunks(84 * 84)
+        .map(|m| m.iter().sum::<f32>() as i32)
+        .collect();
     let expected: Vec<i32> = bytemuck::pod_collect_to_vec(&golden("edge.out.count.rho0.95"));
     assert_eq!(counts, expected);
 }

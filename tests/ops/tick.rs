@@ -8,7 +8,9 @@ fn each_run_counts_and_later_operations_see_it() {
     layout.push("counter", &[1]);
     let arena = Arena::new(&gpu(), "counters", layout).unwrap();
     let range = arena.tensor("counter").unwrap();
-    gpu().write(&range, bytemuck::cast_slice(&[u32::MAX - 2])).unwrap();
+    gpu()
+        .write(&range, bytemuck::cast_slice(&[u32::MAX - 2]))
+        .unwrap();
     let tape = Tape::new();
     let counter = tape.state_range(&arena, 0..1, DType::U32);
     counter.tick().unwrap();
@@ -26,10 +28,18 @@ fn what_is_no_counter_is_refused() {
     layout.push("counters", &[2]);
     let arena = Arena::new(&gpu(), "counters", layout).unwrap();
     let tape = Tape::new();
-    let two = tape.state_range(&arena, 0..2, DType::U32).tick().unwrap_err().to_string();
+    let two = tape
+        .state_range(&arena, 0..2, DType::U32)
+        .tick()
+        .unwrap_err()
+        .to_string();
     assert!(two.contains("tick") && two.contains("u32[2]"), "{two}");
     let float = tape.state_range(&arena, 0..1, DType::F32).tick();
     assert!(float.unwrap_err().to_string().contains("f32[1]"));
-    let input = tape.input("n", Tensor::u32(&[1])).tick().unwrap_err().to_string();
+    let input = tape
+        .input("n", Tensor::u32(&[1]))
+        .tick()
+        .unwrap_err()
+        .to_string();
     assert!(input.contains("not state"), "{input}");
 }

@@ -22,7 +22,12 @@ fn states(tape: &Tape, arena: &Arena) -> [Var; 4] {
         tape.state_range(arena, entry.range(), dtype)
     };
     let float = |name| range(name, DType::F32);
-    [float("p"), float("m"), float("v"), range("time", DType::U32)]
+    [
+        float("p"),
+        float("m"),
+        float("v"),
+        range("time", DType::U32),
+    ]
 }
 
 impl Optimiser {
@@ -33,7 +38,9 @@ impl Optimiser {
         }
         layout.push("time", &[3]);
         let arena = Arena::new(&gpu(), "optimiser", layout).unwrap();
-        gpu().write(&arena.tensor("p").unwrap(), bytemuck::cast_slice(start)).unwrap();
+        gpu()
+            .write(&arena.tensor("p").unwrap(), bytemuck::cast_slice(start))
+            .unwrap();
         let tape = Tape::new();
         let [p, m, v, time] = states(&tape, &arena);
         let g = tape.input("g", Tensor::f32(&[n]));
@@ -48,7 +55,9 @@ impl Optimiser {
     }
 
     fn read<T: bytemuck::Pod>(&self, name: &str) -> Vec<T> {
-        let bytes = gpu().read_blocking(&self.arena.tensor(name).unwrap()).unwrap();
+        let bytes = gpu()
+            .read_blocking(&self.arena.tensor(name).unwrap())
+            .unwrap();
         bytemuck::pod_collect_to_vec(&bytes)
     }
 }
@@ -91,8 +100,17 @@ fn five_steps_follow_the_formula() {
             for i in 0..n {
                 let error = (got[i] as f64 - p[i]).abs();
                 // A step is about lr long: to a millionth of that where p began at 0.
-                let allowed = if i % 2 == 0 { 1e-9 + 1e-6 * p[i].abs() } else { 3e-7 };
-                assert!(error <= allowed, "n {n}, step {t}, element {i}: {} for {}", got[i], p[i]);
+                let allowed = if i % 2 == 0 {
+                    1e-9 + 1e-6 * p[i].abs()
+                } else {
+                    3e-7
+                };
+                assert!(
+                    error <= allowed,
+                    "n {n}, step {t}, element {i}: {} for {}",
+                    got[i],
+                    p[i]
+                );
             }
         }
         assert_eq!(optimiser.read::<u32>("time")[0], 5);
@@ -113,9 +131,15 @@ fn zero_gradients_change_nothing() {
 #[test]
 fn bias_corrections_are_exact_for_a_million_steps() {
     for (beta1, beta2) in [(0.9f32, 0.999f32), (0.5, 0.95), (0.0, 0.99999)] {
-        let options = AdamOptions { beta1, beta2, ..OPTIONS };
+        let options = AdamOptions {
+            beta1,
+            beta2,
+            ..OPTIONS
+        };
         let optimiser = Optimiser::new(1, &[0.0], options);
-        for t in [1u32, 2, 3, 7, 100, 999, 1000, 1024, 12_345, 500_000, 1_000_000] {
+        for t in [
+            1u32, 2, 3, 7, 100, 999, 1000, 1024, 12_345, 500_000, 1_000_000,
+        ] {
             let time = optimiser.arena.tensor("time").unwrap();
             gpu().write(&time, bytemuck::cast_slice(&[t - 1])).unwrap();
             optimiser.step(&[0.0]);
@@ -123,7 +147,11 @@ fn bias_corrections_are_exact_for_a_million_steps() {
             assert_eq!(words[0], t);
             for (word, beta) in [(words[1], beta1), (words[2], beta2)] {
                 let written: f64 = beta.to_string().parse().unwrap();
-                let exact = if beta == 0.0 { 1.0 } else { -f64::exp_m1(t as f64 * written.ln()) };
+                let exact = if beta == 0.0 {
+                    1.0
+                } else {
+                    -f64::exp_m1(t as f64 * written.ln())
+                };
                 let error = (f32::from_bits(word) as f64 - exact).abs() / exact;
                 assert!(error < 6e-7, "1 - {beta}^{t}: {error:.1e}");
             }
@@ -160,17 +188,56 @@ fn what_does_not_fit_is_refused() {
     let [p, m, v, time] = states(&tape, &arena);
     let g = tape.full(&[64], 1.0);
 
-    let short = p.adam(&tape.full(&[63], 1.0), &m, &v, &time, OPTIONS).unwrap_err().to_string();
-    assert!(short.contains("adam") && short.contains("f32[63]"), "{short}");
-    let clock = p.adam(&g, &m, &v, &tape.state_range(&arena, 192..194, DType::U32), OPTIONS);
+    let short = p
+        .adam(&tape.full(&[63], 1.0), &m, &v, &time, OPTIONS)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        short.contains("adam") && short.contains("f32[63]"),
+        "{short}"
+    );
+    let clock = p.adam(
+        &g,
+        &m,
+        &v,
+        &tape.state_range(&arena, 192..194, DType::U32),
+        OPTIONS,
+    );
     assert!(clock.unwrap_err().to_string().contains("u32[2]"));
     let constant = g.adam(&g, &m, &v, &time, OPTIONS).unwrap_err().to_string();
-    assert!(constant.contains("the parameters") && constant.contains("not state"), "{constant}");
+    assert!(
+        constant.contains("the parameters") && constant.contains("not state"),
+        "{constant}"
+    );
     for (options, name) in [
-        (AdamOptions { lr: f32::NAN, ..OPTIONS }, "lr"),
-        (AdamOptions { beta1: 1.0, ..OPTIONS }, "beta1"),
-        (AdamOptions { beta2: -0.1, ..OPTIONS }, "beta2"),
-        (AdamOptions { eps: 0.0, ..OPTIONS }, "eps"),
+        (
+            AdamOptions {
+                lr: f32::NAN,
+                ..OPTIONS
+            },
+            "lr",
+        ),
+        (
+            AdamOptions {
+                beta1: 1.0,
+                ..OPTIONS
+            },
+            "beta1",
+        ),
+        (
+            AdamOptions {
+                beta2: -0.1,
+                ..OPTIONS
+            },
+            "beta2",
+        ),
+        (
+            AdamOptions {
+                eps: 0.0,
+                ..OPTIONS
+            },
+            "eps",
+        ),
     ] {
         let message = p.adam(&g, &m, &v, &time, options).unwrap_err().to_string();
         assert!(message.contains(name), "{message}");

@@ -1,0 +1,49 @@
+// fill_range: the minimum of each piece of `low` and the maximum of each piece of
+// `high`. Lanes stride over the piece, then lane 0 joins them.
+// Tile: one piece per workgroup of 64.
+
+#include "common/linear_index.wgsl"
+
+struct Params {
+    count: u32,  // elements
+    piece: u32,  // elements of a piece
+    pieces: u32,
+}
+
+const LANES = 64u;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> low: array<f32>;            // [count]
+@group(0) @binding(2) var<storage, read> high: array<f32>;           // [count]
+@group(0) @binding(3) var<storage, read_write> minimum: array<f32>;  // [pieces]
+@group(0) @binding(4) var<storage, read_write> maximum: array<f32>;  // [pieces]
+
+var<workgroup> lows: array<f32, LANES>;
+var<workgroup> highs: array<f32, LANES>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) lane: u32) {
+    let piece = linear_group(group, groups);
+    let start = min(piece, params.pieces - 1u) * params.piece;
+    let end = min(start + params.piece, params.count);
+    // A lane beyond the end repeats the last element, which changes nothing.
+    let first = min(start + lane, end - 1u);
+    var least = low[first];
+    var most = high[first];
+    for (var i = first + LANES; i < end; i += LANES) {
+        least = min(least, low[i]);
+        most = max(most, high[i]);
+    }
+    lows[lane] = least;
+    highs[lane] = most;
+    workgroupBarrier();
+    if lane == 0u && piece < params.pieces {
+        for (var l = 1u; l < LANES; l += 1u) {
+            least = min(least, lows[l]);
+            most = max(most, highs[l]);
+        }
+        minimum[piece] = least;
+        maximum[piece] = most;
+    }
+}

@@ -1,0 +1,114 @@
+// quantile: x[rows, row] -> y[rows]: the order statistics `below` and `below + 1` of
+// each row, interpolated by `weight`. Radix selection: bits are made to sort as
+// integers, then four rounds count one byte each among the elements that agree with
+// the bytes found so far. The next order statistic is the same number if there are
+// more of it, else the smallest one above it.
+// Integer counts and minima do not depend on their order: the result is exact.
+// Tile: one row per workgroup of 64.
+
+#include "common/linear_index.wgsl"
+
+struct Params {
+    rows: u32,
+    row: u32,    // elements of a row
+    below: u32,  // index of the lower order statistic, from 0
+    weight: f32, // share of the upper one, in 0..1
+}
+
+const LANES = 64u;
+const BINS = 256u;  // values of a byte
+const SHARE = BINS / LANES;
+const SIGN = 0x80000000u;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<u32>;        // [rows, row], bits of f32
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;  // [rows]
+
+var<workgroup> histogram: array<atomic<u32>, BINS>;
+var<workgroup> partial: array<u32, LANES>; // elements in each lane's share of the bins
+var<workgroup> found: u32;                 // the byte of this round
+var<workgroup> remaining: u32;             // rank among the elements of that byte
+var<workgroup> equal: u32;                 // elements of that byte
+var<workgroup> next: atomic<u32>;          // smallest key above the selected one
+
+// Integers in the order of the floats that these are the bits of.
+fn key_of(bits: u32) -> u32 {
+    return select(bits | SIGN, ~bits, (bits & SIGN) != 0u);
+}
+
+fn value_of(key: u32) -> f32 {
+    return bitcast<f32>(select(~key, key & ~SIGN, (key & SIGN) != 0u));
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) lane: u32) {
+    let i = linear_group(group, groups);
+    let base = min(i, params.rows - 1u) * params.row;
+    var selected = 0u; // the bytes found so far
+    var decided = 0u;  // a mask of them
+    var rank = params.below;
+    for (var round = 0u; round < 4u; round += 1u) {
+        let shift = 24u - 8u * round;
+        for (var b = lane; b < BINS; b += LANES) {
+            atomicStore(&histogram[b], 0u);
+        }
+        workgroupBarrier();
+        for (var e = lane; e < params.row; e += LANES) {
+            let key = key_of(x[base + e]);
+            if (key & decided) == selected {
+                atomicAdd(&histogram[(key >> shift) & (BINS - 1u)], 1u);
+            }
+        }
+        workgroupBarrier();
+        var own = 0u;
+        for (var b = lane * SHARE; b < (lane + 1u) * SHARE; b += 1u) {
+            own += atomicLoad(&histogram[b]);
+        }
+        partial[lane] = own;
+        workgroupBarrier();
+        var before = 0u;
+        for (var l = 0u; l < lane; l += 1u) {
+            before += partial[l];
+        }
+        // Exactly one lane's bins hold the rank.
+        if rank >= before && rank < before + own {
+            for (var b = lane * SHARE; b < (lane + 1u) * SHARE; b += 1u) {
+                let count = atomicLoad(&histogram[b]);
+                if rank >= before && rank < before + count {
+                    found = b;
+                    remaining = rank - before;
+                    equal = count;
+                }
+                before += count;
+            }
+        }
+        workgroupBarrier();
+        selected |= found << shift;
+        decided |= (BINS - 1u) << shift;
+        rank = remaining;
+    }
+
+    if lane == 0u {
+        atomicStore(&next, 0xFFFFFFFFu);
+    }
+    workgroupBarrier();
+    for (var e = lane; e < params.row; e += LANES) {
+        let key = key_of(x[base + e]);
+        if key > selected {
+            atomicMin(&next, key);
+        }
+    }
+    workgroupBarrier();
+    if lane == 0u && i < params.rows {
+        let a = value_of(selected);
+        var b = a;
+        // Nothing lies above the last element; its weight is 0.
+        if params.weight > 0.0 && rank + 1u >= equal {
+            b = value_of(atomicLoad(&next));
+        }
+        // Interpolated from the nearer end.
+        let w = params.weight;
+        y[i] = select(b - (b - a) * (1.0 - w), a + w * (b - a), w < 0.5);
+    }
+}

@@ -1,0 +1,127 @@
+use crate::common::*;
+use foveate::tape::{Gradient, Tape};
+
+#[test]
+fn frame_magnitude_is_the_largest_of_three() {
+    for [b, f, h, w] in [[1, 1, 1, 1], [2, 3, 7, 11], [3, 2, 1, 130]] {
+        let x = random(&mut rng(3), &[b, 3 * f, h, w]);
+        Check::new("frame_magnitude", vec![x])
+            .tolerances(0.0, 0.0)
+            .without_gradient(0)
+            .run(
+                |_, v| v[0].frame_magnitude(f),
+                |a| {
+                    let mut y = Array::zeros(&[b, f, h * w]);
+                    for (i, v) in a[0].data.iter().enumerate() {
+                        let (plane, pixel) = (i / (h * w), i % (h * w));
+                        let top = &mut y.data[plane / 3 * h * w + pixel];
+                        *top = top.max(v.abs());
+                    }
+                    y
+                },
+            );
+    }
+}
+
+#[test]
+fn at_least_counts_equal() {
+    let x = Array::new(&[1, 2, 3], vec![1.0, 2.0, 3.0, -1.0, 0.0, -0.0]);
+    let threshold = Array::new(&[1, 2, 1], vec![2.0, 0.0]);
+    Check::new("at_least", vec![x, threshold])
+        .tolerances(0.0, 0.0)
+        .without_gradient(0)
+        .without_gradient(1)
+        .run(
+            |_, v| v[0].at_least(&v[1]),
+            |_| Array::new(&[1, 2, 3], vec![0.0, 1.0, 1.0, 0.0, 1.0, 1.0]),
+        );
+}
+
+fn filled(a: &[Array]) -> Array {
+    let [b, c, h, w] = a[0].shape[..] else {
+        panic!("four dimensions")
+    };
+    let mut y = Array::zeros(&[b, c, h, w]);
+    for i in 0..y.data.len() {
+        let (plane, pixel) = (i / (h * w), i % (h * w));
+        let kept = a[1].data[plane / 3 * h * w + pixel] == 1.0;
+        y.data[i] = if kept { a[0].data[i] } else { a[2].data[0] };
+    }
+    y
+}
+
+#[test]
+fn mask_fill_keeps_what_is_marked() {
+    for (flat, [b, f, h, w]) in [
+        (true, [1, 1, 1, 1]),
+        (true, [2, 3, 7, 11]),
+        (false, [2, 2, 9, 8]),
+    ] {
+        let x = random(&mut rng(1), &[b, 3 * f, h, w]);
+        let shape = if flat {
+            vec![b, f, h * w]
+        } else {
+            vec![b, f, h, w]
+        };
+        let mask = random(&mut rng(2), &shape).map(|v| if v > 0.0 { 1.0 } else { 0.0 });
+        let fill = Array::new(&[1], vec![117.25]);
+        Check::new("mask_fill", vec![x, mask, fill])
+            .tolerances(0.0, 2e-6)
+            .without_gradient(1)
+            .without_gradient(2)
+            .run(|_, v| v[0].mask_fill(&v[1], &v[2]), filled);
+    }
+}
+
+/// Neither the mask nor the fill gets a gradient.
+#[test]
+fn only_the_picture_has_a_gradient() {
+    let tape = Tape::new();
+    let input = |name: &str, shape: &[usize]| tape.input(name, foveate::tape::Tensor::f32(shape));
+    let (x, mask, fill) = (
+        input("x", &[1, 3, 2, 2]),
+        input("mask", &[1, 1, 4]),
+        input("fill", &[1]),
+    );
+    let sum = x.mask_fill(&mask, &fill).unwrap().sum_all().unwrap();
+    let gradients = tape
+        .gradients(&sum, &[x, mask, fill], Gradient::True)
+        .unwrap();
+    assert!(gradients[0].is_some() && gradients[1].is_none() && gradients[2].is_none());
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_refused() {
+    let tape = Tape::new();
+    let x = tape.full(&[2, 9, 4, 5], 1.0);
+    let says = |e: foveate::tape::TapeError, words: &[&str]| {
+        let message = e.to_string();
+        assert!(words.iter().all(|w| message.contains(w)), "{message}");
+    };
+    says(
+        x.frame_magnitude(2).unwrap_err(),
+        &["frame_magnitude", "[2, 9, 4, 5]", "6"],
+    );
+    let magnitude = x.frame_magnitude(3).unwrap();
+    says(
+        magnitude.at_least(&tape.full(&[2, 1, 1], 0.0)).unwrap_err(),
+        &["at_least", "[2, 1, 1]"],
+    );
+    let (mask, fill) = (tape.full(&[2, 3, 20], 1.0), tape.full(&[1], 0.0));
+    assert!(x.mask_fill(&mask, &fill).is_ok());
+    says(
+        x.mask_fill(&tape.full(&[2, 9, 20], 1.0), &fill)
+            .unwrap_err(),
+        &["mask_fill", "[2, 9, 20]"],
+    );
+    says(
+        x.mask_fill(&mask, &tape.full(&[2], 0.0)).unwrap_err(),
+        &["mask_fill", "f32[2]"],
+    );
+    says(
+        tape.full(&[2, 4, 4, 5], 1.0)
+            .mask_fill(&mask, &fill)
+            .unwrap_err(),
+        &["[2, 4, 4, 5]"],
+    );
+}

@@ -16,6 +16,9 @@ pub enum Error {
         "{what} became {value} by step {step}: training stopped; the last checkpoint is good. Lower the learning rates, or look at the inputs"
     )]
     NonFinite { what: String, value: f32, step: u64 },
+    /// Real suites have no scripted controller.
+    #[error("'{id}' has no scripted expert; the native worlds have")]
+    NoExpert { id: String },
     /// A run directory without a checkpoint to load.
     #[error("'{}' holds no checkpoint yet: train first", run.display())]
     NoCheckpoint { run: std::path::PathBuf },
@@ -43,7 +46,7 @@ impl Error {
             Error::Gpu(e) => e.is_user_mistake(),
             Error::Tape(e) => e.is_user_mistake(),
             Error::NonFinite { .. } | Error::BadCheckpoint { .. } => false,
-            Error::NoCheckpoint { .. } => true,
+            Error::NoCheckpoint { .. } | Error::NoExpert { .. } => true,
             Error::Config(e) => e.is_user_mistake(),
             Error::Env(e) => e.is_user_mistake(),
             Error::Run(e) => e.is_user_mistake(),

@@ -104,13 +104,8 @@ fn actions(
         (Actor::Expert, _) => {
             let mut actions = vec![0.0; count * dim];
             let id = stage.env.spec().id.clone();
-            let native = stage
-                .env
-                .as_native()
-                .ok_or(crate::envs::EnvError::NoExpert { id })?;
-            for (env, action) in actions.chunks_exact_mut(dim).enumerate() {
-                native.expert(env, action)?;
-            }
+            let native = stage.env.as_native().ok_or(Error::NoExpert { id })?;
+            native.expert(&mut actions)?;
             Ok(actions)
         }
         (Actor::Random(seed), _) => {

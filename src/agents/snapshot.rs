@@ -106,7 +106,7 @@ pub fn save(
     store: &CheckpointStore,
     mut meta: CheckpointMeta,
     agent: &Agent,
-    env: &dyn Environment,
+    env: &mut dyn Environment,
     progress: &Progress,
     replay: &Replay,
 ) -> Result<Saved, Error> {

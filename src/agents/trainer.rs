@@ -8,7 +8,8 @@ use super::evaluate::{self, Actor};
 use super::replay::{Replay, ReplayShape, StoredTransition};
 use super::snapshot::{self, Progress};
 use crate::config::Config;
-use crate::envs::{EnvOptions, EnvSpec, Environment, Mode, Transition, describe, open};
+use crate::envs::native::Mode;
+use crate::envs::{EnvOptions, EnvSpec, Environment, Transition, describe, open};
 use crate::gpu::Gpu;
 use crate::media::image_file::{self, Fit};
 use crate::ops::Stream;
@@ -348,7 +349,7 @@ impl Trainer {
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0.0, |d| d.as_secs_f64());
         self.tensorboard
-            .scalars(wall, self.progress.step as i64, &scalars)?;
+            .scalars(wall, self.progress.step, &scalars)?;
         Ok(())
     }
 
@@ -370,7 +371,7 @@ impl Trainer {
             &self.checkpoints,
             meta,
             &self.agent,
-            self.env.as_ref(),
+            self.env.as_mut(),
             &self.progress,
             &self.replay,
         )?;

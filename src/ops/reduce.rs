@@ -133,7 +133,11 @@ pub(super) fn reduce_pass(
 
 /// How an operation that reduces `count` elements to the one of `y` splits them:
 /// (elements of a piece, pieces, where their results go). One piece goes to `y`.
-pub(super) fn pieces_of(cx: &mut Lower, count: usize, y: &super::Operand) -> (usize, usize, super::Operand) {
+pub(super) fn pieces_of(
+    cx: &mut Lower,
+    count: usize,
+    y: &super::Operand,
+) -> (usize, usize, super::Operand) {
     if count <= LONG {
         return (count, 1, y.clone());
     }

@@ -87,7 +87,13 @@ suite() {
   local timer=()
   if [ "$limit" != 0 ] && command -v timeout >/dev/null; then timer=(timeout --kill-after=10 "$limit"); fi
   say "$name"
-  ${timer[@]+"${timer[@]}"} "$cargo" test --release --test ops -- "$@" 2>&1 | tee "$log"
+  # A driver's compiler can take all memory for one large kernel: stop it before
+  # the machine does (Linux; macOS ignores the limit).
+  (
+    memory=$(awk '/^MemTotal:/ { print int($2 * 3 / 4) }' /proc/meminfo 2>/dev/null)
+    [ -z "$memory" ] || ulimit -v "$memory"
+    exec ${timer[@]+"${timer[@]}"} "$cargo" test --release --test ops -- "$@"
+  ) 2>&1 | tee "$log"
   code=${PIPESTATUS[0]}
   took="$((SECONDS - start)) s"
   # Without the adapter, every test that needs one says so and nothing else fails.

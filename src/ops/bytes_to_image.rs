@@ -14,7 +14,11 @@ impl Op for BytesToImage {
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TapeError> {
         match inputs {
             [x] if x.dtype == DType::U8 && !x.is_empty() => Ok(vec![Tensor::f32(&x.shape)]),
-            _ => Err(shape_error("bytes_to_image", inputs, "u8 with at least one element")),
+            _ => Err(shape_error(
+                "bytes_to_image",
+                inputs,
+                "u8 with at least one element",
+            )),
         }
     }
 

@@ -46,7 +46,9 @@ impl Op for Crop {
                     && o.dtype == DType::U32
                     && o.shape == [x.shape[0], 2] =>
             {
-                Ok(vec![Tensor::f32(&[x.shape[0], x.shape[1], self.size, self.size])])
+                Ok(vec![Tensor::f32(&[
+                    x.shape[0], x.shape[1], self.size, self.size,
+                ])])
             }
             _ => Err(shape_error(
                 "crop",
@@ -94,7 +96,11 @@ impl Op for CropGradient {
             [g, _] if g.shape.len() == 4 && g.shape[..2] == self.shape[..2] => {
                 Ok(vec![Tensor::f32(&self.shape)])
             }
-            _ => Err(shape_error("crop_gradient", inputs, "the gradient of a window, offsets")),
+            _ => Err(shape_error(
+                "crop_gradient",
+                inputs,
+                "the gradient of a window, offsets",
+            )),
         }
     }
 

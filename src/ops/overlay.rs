@@ -44,7 +44,9 @@ impl Op for Overlay {
             _ => Err(shape_error(
                 "overlay",
                 inputs,
-                format!("f32[B, 3F, H, W], a bank u8[P, 3, S, S], crops f32[B, 6], sides up to {LONGEST_SIDE}"),
+                format!(
+                    "f32[B, 3F, H, W], a bank u8[P, 3, S, S], crops f32[B, 6], sides up to {LONGEST_SIDE}"
+                ),
             )),
         }
     }

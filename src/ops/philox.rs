@@ -30,7 +30,10 @@ pub fn philox4x32_10(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
             (a >> 32) as u32 ^ c[3] ^ k[1],
             a as u32,
         ];
-        k = [k[0].wrapping_add(0x9E37_79B9), k[1].wrapping_add(0xBB67_AE85)];
+        k = [
+            k[0].wrapping_add(0x9E37_79B9),
+            k[1].wrapping_add(0xBB67_AE85),
+        ];
     }
     c
 }
@@ -61,7 +64,13 @@ impl Stream {
     }
 
     /// What [`Var::philox_uniform`] draws at `step`: the same bits.
-    pub fn uniform(self, step: u32, len: usize, low: f32, high: f32) -> Result<Vec<f32>, TapeError> {
+    pub fn uniform(
+        self,
+        step: u32,
+        len: usize,
+        low: f32,
+        high: f32,
+    ) -> Result<Vec<f32>, TapeError> {
         let interval = Interval::new(low, high)?;
         Ok(self.words(step, len).map(|w| interval.number(w)).collect())
     }
@@ -165,7 +174,10 @@ impl Op for Philox {
         if blocks == 0 || u32::try_from(blocks).is_err() {
             return Err(TapeError::Option {
                 op: "philox",
-                message: format!("got the shape {:?}; expected 1 to 2^34 elements", self.shape),
+                message: format!(
+                    "got the shape {:?}; expected 1 to 2^34 elements",
+                    self.shape
+                ),
             });
         }
         check_step("philox", inputs)?;

@@ -68,7 +68,12 @@ impl Op for Resize {
                     .iter()
                     .all(|side| sides.contains(side)) =>
             {
-                Ok(vec![Tensor::f32(&[x.shape[0], x.shape[1], self.height, self.width])])
+                Ok(vec![Tensor::f32(&[
+                    x.shape[0],
+                    x.shape[1],
+                    self.height,
+                    self.width,
+                ])])
             }
             _ => Err(shape_error(
                 "resize",
@@ -116,7 +121,11 @@ impl Op for ResizeGradient {
             [g] if g.shape.len() == 4 && g.shape[..2] == self.shape[..2] => {
                 Ok(vec![Tensor::f32(&self.shape)])
             }
-            _ => Err(shape_error("resize_gradient", inputs, "the gradient of resized pictures")),
+            _ => Err(shape_error(
+                "resize_gradient",
+                inputs,
+                "the gradient of resized pictures",
+            )),
         }
     }
 
@@ -132,7 +141,14 @@ impl Var {
     /// columns likewise (PyTorch's `nearest`). Sides of 1 to 16384.
     pub fn resize_nearest(&self, height: usize, width: usize) -> Result<Var, TapeError> {
         let method = Method::Nearest;
-        Var::record1(Resize { method, height, width }, &[self])
+        Var::record1(
+            Resize {
+                method,
+                height,
+                width,
+            },
+            &[self],
+        )
     }
 
     /// f32[B, C, H, W] at another size, bilinear. With `align_corners` output row i lies
@@ -145,7 +161,18 @@ impl Var {
         width: usize,
         align_corners: bool,
     ) -> Result<Var, TapeError> {
-        let method = if align_corners { Method::Aligned } else { Method::HalfPixel };
-        Var::record1(Resize { method, height, width }, &[self])
+        let method = if align_corners {
+            Method::Aligned
+        } else {
+            Method::HalfPixel
+        };
+        Var::record1(
+            Resize {
+                method,
+                height,
+                width,
+            },
+            &[self],
+        )
     }
 }

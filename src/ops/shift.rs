@@ -14,7 +14,11 @@ fn infer(op: &'static str, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TapeError>
         {
             Ok(vec![(*x).clone()])
         }
-        _ => Err(shape_error(op, inputs, "f32[B, C, H, W], offsets u32[B, 2]")),
+        _ => Err(shape_error(
+            op,
+            inputs,
+            "f32[B, C, H, W], offsets u32[B, 2]",
+        )),
     }
 }
 
@@ -50,9 +54,10 @@ impl Op for Shift {
 
     fn gradient(&self, cx: &Backward) -> Result<Vec<Option<Var>>, TapeError> {
         let dx = match &cx.grads[0] {
-            Some(g) if cx.needs[0] => {
-                Some(Var::record1(ShiftGradient { pad: self.pad }, &[g, &cx.inputs[1]])?)
-            }
+            Some(g) if cx.needs[0] => Some(Var::record1(
+                ShiftGradient { pad: self.pad },
+                &[g, &cx.inputs[1]],
+            )?),
             _ => None,
         };
         Ok(vec![dx, None])
@@ -95,7 +100,10 @@ impl Var {
         if pad > usize::from(u16::MAX) {
             return Err(TapeError::Option {
                 op: "shift",
-                message: format!("got a padding of {pad} pixels; expected at most {}", u16::MAX),
+                message: format!(
+                    "got a padding of {pad} pixels; expected at most {}",
+                    u16::MAX
+                ),
             });
         }
         Var::record1(Shift { pad }, &[self, offsets])

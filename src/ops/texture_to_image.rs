@@ -72,8 +72,10 @@ impl Var {
     /// [`Var::texture_to_image`] at another size, f32[1, 3, height, width]: each pixel is
     /// the mean of the texels under it, weighted by area.
     pub fn texture_to_image_sized(&self, height: usize, width: usize) -> Result<Var, TapeError> {
-        let is_texture =
-            matches!(self.graph.borrow().values[self.id].source, Source::Texture(_));
+        let is_texture = matches!(
+            self.graph.borrow().values[self.id].source,
+            Source::Texture(_)
+        );
         if !is_texture {
             return Err(shape_error(
                 "texture_to_image",

@@ -23,7 +23,9 @@ impl Golden {
 
     fn raw(&self, name: &str) -> (Dtype, Vec<usize>, &[u8]) {
         let file = SafeTensors::deserialize(&self.bytes).unwrap();
-        let view = file.tensor(name).unwrap_or_else(|e| panic!("{}: {name}: {e}", self.name));
+        let view = file
+            .tensor(name)
+            .unwrap_or_else(|e| panic!("{}: {name}: {e}", self.name));
         (view.dtype(), view.shape().to_vec(), view.data())
     }
 

@@ -48,10 +48,12 @@ fn the_middle() {
         ([1, 2, 5, 5], 5, [0, 0]),
     ] {
         let x = random(&mut rng(5), &shape);
-        Check::new("center_crop", vec![x]).tolerances(0.0, 2e-5).run(
-            |_, v| v[0].center_crop(size),
-            |a| reference(&a[0], &at.repeat(shape[0]), size),
-        );
+        Check::new("center_crop", vec![x])
+            .tolerances(0.0, 2e-5)
+            .run(
+                |_, v| v[0].center_crop(size),
+                |a| reference(&a[0], &at.repeat(shape[0]), size),
+            );
     }
 }
 
@@ -59,10 +61,17 @@ fn the_middle() {
 fn golden() {
     let (file, pool) = (Golden::open("07c_augment"), Golden::open("pool"));
     let (shape, obs) = pool.f32("pool.obs100");
-    let offsets: Vec<u32> = file.i32("crop.offset_row_col").1.iter().map(|&v| v as u32).collect();
+    let offsets: Vec<u32> = file
+        .i32("crop.offset_row_col")
+        .1
+        .iter()
+        .map(|&v| v as u32)
+        .collect();
     let tape = Tape::new();
     let x = tape.constant(&shape, &obs).unwrap();
-    let y = x.crop(&fixed_u32(&tape, &[shape[0], 2], &offsets), 84).unwrap();
+    let y = x
+        .crop(&fixed_u32(&tape, &[shape[0], 2], &offsets), 84)
+        .unwrap();
     let got = computed(&tape, &y);
     let (_, expected) = file.f32("crop.out");
     assert_eq!(got[got.len() - expected.len()..], expected);
@@ -75,11 +84,24 @@ fn mistakes() {
     let offsets = tape.input("offsets", Tensor::u32(&[2, 2]));
     for size in [0, 9] {
         let error = x.crop(&offsets, size).unwrap_err().to_string();
-        assert!(error.contains("f32[2, 3, 8, 9]") && error.contains(&format!("{size} pixels")), "{error}");
+        assert!(
+            error.contains("f32[2, 3, 8, 9]") && error.contains(&format!("{size} pixels")),
+            "{error}"
+        );
     }
-    assert!(x.center_crop(9).unwrap_err().to_string().contains("9 pixels"));
+    assert!(
+        x.center_crop(9)
+            .unwrap_err()
+            .to_string()
+            .contains("9 pixels")
+    );
     let flat = tape.input("flat", Tensor::f32(&[2, 8]));
-    assert!(flat.center_crop(3).unwrap_err().to_string().contains("f32[2, 8]"));
+    assert!(
+        flat.center_crop(3)
+            .unwrap_err()
+            .to_string()
+            .contains("f32[2, 8]")
+    );
     let floats = tape.input("floats", Tensor::f32(&[2, 2]));
     assert!(x.crop(&floats, 4).is_err());
 }

@@ -62,7 +62,10 @@ fn windows_sizes_and_mirrors() {
             vec![2, 6, 12, 12],
             2,
             16,
-            vec![[1.0, 4.0, 3.0, 12.0, 12.0, 1.0], [0.0, 1.0, 0.0, 5.0, 15.0, 0.0]],
+            vec![
+                [1.0, 4.0, 3.0, 12.0, 12.0, 1.0],
+                [0.0, 1.0, 0.0, 5.0, 15.0, 0.0],
+            ],
         ),
     ] {
         let bank = bytes(pictures * 3 * size * size);
@@ -83,8 +86,12 @@ fn a_window_of_the_pictures_own_size_is_taken_as_it_is() {
     let bank = bytes(2 * 3 * 9 * 9);
     let tape = Tape::new();
     let x = tape.full(&[1, 3, 5, 6], 0.0);
-    let crops = tape.constant(&[1, 6], &[1.0, 3.0, 2.0, 5.0, 6.0, 0.0]).unwrap();
-    let y = x.overlay(&fixed_u8(&tape, &[2, 3, 9, 9], &bank), &crops).unwrap();
+    let crops = tape
+        .constant(&[1, 6], &[1.0, 3.0, 2.0, 5.0, 6.0, 0.0])
+        .unwrap();
+    let y = x
+        .overlay(&fixed_u8(&tape, &[2, 3, 9, 9], &bank), &crops)
+        .unwrap();
     let mut expected = vec![];
     for colour in 0..3 {
         for i in 0..5 {
@@ -100,13 +107,23 @@ fn a_window_of_the_pictures_own_size_is_taken_as_it_is() {
 #[test]
 fn windows_outside_the_bank_are_moved_inside() {
     let bank = bytes(2 * 3 * 8 * 8);
-    let wild = [[1e30, -5.0, 9.0, 100.0, 0.0, 1.0], [-1.0, 6.0, 7.0, 9.0, 1e9, 0.0]].concat();
-    let tame = [[1.0, 0.0, 7.0, 8.0, 1.0, 1.0], [0.0, 6.0, 7.0, 2.0, 1.0, 0.0]].concat();
+    let wild = [
+        [1e30, -5.0, 9.0, 100.0, 0.0, 1.0],
+        [-1.0, 6.0, 7.0, 9.0, 1e9, 0.0],
+    ]
+    .concat();
+    let tame = [
+        [1.0, 0.0, 7.0, 8.0, 1.0, 1.0],
+        [0.0, 6.0, 7.0, 2.0, 1.0, 0.0],
+    ]
+    .concat();
     let results = [wild, tame].map(|crops| {
         let tape = Tape::new();
         let x = tape.full(&[2, 3, 4, 4], 10.0);
         let crops = tape.constant(&[2, 6], &crops).unwrap();
-        let y = x.overlay(&fixed_u8(&tape, &[2, 3, 8, 8], &bank), &crops).unwrap();
+        let y = x
+            .overlay(&fixed_u8(&tape, &[2, 3, 8, 8], &bank), &crops)
+            .unwrap();
         computed(&tape, &y)
     });
     assert_eq!(results[0], results[1]);
@@ -119,12 +136,19 @@ fn golden() {
     let (pictures_shape, pictures) = pool.u8("pool.picture_step2");
     let rows = file.i32("overlay.input.index").1;
     let stack = shape[1..].iter().product::<usize>();
-    let batch: Vec<f32> = rows.iter().flat_map(|&r| obs[r as usize * stack..][..stack].to_vec()).collect();
-    let crops: Vec<f32> = (0..rows.len()).flat_map(|i| [i as f32, 0.0, 0.0, 84.0, 84.0, 0.0]).collect();
+    let batch: Vec<f32> = rows
+        .iter()
+        .flat_map(|&r| obs[r as usize * stack..][..stack].to_vec())
+        .collect();
+    let crops: Vec<f32> = (0..rows.len())
+        .flat_map(|i| [i as f32, 0.0, 0.0, 84.0, 84.0, 0.0])
+        .collect();
     let tape = Tape::new();
     let x = tape.constant(&[rows.len(), 9, 84, 84], &batch).unwrap();
     let crops = tape.constant(&[rows.len(), 6], &crops).unwrap();
-    let y = x.overlay(&fixed_u8(&tape, &pictures_shape, &pictures), &crops).unwrap();
+    let y = x
+        .overlay(&fixed_u8(&tape, &pictures_shape, &pictures), &crops)
+        .unwrap();
     let got = computed(&tape, &y);
     let (_, expected) = file.f32("overlay.out.sample1_channels_0_4_8");
     let plane = 84 * 84;
@@ -197,9 +221,15 @@ fn mistakes() {
     let bank = tape.input("bank", Tensor::u8(&[5, 3, 8, 8]));
     let crops = tape.input("crops", Tensor::f32(&[2, 6]));
     let error = x.overlay(&bank, &crops).unwrap_err().to_string();
-    assert!(error.contains("f32[2, 4, 8, 8]") && error.contains("3F"), "{error}");
+    assert!(
+        error.contains("f32[2, 4, 8, 8]") && error.contains("3F"),
+        "{error}"
+    );
     let step = tape.input("step", Tensor::u32(&[1]));
-    let error = step.random_resized_crops(STREAM, 4, 0, 8).unwrap_err().to_string();
+    let error = step
+        .random_resized_crops(STREAM, 4, 0, 8)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("number of pictures of 0"), "{error}");
     assert!(crops.random_resized_crops(STREAM, 4, 1, 8).is_err());
 }

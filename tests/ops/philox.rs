@@ -34,7 +34,14 @@ fn known_answers() {
 
 #[test]
 fn the_device_draws_what_the_twins_draw() {
-    for (len, step) in [(1, 0), (2, 1), (7, 0), (64, u32::MAX), (1003, 12), (66_001, 3)] {
+    for (len, step) in [
+        (1, 0),
+        (2, 1),
+        (7, 0),
+        (64, u32::MAX),
+        (1003, 12),
+        (66_001, 3),
+    ] {
         let tape = Tape::new();
         let counter = tape.input("step", Tensor::u32(&[1]));
         let shape = [len];
@@ -62,11 +69,18 @@ fn the_device_draws_what_the_twins_draw() {
         }
         for count in counts {
             let got: Vec<u32> = program.read_blocking(&format!("integers{count}")).unwrap();
-            assert_eq!(got, STREAM.integers(step, len, count).unwrap(), "count {count}");
+            assert_eq!(
+                got,
+                STREAM.integers(step, len, count).unwrap(),
+                "count {count}"
+            );
         }
         let got: Vec<f32> = program.read_blocking("normal").unwrap();
         for (i, (a, b)) in got.iter().zip(STREAM.normal(step, len)).enumerate() {
-            assert!((a - b).abs() <= 1e-6 * b.abs().max(1.0), "element {i}: {a}, twin {b}");
+            assert!(
+                (a - b).abs() <= 1e-6 * b.abs().max(1.0),
+                "element {i}: {a}, twin {b}"
+            );
         }
     }
 }
@@ -85,16 +99,28 @@ fn distributions() {
     let uniform = STREAM.uniform(1, n, 0.0, 1.0).unwrap();
     let (mean, variance) = moments(&uniform);
     // Var u = 1/12, Var (u - 1/2)² = 1/180.
-    assert!((mean - 0.5).abs() < 5.0 * (1.0f64 / 12.0).sqrt() / root, "{mean}");
-    assert!((variance - 1.0 / 12.0).abs() < 5.0 * (1.0f64 / 180.0).sqrt() / root, "{variance}");
+    assert!(
+        (mean - 0.5).abs() < 5.0 * (1.0f64 / 12.0).sqrt() / root,
+        "{mean}"
+    );
+    assert!(
+        (variance - 1.0 / 12.0).abs() < 5.0 * (1.0f64 / 180.0).sqrt() / root,
+        "{variance}"
+    );
     let normal = STREAM.normal(1, n);
     let (mean, variance) = moments(&normal);
     // Var z = 1, Var z² = 2.
     assert!(mean.abs() < 5.0 / root, "{mean}");
-    assert!((variance - 1.0).abs() < 5.0 * 2f64.sqrt() / root, "{variance}");
+    assert!(
+        (variance - 1.0).abs() < 5.0 * 2f64.sqrt() / root,
+        "{variance}"
+    );
     let beyond_two = normal.iter().filter(|v| v.abs() > 2.0).count() as f64 / n as f64;
     let p = 0.045_500_264;
-    assert!((beyond_two - p).abs() < 5.0 * (p * (1.0 - p)).sqrt() / root, "{beyond_two}");
+    assert!(
+        (beyond_two - p).abs() < 5.0 * (p * (1.0 - p)).sqrt() / root,
+        "{beyond_two}"
+    );
     let count = 9;
     let mut histogram = vec![0.0; count as usize];
     for v in STREAM.integers(1, n, count).unwrap() {
@@ -103,11 +129,18 @@ fn distributions() {
     let expected = n as f64 / count as f64;
     for h in histogram {
         // A binomial count: its variance is below its mean.
-        assert!((h - expected).abs() < 5.0 * expected.sqrt(), "{h} of {expected}");
+        assert!(
+            (h - expected).abs() < 5.0 * expected.sqrt(),
+            "{h} of {expected}"
+        );
     }
     let others = [
         Stream { seed: 1, ..STREAM }.normal(1, n),
-        Stream { stream: 8, ..STREAM }.normal(1, n),
+        Stream {
+            stream: 8,
+            ..STREAM
+        }
+        .normal(1, n),
         STREAM.normal(2, n),
     ];
     for other in others {
@@ -120,7 +153,8 @@ fn distributions() {
 fn mistakes() {
     let tape = Tape::new();
     let step = tape.input("step", Tensor::u32(&[1]));
-    let message = |r: Result<foveate::tape::Var, foveate::tape::TapeError>| r.unwrap_err().to_string();
+    let message =
+        |r: Result<foveate::tape::Var, foveate::tape::TapeError>| r.unwrap_err().to_string();
     assert!(message(step.philox_uniform(STREAM, &[3], 1.0, 1.0)).contains("[1, 1)"));
     assert!(message(step.philox_uniform(STREAM, &[3], 0.0, f32::NAN)).contains("NaN"));
     assert!(message(step.philox_uniform(STREAM, &[3], f32::MIN, f32::MAX)).contains("finite"));

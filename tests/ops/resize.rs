@@ -13,7 +13,11 @@ fn half_pixel(i: usize, n: usize, out: usize) -> f64 {
 }
 
 fn aligned(i: usize, n: usize, out: usize) -> f64 {
-    if out == 1 { 0.0 } else { i as f64 * (n - 1) as f64 / (out - 1) as f64 }
+    if out == 1 {
+        0.0
+    } else {
+        i as f64 * (n - 1) as f64 / (out - 1) as f64
+    }
 }
 
 fn reference(x: &Array, height: usize, width: usize, position: Position) -> Array {
@@ -24,8 +28,12 @@ fn reference(x: &Array, height: usize, width: usize, position: Position) -> Arra
             for j in 0..width {
                 let (p, q) = (position(i, h, height), position(j, w, width));
                 let mut sum = 0.0;
-                for (row, row_weight) in [(p.floor(), 1.0 - p.fract()), (p.floor() + 1.0, p.fract())] {
-                    for (column, weight) in [(q.floor(), 1.0 - q.fract()), (q.floor() + 1.0, q.fract())] {
+                for (row, row_weight) in
+                    [(p.floor(), 1.0 - p.fract()), (p.floor() + 1.0, p.fract())]
+                {
+                    for (column, weight) in
+                        [(q.floor(), 1.0 - q.fract()), (q.floor() + 1.0, q.fract())]
+                    {
                         let row = (row as usize).min(h - 1);
                         let column = (column as usize).min(w - 1);
                         sum += row_weight * weight * x.data[(plane * h + row) * w + column];
@@ -54,10 +62,12 @@ const SIZES: [([usize; 4], usize, usize); 9] = [
 fn nearest_neighbour() {
     for (i, (shape, height, width)) in SIZES.into_iter().enumerate() {
         let x = random(&mut rng(i as u64), &shape);
-        Check::new("resize_nearest", vec![x]).tolerances(0.0, 2e-5).run(
-            |_, v| v[0].resize_nearest(height, width),
-            |a| reference(&a[0], height, width, nearest),
-        );
+        Check::new("resize_nearest", vec![x])
+            .tolerances(0.0, 2e-5)
+            .run(
+                |_, v| v[0].resize_nearest(height, width),
+                |a| reference(&a[0], height, width, nearest),
+            );
     }
 }
 
@@ -96,7 +106,10 @@ fn the_same_size_changes_no_bit_and_large_numbers_do_not_overflow() {
     for align in [false, true] {
         let tape = Tape::new();
         let x = tape.constant(&[1, 1, 2, 3], &data).unwrap();
-        assert_eq!(computed(&tape, &x.resize_bilinear(2, 3, align).unwrap()), data);
+        assert_eq!(
+            computed(&tape, &x.resize_bilinear(2, 3, align).unwrap()),
+            data
+        );
         let tape = Tape::new();
         let x = tape.constant(&[1, 1, 2, 3], &data).unwrap();
         let larger = computed(&tape, &x.resize_bilinear(7, 11, align).unwrap());
@@ -108,8 +121,23 @@ fn the_same_size_changes_no_bit_and_large_numbers_do_not_overflow() {
 fn mistakes() {
     let tape = Tape::new();
     let x = tape.input("x", Tensor::f32(&[2, 3, 8, 8]));
-    assert!(x.resize_nearest(0, 4).unwrap_err().to_string().contains("0×4"));
-    assert!(x.resize_bilinear(4, 1 << 20, false).unwrap_err().to_string().contains("16384"));
+    assert!(
+        x.resize_nearest(0, 4)
+            .unwrap_err()
+            .to_string()
+            .contains("0×4")
+    );
+    assert!(
+        x.resize_bilinear(4, 1 << 20, false)
+            .unwrap_err()
+            .to_string()
+            .contains("16384")
+    );
     let flat = tape.input("flat", Tensor::f32(&[2, 8]));
-    assert!(flat.resize_nearest(4, 4).unwrap_err().to_string().contains("f32[2, 8]"));
+    assert!(
+        flat.resize_nearest(4, 4)
+            .unwrap_err()
+            .to_string()
+            .contains("f32[2, 8]")
+    );
 }

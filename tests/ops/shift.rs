@@ -6,13 +6,17 @@ fn reference(x: &Array, offsets: &[u32], pad: usize) -> Array {
     let [b, c, h, w] = x.shape[..] else { panic!() };
     let mut y = Array::zeros(&x.shape);
     let inside = |i: usize, offset: u32, n: usize| {
-        (i as i64 + i64::from(offset.min(2 * pad as u32)) - pad as i64).clamp(0, n as i64 - 1) as usize
+        (i as i64 + i64::from(offset.min(2 * pad as u32)) - pad as i64).clamp(0, n as i64 - 1)
+            as usize
     };
     for s in 0..b {
         for k in 0..c {
             for i in 0..h {
                 for j in 0..w {
-                    let (p, q) = (inside(i, offsets[2 * s + 1], h), inside(j, offsets[2 * s], w));
+                    let (p, q) = (
+                        inside(i, offsets[2 * s + 1], h),
+                        inside(j, offsets[2 * s], w),
+                    );
                     y.data[((s * c + k) * h + i) * w + j] = x.at(&[s, k, p, q]);
                 }
             }
@@ -49,10 +53,17 @@ fn every_corner_and_odd_sizes() {
 fn golden() {
     let (file, pool) = (Golden::open("07c_augment"), Golden::open("pool"));
     let (shape, obs) = pool.f32("pool.obs");
-    let offsets: Vec<u32> = file.i32("shift.offset_xy").1.iter().map(|&v| v as u32).collect();
+    let offsets: Vec<u32> = file
+        .i32("shift.offset_xy")
+        .1
+        .iter()
+        .map(|&v| v as u32)
+        .collect();
     let tape = Tape::new();
     let x = tape.constant(&shape, &obs).unwrap();
-    let y = x.shift(&fixed_u32(&tape, &[shape[0], 2], &offsets), 4).unwrap();
+    let y = x
+        .shift(&fixed_u32(&tape, &[shape[0], 2], &offsets), 4)
+        .unwrap();
     let got = computed(&tape, &y);
     let (stored, expected) = file.f32("shift.out");
     assert_eq!(stored[1..], shape[1..]);
@@ -63,10 +74,14 @@ fn golden() {
 fn the_gradient_has_the_same_bits_twice() {
     let tape = Tape::new();
     let x = tape.input("x", Tensor::f32(&[2, 3, 11, 11]));
-    let y = x.shift(&fixed_u32(&tape, &[2, 2], &[0, 8, 8, 0]), 4).unwrap();
+    let y = x
+        .shift(&fixed_u32(&tape, &[2, 2], &[0, 8, 8, 0]), 4)
+        .unwrap();
     let g = random(&mut rng(3), &[2, 3, 11, 11]).f32();
     let seed = tape.constant(&[2, 3, 11, 11], &g).unwrap();
-    let dx = tape.gradients_seeded(&[(y, seed)], &[x], Gradient::True).unwrap();
+    let dx = tape
+        .gradients_seeded(&[(y, seed)], &[x], Gradient::True)
+        .unwrap();
     tape.output("dx", dx[0].as_ref().unwrap());
     let program = tape.compile(&gpu()).unwrap();
     let mut runs = (0..2).map(|_| {
@@ -83,6 +98,14 @@ fn mistakes() {
     let x = tape.input("x", Tensor::f32(&[2, 3, 8, 8]));
     let offsets = tape.input("offsets", Tensor::u32(&[3, 2]));
     let error = x.shift(&offsets, 4).unwrap_err().to_string();
-    assert!(error.contains("u32[3, 2]") && error.contains("u32[B, 2]"), "{error}");
-    assert!(x.shift(&offsets, 1 << 20).unwrap_err().to_string().contains("1048576"));
+    assert!(
+        error.contains("u32[3, 2]") && error.contains("u32[B, 2]"),
+        "{error}"
+    );
+    assert!(
+        x.shift(&offsets, 1 << 20)
+            .unwrap_err()
+            .to_string()
+            .contains("1048576")
+    );
 }

@@ -4,7 +4,12 @@ use foveate::wgpu;
 use rand::RngExt;
 
 /// An RGBA texture with these bytes.
-fn texture(format: wgpu::TextureFormat, height: usize, width: usize, data: &[u8]) -> wgpu::TextureView {
+fn texture(
+    format: wgpu::TextureFormat,
+    height: usize,
+    width: usize,
+    data: &[u8],
+) -> wgpu::TextureView {
     let gpu = gpu();
     let size = wgpu::Extent3d {
         width: width as u32,
@@ -26,7 +31,8 @@ fn texture(format: wgpu::TextureFormat, height: usize, width: usize, data: &[u8]
         bytes_per_row: Some((data.len() / height) as u32),
         rows_per_image: None,
     };
-    gpu.queue().write_texture(texture.as_image_copy(), data, layout, size);
+    gpu.queue()
+        .write_texture(texture.as_image_copy(), data, layout, size);
     texture.create_view(&Default::default())
 }
 
@@ -58,7 +64,13 @@ fn reference(data: &[u8], h: usize, w: usize, height: usize, width: usize) -> Ve
 
 #[test]
 fn bytes_at_their_own_size_and_by_area() {
-    for (h, w, height, width) in [(1, 1, 1, 1), (5, 7, 5, 7), (5, 7, 3, 2), (4, 4, 9, 6), (30, 20, 15, 10)] {
+    for (h, w, height, width) in [
+        (1, 1, 1, 1),
+        (5, 7, 5, 7),
+        (5, 7, 3, 2),
+        (4, 4, 9, 6),
+        (30, 20, 15, 10),
+    ] {
         let mut rng = rng(1);
         let data: Vec<u8> = (0..h * w * 4).map(|_| rng.random_range(0..=255)).collect();
         let view = texture(wgpu::TextureFormat::Rgba8Unorm, h, w, &data);
@@ -78,7 +90,12 @@ fn bytes_at_their_own_size_and_by_area() {
 #[test]
 fn bright_and_negative_texels_are_clamped() {
     let texels: [f32; 8] = [7.5, -3.0, 0.5, 1.0, 1e30, 0.0, 1.0, 0.0];
-    let view = texture(wgpu::TextureFormat::Rgba32Float, 1, 2, bytemuck::cast_slice(&texels));
+    let view = texture(
+        wgpu::TextureFormat::Rgba32Float,
+        1,
+        2,
+        bytemuck::cast_slice(&texels),
+    );
     let tape = Tape::new();
     let y = tape.texture(&view, 1, 2).texture_to_image().unwrap();
     let expected = [255.0, 255.0, 0.0, 0.0, 127.5, 255.0];
@@ -89,8 +106,18 @@ fn bright_and_negative_texels_are_clamped() {
 fn mistakes() {
     let tape = Tape::new();
     let x = tape.input("x", Tensor::f32(&[4, 4, 4]));
-    assert!(x.texture_to_image().unwrap_err().to_string().contains("Tape::texture"));
+    assert!(
+        x.texture_to_image()
+            .unwrap_err()
+            .to_string()
+            .contains("Tape::texture")
+    );
     let view = texture(wgpu::TextureFormat::Rgba8Unorm, 1, 1, &[0; 4]);
     let t = tape.texture(&view, 1, 1);
-    assert!(t.texture_to_image_sized(0, 3).unwrap_err().to_string().contains("0×3"));
+    assert!(
+        t.texture_to_image_sized(0, 3)
+            .unwrap_err()
+            .to_string()
+            .contains("0×3")
+    );
 }

@@ -17,6 +17,7 @@
 #include "common/background.wgsl"
 
 struct Params {
+    // The length of `destination`; the dispatch may be for fewer.
     worlds: u32,
     // Pixels; the width is a multiple of 4.
     width: u32,
@@ -31,7 +32,8 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 // [worlds]
 @group(0) @binding(1) var<storage, read> scenes: array<Scene>;
-// [worlds]: the slot of `frames` that each world's picture goes to.
+// [worlds]: the slot of `frames` that each world's picture goes to; a world whose
+// slot lies beyond `frames` is not drawn.
 @group(0) @binding(2) var<storage, read> destination: array<u32>;
 // color: [slots, 3, height, width] u8; segmentation: [slots, height, width] u8.
 // Four pixels a word, the leftmost in the lowest byte.
@@ -105,8 +107,10 @@ fn segment(world: u32, x: u32, y: u32) -> u32 {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let words = params.width * params.height / 4u;
-    let at = destination[min(id.y, params.worlds - 1u)] * words + id.x;
-    if (id.x >= words || id.y >= params.worlds || at >= arrayLength(&frames)) { return; }
+    let slot = destination[min(id.y, params.worlds - 1u)];
+    // Compared as slots: as words, a far slot would wrap around to a near one.
+    if (id.x >= words || id.y >= params.worlds || slot >= arrayLength(&frames) / words) { return; }
+    let at = slot * words + id.x;
     let x = (id.x * 4u) % params.width;
     let y = (id.x * 4u) / params.width;
     var word = 0u;
@@ -221,8 +225,10 @@ fn pixel(world: u32, x: u32, y: u32) -> u32 {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let words = params.width * params.height / 4u;
-    let at = destination[min(id.y, params.worlds - 1u)] * words * 3u + id.x;
-    if (id.x >= words || id.y >= params.worlds || at + 2u * words >= arrayLength(&frames)) { return; }
+    let slot = destination[min(id.y, params.worlds - 1u)];
+    // Compared as slots: as words, a far slot would wrap around to a near one.
+    if (id.x >= words || id.y >= params.worlds || slot >= arrayLength(&frames) / (3u * words)) { return; }
+    let at = slot * words * 3u + id.x;
     let x = (id.x * 4u) % params.width;
     let y = (id.x * 4u) / params.width;
     var red = 0u;

@@ -1,9 +1,15 @@
 //! Environments: native worlds drawn on the GPU, and the bridge to real suites.
 //!
 //! All are vectorised: one object holds `n` environments that are stepped together.
+//! [`open`] gives them by id behind one interface, [`Environment`].
 
 pub mod bridge;
+mod environment;
 pub mod native;
+mod open;
+
+pub use environment::Environment;
+pub use open::{EnvOptions, describe, open};
 
 /// What an environment is, as the agent needs to know it.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +48,38 @@ pub enum EnvError {
         nearest: Option<String>,
         known: String,
     },
+    /// A look that this environment does not have.
+    #[error(
+        "'{id}' can be shown only in mode 'train' in this version, not in '{given}'; the native worlds have every mode: {}",
+        native::IDS.join(", ")
+    )]
+    Mode { id: String, given: native::Mode },
+    /// Environments and the store of their frames disagree.
+    #[error("the frames of '{id}' have {given}×{given} pixels, those of the store {store}×{store}")]
+    FrameSize {
+        id: String,
+        given: usize,
+        store: usize,
+    },
+    /// A bank without pictures.
+    #[error("there are no pictures; a picture bank needs 1 or more")]
+    NoPictures,
+    /// Not a picture of the size that was said.
+    #[error(
+        "picture {index} has {given} bytes; 3 × {size} × {size} are needed, and {size} must be a multiple of 4"
+    )]
+    PictureBytes {
+        index: usize,
+        given: usize,
+        size: usize,
+    },
+    /// More pictures than one binding of the device holds.
+    #[error("{given} background pictures of {size}×{size} pixels; this device holds at most {most}")]
+    TooManyPictures {
+        given: usize,
+        size: usize,
+        most: usize,
+    },
     #[error(transparent)]
     Bridge(#[from] bridge::BridgeError),
     #[error(transparent)]
@@ -52,7 +90,10 @@ impl EnvError {
     /// Whether the user can mend it by asking differently.
     pub fn is_user_mistake(&self) -> bool {
         match self {
-            EnvError::Unknown { .. } => true,
+            EnvError::Unknown { .. } | EnvError::Mode { .. } | EnvError::TooManyPictures { .. } => true,
+            EnvError::FrameSize { .. } | EnvError::NoPictures | EnvError::PictureBytes { .. } => {
+                false
+            }
             EnvError::Bridge(e) => e.is_user_mistake(),
             EnvError::World(e) => e.is_user_mistake(),
         }

@@ -13,13 +13,28 @@ pub struct FrameStore {
 }
 
 impl FrameStore {
+    /// Instead of a slot: no frame goes anywhere.
+    pub const NO_SLOT: u32 = u32::MAX;
+
     /// A store of `capacity` frames, u8[3, image_size, image_size] each; the side is
     /// a multiple of 4, so that rows are whole words.
     pub fn new(gpu: &Gpu, capacity: usize, image_size: usize) -> Result<FrameStore, GpuError> {
+        FrameStore::with_page_limit(gpu, capacity, image_size, u64::MAX)
+    }
+
+    /// [`FrameStore::new`] with pages of at most `page_bytes`, where the device would
+    /// allow larger ones.
+    pub fn with_page_limit(
+        gpu: &Gpu,
+        capacity: usize,
+        image_size: usize,
+        page_bytes: u64,
+    ) -> Result<FrameStore, GpuError> {
         let frame = 3 * image_size * image_size;
-        let limit = gpu.capabilities().max_binding.min(gpu.capabilities().max_buffer) as usize;
-        let per_page = (limit / frame).min(capacity.max(1));
-        if per_page == 0 || !image_size.is_multiple_of(4) || image_size == 0 {
+        let able = gpu.capabilities();
+        let limit = able.max_binding.min(able.max_buffer).min(page_bytes) as usize;
+        let per_page = limit.checked_div(frame).unwrap_or(0).min(capacity.max(1));
+        if per_page == 0 || !image_size.is_multiple_of(4) {
             return Err(GpuError::Rejected {
                 what: "frame store".to_string(),
                 reason: format!("frames of {image_size}×{image_size} pixels: the side must be a multiple of 4 and a frame at most {limit} bytes"),
@@ -78,6 +93,30 @@ impl FrameStore {
     /// The page of a slot, and its number within the page.
     pub fn place(&self, slot: usize) -> (usize, usize) {
         (slot / self.frames_per_page, slot % self.frames_per_page)
+    }
+
+    /// An error if one of `slots` is neither a slot nor [`FrameStore::NO_SLOT`], or
+    /// stands there twice: two frames cannot go to one place.
+    pub(crate) fn check_slots(&self, slots: &[u32]) -> Result<(), GpuError> {
+        let wrong = |reason: String| {
+            Err(GpuError::Rejected {
+                what: "frame slots".to_string(),
+                reason,
+            })
+        };
+        let mut given: Vec<u32> = (slots.iter().copied())
+            .filter(|&slot| slot != FrameStore::NO_SLOT)
+            .collect();
+        given.sort_unstable();
+        if let Some(twice) = given.windows(2).find(|pair| pair[0] == pair[1]) {
+            return wrong(format!("slot {} is given twice", twice[0]));
+        }
+        match given.last() {
+            Some(&last) if last as usize >= self.capacity => {
+                wrong(format!("slot {last} of a store of {} frames", self.capacity))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A slot as a range of its page.

@@ -8,6 +8,7 @@
 //! Rendering is nearly all of the cost of real tasks and a worker uses one core;
 //! to use more cores, open several bridges.
 
+mod environment;
 mod error;
 mod options;
 mod process;
@@ -16,6 +17,7 @@ mod python;
 
 use std::{collections::BTreeMap, time::Duration};
 
+pub use environment::BridgeEnvironment;
 pub use error::{BridgeError, Tail};
 pub use options::BridgeOptions;
 use process::{Launch, Worker};

@@ -14,19 +14,24 @@
 
 pub mod background;
 mod cartpole;
+mod environment;
 mod mode;
 pub mod noise;
 pub mod palette;
 pub mod picture;
 pub mod random;
 mod reach;
+mod render;
 pub mod scene;
 pub mod tolerance;
 mod vectorised;
 
 pub use cartpole::{Cartpole, CartpoleState};
+pub use environment::NativeEnvironment;
+pub(super) use mode::nearest;
 pub use mode::Mode;
 pub use reach::{Reach, ReachState};
+pub use render::{PictureBank, Renderer};
 pub use vectorised::{Task, Vectorised};
 
 use super::{EnvError, EnvSpec, Transition};
@@ -80,7 +85,8 @@ pub trait World: Send {
 pub struct WorldOptions {
     /// How many environments.
     pub count: usize,
-    /// Height and width of a frame in pixels, a multiple of 4 up to 4,096.
+    /// Height and width of a frame in pixels, a multiple of 4 up to 4,092 (what one
+    /// dispatch of the ray caster can draw on every device).
     pub image_size: usize,
     pub seed: u64,
     pub mode: Mode,

@@ -67,7 +67,7 @@ impl FromStr for Mode {
 }
 
 /// The one of `names` that `given` was probably meant to be.
-pub(super) fn nearest(given: &str, names: &[&str]) -> Option<String> {
+pub(in crate::envs) fn nearest(given: &str, names: &[&str]) -> Option<String> {
     (names.iter())
         .map(|name| (strsim::jaro_winkler(&given.to_lowercase(), name), name))
         .filter(|(likeness, _)| *likeness > 0.75)

@@ -159,7 +159,7 @@ impl Scene {
                 data.background_seed = seed;
             }
             Backdrop::Picture(index) => {
-                data.background = 2;
+                data.background = SceneData::PICTURE;
                 data.picture = index;
             }
         }
@@ -233,6 +233,11 @@ pub struct SceneData {
     pub sky_lower: [f32; 3],
     pub picture: u32,
     pub primitives: [PrimitiveData; MAX_PRIMITIVES],
+}
+
+impl SceneData {
+    /// The value of `background` where a picture of the bank is shown.
+    pub(super) const PICTURE: u32 = 2;
 }
 
 fn cross(a: [f32; 3], b: [f32; 3]) -> [f32; 3] {

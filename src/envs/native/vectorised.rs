@@ -75,12 +75,12 @@ impl<T: Task> Vectorised<T> {
         let right = "from 1 to the control steps of an episode";
         check("action_repeat", repeat, 1..=T::CONTROL_STEPS, right)?;
         let size = options.image_size;
-        let whole = size.is_multiple_of(4) && (4..=4096).contains(&size);
+        let whole = size.is_multiple_of(4) && (4..=4092).contains(&size);
         if !whole {
             return Err(WorldError::Option {
                 option: "image_size",
                 given: size,
-                right: "a multiple of 4 from 4 to 4096",
+                right: "a multiple of 4 from 4 to 4092",
             });
         }
         if options.clips.contains(&0) {

@@ -138,7 +138,7 @@ pub fn parameter_after(
                 true => (difference, 0.1 * 2.0 * farthest),
                 false => (moved.abs(), farthest),
             };
-            if !(distance <= allowed) {
+            if !distance.is_finite() || distance > allowed {
                 return Err(format!("element {i}: {distance:.2e} > {allowed:.2e}"));
             }
         }

@@ -2,9 +2,11 @@
 //   y[n, m, p] = sum over (c, tap) of w(m, c, tap) x(n, c, p displaced by tap)
 // (+ bias[m], then a pointwise tail), where p runs over the pixels of y. The
 // permutations differ in how a pixel and a tap become an address in x:
-//   FORWARD         x is the layer's input, y its output
+//   VALID           x is the layer's input, y its output; no padding or upsampling, so
+//                   there are no bounds to check
+//   PADDED          the same with padding and upsampling
 //   INPUT_GRADIENT  x is the gradient of the output, y that of the input
-//   VALID           forward without padding or upsampling: no bounds to check
+//   UNIT_STRIDE     input gradient of stride 1
 //   SUBGROUP        lanes load one weight each and share it (subgroups of 8)
 // Tile: 8 EIGHTS channels x PIXELS pixels per invocation, in registers; a workgroup
 // of 64 takes 64 PIXELS neighbouring pixels (over images) and 8 EIGHTS channels.
@@ -23,11 +25,15 @@ struct Params {
     kernel_width: u32,
     stride: u32,
     pad: u32,
-    upsample: u32,     // the layer's input is repeated that often along each axis
+    upsample_log2: u32, // the layer's input is repeated 2^that times along each axis
     w_m: u32,          // strides of w in elements; taps are contiguous
     w_c: u32,
     has_bias: u32,
     tail: u32,         // EPILOGUE_*
+    scale: f32,        // factor of the sums
+    step_image: u32,   // LANES pixels further on: images, rows, columns
+    step_row: u32,
+    step_column: u32,
 }
 
 const LANES = 64u;
@@ -42,7 +48,7 @@ const LANES = 64u;
 fn store(image: u32, channel: u32, in_plane: u32, sum: f32) {
     let plane = params.out_height * params.out_width;
     let at = (image * params.out_channels + channel) * plane + in_plane;
-    var value = sum;
+    var value = sum * params.scale;
     if params.has_bias == 1u {
         value += bias[channel];
     }
@@ -53,30 +59,28 @@ fn store(image: u32, channel: u32, in_plane: u32, sum: f32) {
     y[at] = epilogue(params.tail, value, g);
 }
 
-#ifndef VALID
-// Where tap (dy, dx) of pixel (py, px) lies in a plane of x, or -1 outside.
-// `sub` counts the positions of an upsampled input pixel.
-fn place(py: i32, px: i32, dy: i32, dx: i32, sub_y: i32, sub_x: i32) -> i32 {
-    let height = i32(params.in_height);
-    let width = i32(params.in_width);
-    let stride = i32(params.stride);
-    let up = i32(params.upsample);
-#ifdef FORWARD
-    let iy = py * stride + dy - i32(params.pad);
-    let ix = px * stride + dx - i32(params.pad);
-    let inside = iy >= 0 && ix >= 0 && iy < height * up && ix < width * up;
-    return select(-1, (iy / up) * width + ix / up, inside);
-#else
-    // The output pixel o for which o * stride + tap - pad is this input pixel.
-    let oy = py * up + sub_y + i32(params.pad) - dy;
-    let ox = px * up + sub_x + i32(params.pad) - dx;
-    let ry = oy / stride;
-    let rx = ox / stride;
-    let inside = oy >= 0 && ox >= 0 && ry * stride == oy && rx * stride == ox && ry < height && rx < width;
-    return select(-1, ry * width + rx, inside);
-#endif
+// Integer divisions are dear (one lane at a time on software Vulkan): a pixel's
+// place is divided out once and then moved along, and taps are found without any.
+
+struct Pixel {
+    image: u32,
+    row: u32,
+    column: u32,
 }
-#endif
+
+// The pixel LANES places further on.
+fn advance(p: Pixel) -> Pixel {
+    var q = Pixel(p.image + params.step_image, p.row + params.step_row, p.column + params.step_column);
+    if q.column >= params.out_width {
+        q.column -= params.out_width;
+        q.row += 1u;
+    }
+    if q.row >= params.out_height {
+        q.row -= params.out_height;
+        q.image += 1u;
+    }
+    return q;
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32
@@ -85,22 +89,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #endif
 ) {
     let plane = params.out_height * params.out_width;
-    let count = params.images * plane;
     let in_plane = params.in_height * params.in_width;
     let m_first = group.y * EIGHTS * 8u;
     let first = group.x * LANES * PIXELS + lane;
+    let in_image = params.in_channels * in_plane;
+    let within = first % plane;
+    var pixel = Pixel(first / plane, within / params.out_width, within % params.out_width);
 #repeat t 0 PIXELS
-    let p_$t = min(first + $tu * LANES, count - 1u);
-    let image_$t = p_$t / plane;
-    let pixel_$t = p_$t % plane;
+    let live_$t = pixel.image < params.images;
+    let image_$t = select(0u, pixel.image, live_$t);
+    let row_$t = select(0u, pixel.row, live_$t);
+    let column_$t = select(0u, pixel.column, live_$t);
+    pixel = advance(pixel);
 #ifdef VALID
-    let base_$t = image_$t * params.in_channels * in_plane
-        + (pixel_$t / params.out_width) * params.stride * params.in_width
-        + (pixel_$t % params.out_width) * params.stride;
+    let base_$t = image_$t * in_image + (row_$t * params.in_width + column_$t) * params.stride;
 #else
-    let py_$t = i32(pixel_$t / params.out_width);
-    let px_$t = i32(pixel_$t % params.out_width);
-    let base_$t = image_$t * params.in_channels * in_plane;
+    let base_$t = image_$t * in_image;
 #endif
 #repeat s 0 EIGHTS
 #repeat l 0 8
@@ -118,10 +122,34 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #endif
 #end
 
+#ifndef VALID
+#ifdef PADDED
+    let in_rows = i32(params.in_height << params.upsample_log2);
+    let in_columns = i32(params.in_width << params.upsample_log2);
+#else
+    let in_rows = i32(params.in_height);
+    let in_columns = i32(params.in_width);
+#endif
+#endif
 #ifdef INPUT_GRADIENT
-    for (var sub = 0u; sub < params.upsample * params.upsample; sub += 1u) {
-    let sub_y = i32(sub / params.upsample);
-    let sub_x = i32(sub % params.upsample);
+    let repeats = 1u << params.upsample_log2;
+    for (var sub_y = 0u; sub_y < repeats; sub_y += 1u) {
+    for (var sub_x = 0u; sub_x < repeats; sub_x += 1u) {
+    // Output pixel o sees this input pixel through tap d if o * stride + d = here:
+    // d must leave the same remainder, and o is the difference of the quotients.
+#repeat t 0 PIXELS
+    let here_y_$t = (row_$t << params.upsample_log2) + sub_y + params.pad;
+    let here_x_$t = (column_$t << params.upsample_log2) + sub_x + params.pad;
+#ifdef UNIT_STRIDE
+    let quotient_y_$t = i32(here_y_$t);
+    let quotient_x_$t = i32(here_x_$t);
+#else
+    let quotient_y_$t = i32(here_y_$t / params.stride);
+    let quotient_x_$t = i32(here_x_$t / params.stride);
+    let remainder_y_$t = here_y_$t % params.stride;
+    let remainder_x_$t = here_x_$t % params.stride;
+#endif
+#end
 #endif
     for (var dy = 0u; dy < params.kernel_height; dy += 1u) {
         for (var dx = 0u; dx < params.kernel_width; dx += 1u) {
@@ -131,24 +159,42 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #repeat t 0 PIXELS
             var at_$t = base_$t + tap_at;
 #end
+#endif
+#ifdef PADDED
+#repeat t 0 PIXELS
+            let y_$t = i32(row_$t * params.stride + dy) - i32(params.pad);
+            let x_$t = i32(column_$t * params.stride + dx) - i32(params.pad);
+            let inside_$t = y_$t >= 0 && x_$t >= 0 && y_$t < in_rows && x_$t < in_columns;
+            let at_source_$t = u32(y_$t >> params.upsample_log2) * params.in_width + u32(x_$t >> params.upsample_log2);
+            var at_$t = base_$t + select(0u, at_source_$t, inside_$t);
+#end
+#endif
+#ifdef INPUT_GRADIENT
+#ifdef UNIT_STRIDE
+            let tap_y = i32(dy);
+            let tap_x = i32(dx);
 #else
-#ifdef FORWARD
-            let sub_y = 0;
-            let sub_x = 0;
+            let tap_y = i32(dy / params.stride);
+            let tap_x = i32(dx / params.stride);
 #endif
 #repeat t 0 PIXELS
-            let place_$t = place(py_$t, px_$t, i32(dy), i32(dx), sub_y, sub_x);
-            let inside_$t = place_$t >= 0;
-            var at_$t = base_$t + u32(max(place_$t, 0));
+            let y_$t = quotient_y_$t - tap_y;
+            let x_$t = quotient_x_$t - tap_x;
+            let inside_$t = y_$t >= 0 && x_$t >= 0 && y_$t < in_rows && x_$t < in_columns
+#ifndef UNIT_STRIDE
+                && remainder_y_$t == dy % params.stride && remainder_x_$t == dx % params.stride
+#endif
+                ;
+            var at_$t = base_$t + select(0u, u32(y_$t) * params.in_width + u32(x_$t), inside_$t);
 #end
 #endif
             for (var c = 0u; c < params.in_channels; c += 1u) {
                 let at_w = c * params.w_c + tap;
 #repeat t 0 PIXELS
 #ifdef VALID
-                let x_$t = x[at_$t];
+                let v_$t = x[at_$t];
 #else
-                let x_$t = select(0.0, x[at_$t], inside_$t);
+                let v_$t = select(0.0, x[at_$t], inside_$t);
 #endif
                 at_$t += in_plane;
 #end
@@ -163,7 +209,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                 let weight_$s_$l = w[w_$s_$l + at_w];
 #endif
 #repeat t 0 PIXELS
-                sum_$s_$l_$t = fma(weight_$s_$l, x_$t, sum_$s_$l_$t);
+                sum_$s_$l_$t = fma(weight_$s_$l, v_$t, sum_$s_$l_$t);
 #end
 #end
 #end
@@ -172,14 +218,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
 #ifdef INPUT_GRADIENT
     }
+    }
 #endif
 
 #repeat t 0 PIXELS
-    if first + $tu * LANES < count {
+    if live_$t {
 #repeat s 0 EIGHTS
 #repeat l 0 8
         if m_first + $su * 8u + $lu < params.out_channels {
-            store(image_$t, m_first + $su * 8u + $lu, pixel_$t, sum_$s_$l_$t);
+            store(image_$t, m_first + $su * 8u + $lu, row_$t * params.out_width + column_$t, sum_$s_$l_$t);
         }
 #end
 #end

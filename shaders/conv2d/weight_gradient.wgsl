@@ -18,9 +18,13 @@ struct Params {
     kernel_width: u32,
     stride: u32,
     pad: u32,
-    upsample: u32,
+    upsample_log2: u32, // x is repeated 2^that times along each axis first
     piece: u32,        // pixels (over images) in a piece
     tap_blocks: u32,   // blocks of TAPS taps
+    step_image: u32,   // LANES pixels further on: images, rows, columns
+    step_row: u32,
+    step_column: u32,
+    scale: f32,        // factor of the sums
 }
 
 const LANES = 32u;
@@ -41,8 +45,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let m_0 = group.y * CHANNELS;
     let plane = params.out_height * params.out_width;
     let in_plane = params.in_height * params.in_width;
-    let up = i32(params.upsample);
-    let height = i32(params.in_height);
+    let rows = i32(params.in_height << params.upsample_log2);
+    let columns = i32(params.in_width << params.upsample_log2);
     let width = i32(params.in_width);
     let first = group.z * params.piece;
     let last = min(first + params.piece, params.images * plane);
@@ -58,11 +62,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let g_$m = min(m_0 + $mu, params.out_channels - 1u) * plane;
 #end
 
-    for (var p = first + lane; p < last; p += LANES) {
-        let image = p / plane;
-        let pixel = p % plane;
-        let py = i32(pixel / params.out_width * params.stride);
-        let px = i32(pixel % params.out_width * params.stride);
+    // Divisions are dear (one lane at a time on software Vulkan): a lane's pixel is
+    // divided out once and then moved along.
+    let start = first + lane;
+    var image = start / plane;
+    var row = (start % plane) / params.out_width;
+    var column = (start % plane) % params.out_width;
+    for (var p = start; p < last; p += LANES) {
+        let py = i32(row * params.stride);
+        let px = i32(column * params.stride);
+        let pixel = row * params.out_width + column;
         let at_g = image * params.out_channels * plane + pixel;
         let at_x = (image * params.in_channels + c) * in_plane;
 #repeat m 0 CHANNELS
@@ -75,8 +84,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #ifdef VALID
             let v = x[at_x + u32(iy * width + ix)];
 #else
-            let inside = iy >= 0 && ix >= 0 && iy < height * up && ix < width * up;
-            let at = select(0, (iy / up) * width + ix / up, inside);
+            let inside = iy >= 0 && ix >= 0 && iy < rows && ix < columns;
+            let source = (iy >> params.upsample_log2) * width + (ix >> params.upsample_log2);
+            let at = select(0, source, inside);
             let v = select(0.0, x[at_x + u32(at)], inside);
 #endif
 #repeat m 0 CHANNELS
@@ -84,6 +94,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #end
         }
 #end
+        image += params.step_image;
+        row += params.step_row;
+        column += params.step_column;
+        if column >= params.out_width {
+            column -= params.out_width;
+            row += 1u;
+        }
+        if row >= params.out_height {
+            row -= params.out_height;
+            image += 1u;
+        }
     }
 
 #repeat m 0 CHANNELS
@@ -101,7 +122,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                 total += sums[l * SUMS + i];
             }
             let weights = params.out_channels * params.in_channels * taps;
-            partial[group.z * weights + (m * params.in_channels + c) * taps + tap] = total;
+            partial[group.z * weights + (m * params.in_channels + c) * taps + tap] = total * params.scale;
         }
     }
 }

@@ -98,12 +98,16 @@ impl Encoder {
     /// Pixels [B, 3F, H, W] in 0..255 → features [B, filters, n, n]: /255, then
     /// convolutions with ReLUs between them and none after the last.
     pub fn cnn(scope: &Scope, obs: &Var, shape: &NetworkShape) -> Result<Var, TapeError> {
-        let mut x = obs.scale(1.0 / 255.0)?;
+        let mut x = obs.clone();
         for i in 0..shape.num_shared_layers {
-            let stride = if i == 0 { 2 } else { 1 };
-            let options = Conv2dOptions {
-                stride,
-                ..Default::default()
+            let options = match i {
+                // The division by 255 is the first layer's factor.
+                0 => Conv2dOptions {
+                    stride: 2,
+                    scale: 1.0 / 255.0,
+                    ..Default::default()
+                },
+                _ => Conv2dOptions::default(),
             };
             if i > 0 {
                 x = x.relu()?;
@@ -244,6 +248,7 @@ impl Decoder {
             stride: 1,
             pad: 1,
             upsample,
+            ..Default::default()
         };
         let x = scope.conv2d("conv1", &x.relu()?, options(1))?;
         let x = scope.conv2d("conv2", &x.relu()?, options(2))?;

@@ -11,6 +11,8 @@ const LANES: usize = 64;
 /// Tile of `conv2d/weight_gradient`: channels, taps.
 const GRADIENT_CHANNELS: usize = 8;
 const GRADIENT_TAPS: usize = 9;
+/// Invocations of a workgroup of `conv2d/weight_gradient`.
+const GRADIENT_LANES: usize = 32;
 /// Workgroups that the weight gradient is cut into pieces for.
 const GRADIENT_GROUPS: usize = 512;
 /// Shortest piece (pixels) worth a workgroup, and most pieces.
@@ -18,14 +20,16 @@ const SHORTEST_PIECE: usize = 512;
 const MOST_PIECES: usize = 64;
 
 /// How the kernel moves over its input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conv2dOptions {
     /// Input pixels between output pixels; at least 1.
     pub stride: usize,
     /// Zeros around the (upsampled) input.
     pub pad: usize,
-    /// Each input pixel is repeated that often along both axes first (nearest); at least 1.
+    /// Each input pixel is repeated that often along both axes first (nearest): a power of 2.
     pub upsample: usize,
+    /// Factor of the sums, before the bias: y = scale · (w ⋆ x) + bias.
+    pub scale: f32,
 }
 
 impl Default for Conv2dOptions {
@@ -34,6 +38,7 @@ impl Default for Conv2dOptions {
             stride: 1,
             pad: 0,
             upsample: 1,
+            scale: 1.0,
         }
     }
 }
@@ -62,7 +67,7 @@ impl Sizes {
         else {
             return None;
         };
-        if options.stride == 0 || options.upsample == 0 || c != in_channels {
+        if options.stride == 0 || !options.upsample.is_power_of_two() || c != in_channels {
             return None;
         }
         let out = |size: usize, kernel: usize| {
@@ -112,6 +117,12 @@ impl Sizes {
     }
 }
 
+/// `pixels` further on in a row of images [height, width]: images, rows, columns.
+fn stride_of(pixels: usize, height: usize, width: usize) -> [usize; 3] {
+    let within = pixels % (height * width);
+    [pixels / (height * width), within / width, within % width]
+}
+
 fn floats(inputs: &[&Tensor]) -> bool {
     inputs.iter().all(|t| t.dtype == DType::F32)
 }
@@ -136,6 +147,7 @@ impl Gemm<'_> {
         let (s, o) = (self.sizes, self.options);
         let (x, y) = (self.x.shape(), self.y.shape());
         let pixels = y[0] * y[2] * y[3];
+        let step = stride_of(LANES, y[2], y[3]);
         // Sharing weights between lanes wins on software Vulkan (8 lanes).
         let (key, channels, per_lane) = match cx.capabilities().subgroup_size {
             Some(8) => (format!("conv2d/gemm.{}_subgroup", self.key), 16, 8),
@@ -158,11 +170,15 @@ impl Gemm<'_> {
             .u32("kernel_width", s.kernel_width)
             .u32("stride", o.stride)
             .u32("pad", o.pad)
-            .u32("upsample", o.upsample)
+            .u32("upsample_log2", o.upsample.ilog2() as usize)
             .u32("w_m", self.w_strides[0])
             .u32("w_c", self.w_strides[1])
             .u32("has_bias", self.bias.is_some() as usize)
             .u32("tail", tail_code(self.epilogue))
+            .f32("scale", o.scale)
+            .u32("step_image", step[0])
+            .u32("step_row", step[1])
+            .u32("step_column", step[2])
             .groups([
                 pixels.div_ceil(LANES * per_lane) as u32,
                 y[1].div_ceil(channels) as u32,
@@ -247,7 +263,7 @@ impl Op for Conv2d {
         let gate = cx.try_input(2 + self.bias as usize);
         let valid = self.options.pad == 0 && self.options.upsample == 1;
         Gemm {
-            key: if valid { "valid" } else { "forward" },
+            key: if valid { "valid" } else { "padded" },
             x: &x,
             w: &w,
             bias: bias.as_ref(),
@@ -301,7 +317,10 @@ impl Op for InputGradient {
         let (g, w, dx) = (cx.input(0), cx.input(1), cx.output(0));
         let gate = cx.try_input(2);
         Gemm {
-            key: "input_gradient",
+            key: match self.options.stride {
+                1 => "input_gradient",
+                _ => "input_gradient_strided",
+            },
             x: &g,
             w: &w,
             bias: None,
@@ -369,6 +388,7 @@ impl Op for WeightGradient {
         let piece = pixels.div_ceil(pieces);
         let pieces = pixels.div_ceil(piece);
         let weights = dw.tensor.len();
+        let step = stride_of(GRADIENT_LANES, s.out_height, s.out_width);
         let partial = if pieces > 1 {
             cx.workspace(Tensor::f32(&[pieces, weights]))
         } else {
@@ -389,9 +409,13 @@ impl Op for WeightGradient {
             .u32("kernel_width", s.kernel_width)
             .u32("stride", o.stride)
             .u32("pad", o.pad)
-            .u32("upsample", o.upsample)
+            .u32("upsample_log2", o.upsample.ilog2() as usize)
             .u32("piece", piece)
             .u32("tap_blocks", tap_blocks)
+            .u32("step_image", step[0])
+            .u32("step_row", step[1])
+            .u32("step_column", step[2])
+            .f32("scale", o.scale)
             .groups([
                 (s.in_channels * tap_blocks) as u32,
                 s.out_channels.div_ceil(GRADIENT_CHANNELS) as u32,

@@ -10,8 +10,8 @@ use crate::gpu::{Arena, BufferRange};
 /// Where a value comes from.
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
-    /// Output `output` of node `node`.
-    Node { node: usize, output: usize },
+    /// A result of a node.
+    Node,
     /// Written by the caller between runs; the program owns the memory.
     Input(String),
     /// Fixed bytes, uploaded when the program is compiled.
@@ -103,14 +103,11 @@ impl Var {
         let tensors: Vec<Tensor> = inputs.iter().map(|v| v.tensor()).collect();
         let outputs = op.infer(&tensors.iter().collect::<Vec<_>>())?;
         let mut g = graph.borrow_mut();
-        let node = g.nodes.len();
         let first_id = g.values.len();
         let ids: Vec<usize> = (first_id..first_id + outputs.len()).collect();
-        for (output, tensor) in outputs.into_iter().enumerate() {
-            g.values.push(Value {
-                tensor,
-                source: Source::Node { node, output },
-            });
+        for tensor in outputs {
+            let source = Source::Node;
+            g.values.push(Value { tensor, source });
         }
         g.nodes.push(Node {
             op: Rc::new(op),

@@ -150,7 +150,7 @@ impl Memory {
             }
             let tensor = graph.values[*id].tensor.clone();
             match &graph.values[*id].source {
-                Source::Node { .. } => {}
+                Source::Node => {}
                 Source::Input(name) => {
                     let slot = memory.slot(tensor.bytes());
                     memory.kept.insert(slot);

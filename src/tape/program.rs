@@ -152,6 +152,35 @@ impl Program {
         Ok(())
     }
 
+    /// Runs the program once, one dispatch at a time, and waits for each: wall-clock
+    /// seconds of every dispatch, in order, with operation and shader permutation.
+    /// For profiling; it has the effects of [`Program::run`].
+    pub fn profile(&self) -> Result<Vec<(&'static str, &'static str, f64)>, TapeError> {
+        let mut times = vec![];
+        for step in &self.steps {
+            let started = std::time::Instant::now();
+            let mut encoder = self
+                .gpu
+                .device()
+                .create_command_encoder(&Default::default());
+            {
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                pass.set_pipeline(&step.kernel.pipeline);
+                pass.set_bind_group(0, &step.bind_group, &[]);
+                let [x, y, z] = step.groups;
+                pass.dispatch_workgroups(x, y, z);
+            }
+            self.gpu.queue().submit([encoder.finish()]);
+            self.gpu.wait()?;
+            times.push((
+                step.op,
+                step.kernel.shader.key,
+                started.elapsed().as_secs_f64(),
+            ));
+        }
+        Ok(times)
+    }
+
     /// Memory that the program allocated.
     pub fn memory(&self) -> MemoryReport {
         self.memory

@@ -15,7 +15,7 @@ pub fn reference(x: &Array, w: &Array, bias: Option<&Array>, o: Conv2dOptions) -
         for channel in 0..m {
             for i in 0..oh {
                 for j in 0..ow {
-                    let mut sum = bias.map_or(0.0, |b| b.data[channel]);
+                    let mut sum = 0.0;
                     for k in 0..c {
                         for dy in 0..kh {
                             for dx in 0..kw {
@@ -32,7 +32,7 @@ pub fn reference(x: &Array, w: &Array, bias: Option<&Array>, o: Conv2dOptions) -
                             }
                         }
                     }
-                    y.data[at] = sum;
+                    y.data[at] = o.scale as f64 * sum + bias.map_or(0.0, |b| b.data[channel]);
                     at += 1;
                 }
             }
@@ -47,6 +47,7 @@ fn strides_paddings_kernels_and_odd_sizes() {
         stride,
         pad,
         upsample,
+        scale: 0.5,
     };
     for (seed, (x, w, o)) in [
         ([1, 1, 3, 3], [1, 1, 3, 3], options(1, 0, 1)),

@@ -13,9 +13,10 @@
 //! | [`tape`] | record → differentiate → compile → replay |
 //! | [`nn`] | layers, encoders, parameters, initialisation |
 //! | [`saliency`] | gradients, guided backprop, quantile masks |
+//! | [`media`] | pictures: files, panels, curves, animations |
 //! | [`envs`] | native worlds drawn on the GPU; the bridge to real suites |
 //! | [`agents`] | SAC, SGQN |
-//! | [`run`], [`config`], [`media`] | run directories, checkpoints, options, pictures |
+//! | [`run`], [`config`] | run directories, checkpoints, options |
 //! | [`cli`] | the command line |
 
 pub mod agents;

@@ -74,9 +74,7 @@ pub enum EnvError {
         size: usize,
     },
     /// More pictures than one binding of the device holds.
-    #[error(
-        "{given} background pictures of {size}×{size} pixels; this device holds at most {most}"
-    )]
+    #[error("{given} background pictures of {size}×{size} pixels; this device holds at most {most}")]
     TooManyPictures {
         given: usize,
         size: usize,
@@ -92,9 +90,7 @@ impl EnvError {
     /// Whether the user can mend it by asking differently.
     pub fn is_user_mistake(&self) -> bool {
         match self {
-            EnvError::Unknown { .. } | EnvError::Mode { .. } | EnvError::TooManyPictures { .. } => {
-                true
-            }
+            EnvError::Unknown { .. } | EnvError::Mode { .. } | EnvError::TooManyPictures { .. } => true,
             EnvError::FrameSize { .. } | EnvError::NoPictures | EnvError::PictureBytes { .. } => {
                 false
             }

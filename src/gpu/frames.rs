@@ -114,10 +114,9 @@ impl FrameStore {
             return wrong(format!("slot {} is given twice", twice[0]));
         }
         match given.last() {
-            Some(&last) if last as usize >= self.capacity => wrong(format!(
-                "slot {last} of a store of {} frames",
-                self.capacity
-            )),
+            Some(&last) if last as usize >= self.capacity => {
+                wrong(format!("slot {last} of a store of {} frames", self.capacity))
+            }
             _ => Ok(()),
         }
     }

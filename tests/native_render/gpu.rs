@@ -1,126 +1,33 @@
 //! The shader on the adapter at hand against its CPU twin, and against itself.
 
-use foveate::envs::Transition;
+use foveate::Error;
 use foveate::envs::native::scene::SceneData;
-use foveate::envs::native::{IDS, Mode, WorldOptions, create, picture};
-use foveate::wgpu;
-use wgpu::util::DeviceExt;
+use foveate::envs::native::{IDS, Mode, PictureBank, Renderer, WorldOptions, create, picture};
+use foveate::envs::{EnvError, Transition};
+use foveate::gpu::{BufferRange, FrameStore, Gpu, GpuError};
 
 use crate::caster::{Bank, colour, segmentation};
-use crate::shaders::source;
+use crate::common::gpu;
 
-/// A device and both permutations.
-pub struct Caster {
-    device: wgpu::Device,
-    queue: wgpu::Queue,
-    color: wgpu::ComputePipeline,
-    segmentation: wgpu::ComputePipeline,
+/// What a slot holds before anything is drawn into it.
+pub const POISON: u8 = 0xA5;
+
+/// A store whose every byte is [`POISON`], with at most `per_page` frames a page.
+pub fn store(gpu: &Gpu, slots: usize, per_page: usize, size: usize) -> FrameStore {
+    let limit = (per_page * 3 * size * size) as u64;
+    let store = FrameStore::with_page_limit(gpu, slots, size, limit).unwrap();
+    for page in store.pages() {
+        let poison = vec![POISON; page.size() as usize];
+        gpu.write(&BufferRange::whole(page), &poison).unwrap();
+    }
+    store
 }
 
-impl Caster {
-    pub fn new() -> Caster {
-        let instance =
-            wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
-        let adapter = pollster::block_on(instance.request_adapter(&Default::default()))
-            .expect("these tests need an adapter; scripts/software-vulkan.sh installs one");
-        let (device, queue) =
-            pollster::block_on(adapter.request_device(&Default::default())).unwrap();
-        let pipeline = |segmentation| {
-            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: None,
-                source: wgpu::ShaderSource::Wgsl(source(segmentation).into()),
-            });
-            device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: None,
-                layout: None,
-                module: &module,
-                entry_point: Some("main"),
-                compilation_options: Default::default(),
-                cache: None,
-            })
-        };
-        let (color, segmentation) = (pipeline(false), pipeline(true));
-        Caster {
-            device,
-            queue,
-            color,
-            segmentation,
-        }
-    }
-
-    /// The bytes of `slots` frames; world w draws into slot `destination[w]`,
-    /// the others keep the poison 0xA5.
-    pub fn draw(
-        &self,
-        scenes: &[SceneData],
-        destination: &[u32],
-        slots: usize,
-        size: usize,
-        bank: Option<&Bank>,
-    ) -> Vec<u8> {
-        let planes = if bank.is_some() { 3 } else { 1 };
-        let bytes = slots * planes * size * size;
-        let buffer = |contents: &[u8], usage| {
-            (self.device).create_buffer_init(&wgpu::util::BufferInitDescriptor {
-                label: None,
-                contents,
-                usage,
-            })
-        };
-        let (width, height) = bank.map_or((1, 1), |b| (b.width, b.height));
-        let pictures = bank.map_or(1, |b| b.bytes.len() / (3 * b.width * b.height));
-        let params = [scenes.len(), size, size, width, height, pictures].map(|v| v as u32);
-        let mut buffers = vec![
-            buffer(bytemuck::bytes_of(&params), wgpu::BufferUsages::UNIFORM),
-            buffer(bytemuck::cast_slice(scenes), wgpu::BufferUsages::STORAGE),
-            buffer(
-                bytemuck::cast_slice(destination),
-                wgpu::BufferUsages::STORAGE,
-            ),
-            buffer(
-                &vec![0xA5; bytes],
-                wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
-            ),
-        ];
-        buffers.extend(bank.map(|b| buffer(b.bytes, wgpu::BufferUsages::STORAGE)));
-        let pipeline = if bank.is_some() {
-            &self.color
-        } else {
-            &self.segmentation
-        };
-        let entries: Vec<_> = (buffers.iter().enumerate())
-            .map(|(i, buffer)| wgpu::BindGroupEntry {
-                binding: i as u32,
-                resource: buffer.as_entire_binding(),
-            })
-            .collect();
-        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: None,
-            layout: &pipeline.get_bind_group_layout(0),
-            entries: &entries,
-        });
-        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: None,
-            size: bytes as u64,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let mut encoder = self.device.create_command_encoder(&Default::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            pass.set_pipeline(pipeline);
-            pass.set_bind_group(0, &group, &[]);
-            let groups = (size * size / 4).div_ceil(64) as u32;
-            pass.dispatch_workgroups(groups, scenes.len() as u32, 1);
-        }
-        encoder.copy_buffer_to_buffer(&buffers[3], 0, &staging, 0, bytes as u64);
-        self.queue.submit([encoder.finish()]);
-        staging.map_async(wgpu::MapMode::Read, .., |result| result.unwrap());
-        self.device
-            .poll(wgpu::PollType::wait_indefinitely())
-            .unwrap();
-        staging.get_mapped_range(..).unwrap().to_vec()
-    }
+/// All frames of a store.
+pub fn frames(gpu: &Gpu, store: &FrameStore) -> Vec<Vec<u8>> {
+    (0..store.capacity())
+        .map(|slot| gpu.read_blocking(&store.slot(slot)).unwrap())
+        .collect()
 }
 
 /// Scenes of every world in every mode, some steps into their episodes.
@@ -160,41 +67,54 @@ pub fn scenes(size: usize, clips: Vec<u32>) -> Vec<SceneData> {
     all
 }
 
+/// `count` pictures of the bank of these tests.
+fn pictures(count: u32, side: usize) -> Vec<Vec<u8>> {
+    (0..count)
+        .map(|i| picture::procedural_picture(1, i, side))
+        .collect()
+}
+
 /// Rounding may move an edge by a subsample and a colour by a level: no more
 /// than 1 byte in 200 may differ by more than 2 levels, in any picture.
-fn compare(size: usize, pictures: bool) {
-    let caster = Caster::new();
+fn compare(size: usize, with_pictures: bool) {
+    let gpu = gpu();
     let side = 20;
-    let bytes: Vec<u8> = (0..5)
-        .flat_map(|i| picture::procedural_picture(1, i, side))
-        .collect();
+    let pictures = pictures(5, side);
+    let packed = PictureBank::from_pictures(&gpu, &pictures, side).unwrap();
+    let bytes = pictures.concat();
     let bank = Bank {
         width: side,
         height: side,
         bytes: &bytes,
     };
-    let scenes = scenes(size, if pictures { vec![2, 3] } else { vec![] });
-    // Slots in another order, with one between that nothing draws into.
+    let clips = if with_pictures { vec![2, 3] } else { vec![] };
+    let scenes = scenes(size, clips);
+    // Slots in another order, with one between that nothing draws into; pages of
+    // 7 slots, of which the last is not full.
     let slots = scenes.len() + 1;
+    assert!(!slots.is_multiple_of(7));
     let destination: Vec<u32> = (0..scenes.len())
         .map(|w| if w < 4 { w } else { w + 1 } as u32)
         .rev()
         .collect();
     let frame = 3 * size * size;
-    let drawn = caster.draw(&scenes, &destination, slots, size, Some(&bank));
-    let again = caster.draw(&scenes, &destination, slots, size, Some(&bank));
-    assert!(drawn == again, "the same device gives the same bits");
-    let ids = caster.draw(&scenes, &destination, slots, size, None);
-    assert!(drawn[4 * frame..5 * frame].iter().all(|&b| b == 0xA5));
+    let store = store(&gpu, slots, 7, size);
+    assert_eq!(store.pages().len(), slots.div_ceil(7));
+    let renderer =
+        Renderer::new(&gpu, &store, scenes.len(), with_pictures.then_some(&packed)).unwrap();
+    renderer.draw(&scenes, &destination).unwrap();
+    let drawn = frames(&gpu, &store);
+    renderer.draw(&scenes, &destination).unwrap();
     assert!(
-        ids[4 * size * size..5 * size * size]
-            .iter()
-            .all(|&b| b == 0xA5)
+        drawn == frames(&gpu, &store),
+        "the same device gives the same bits"
     );
+    assert!(drawn[4].iter().all(|&b| b == POISON));
+    let ids = renderer.segmentation(&scenes).unwrap();
+    assert_eq!(ids.len(), scenes.len());
     for (w, (scene, &slot)) in scenes.iter().zip(&destination).enumerate() {
-        let slot = slot as usize;
         let right = colour(scene, size, Some(&bank));
-        let found = &drawn[slot * frame..(slot + 1) * frame];
+        let found = &drawn[slot as usize];
         let off = |(a, b): (&u8, &u8)| a.abs_diff(*b) > 2;
         let wrong = right
             .iter()
@@ -206,8 +126,8 @@ fn compare(size: usize, pictures: bool) {
             "scene {w}, {wrong} of {frame} bytes: {scene:?}"
         );
         let right = segmentation(scene, size);
-        let found = &ids[slot * size * size..(slot + 1) * size * size];
-        let wrong = right.iter().zip(found).filter(|(a, b)| a != b).count();
+        assert_eq!(ids[w].len(), right.len());
+        let wrong = right.iter().zip(&ids[w]).filter(|(a, b)| a != b).count();
         assert!(
             wrong * 500 <= size * size,
             "scene {w}, {wrong} ids: {scene:?}"
@@ -225,4 +145,98 @@ fn the_shader_draws_what_its_twin_draws() {
 #[test]
 fn the_shader_shows_the_picture_bank_as_its_twin_does() {
     compare(36, true);
+}
+
+/// However scenes are spread over pages, each slot gets its scene and nothing
+/// else is touched: neither slots without one nor scenes without a slot.
+#[test]
+fn only_the_slots_that_are_named_are_drawn_into() {
+    let (gpu, size) = (gpu(), 36);
+    let scenes = &scenes(size, vec![])[..6];
+    let whole = store(&gpu, 6, 6, size);
+    let renderer = Renderer::new(&gpu, &whole, 8, None).unwrap();
+    renderer.draw(scenes, &[0, 1, 2, 3, 4, 5]).unwrap();
+    let right = frames(&gpu, &whole);
+
+    let paged = store(&gpu, 11, 2, size);
+    let renderer = Renderer::new(&gpu, &paged, 8, None).unwrap();
+    let slots = [10, FrameStore::NO_SLOT, 3, 0, 9, 2];
+    renderer.draw(scenes, &slots).unwrap();
+    // A second drawing in the same breath must not disturb the first.
+    renderer.draw(&scenes[1..2], &[5]).unwrap();
+    for (slot, frame) in frames(&gpu, &paged).iter().enumerate() {
+        match slots.iter().position(|&s| s as usize == slot) {
+            Some(scene) => assert!(*frame == right[scene], "slot {slot}"),
+            None if slot == 5 => assert!(*frame == right[1]),
+            None => assert!(frame.iter().all(|&b| b == POISON), "slot {slot}"),
+        }
+    }
+}
+
+/// What cannot be drawn is refused before anything is drawn.
+#[test]
+fn impossible_slots_and_scenes_are_refused() {
+    let (gpu, size) = (gpu(), 36);
+    let scenes = scenes(size, vec![]);
+    let with_picture = SceneData {
+        background: 2,
+        ..scenes[0]
+    };
+    let store = store(&gpu, 3, 2, size);
+    let renderer = Renderer::new(&gpu, &store, 2, None).unwrap();
+    for (scenes, slots, reason) in [
+        (&scenes[..2], &[0, 3][..], "slot 3 of a store of 3 frames"),
+        (&scenes[..2], &[1, 1], "slot 1 is given twice"),
+        (&scenes[..2], &[1], "2 scenes and 1 slots"),
+        (&scenes[..3], &[0, 1, 2], "a renderer of 2 worlds"),
+        (&[with_picture], &[0], "picture 0, the bank has 0"),
+    ] {
+        let error = renderer.draw(scenes, slots).unwrap_err();
+        assert!(matches!(error, GpuError::Rejected { .. }));
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+    for frame in frames(&gpu, &store) {
+        assert!(frame.iter().all(|&b| b == POISON));
+    }
+    assert!(Renderer::new(&gpu, &store, 0, None).is_err());
+    assert!(Renderer::new(&gpu, &store, 1 << 30, None).is_err());
+    // More scenes than the renderer draws at a time are segmented in parts.
+    let ids = renderer.segmentation(&scenes[..5]).unwrap();
+    for (scene, ids) in scenes.iter().zip(&ids) {
+        assert_eq!(renderer.segmentation(&[*scene]).unwrap()[0], *ids);
+    }
+    assert_eq!(ids.len(), 5);
+}
+
+#[test]
+fn a_picture_bank_that_cannot_be_is_refused() {
+    let gpu = gpu();
+    let refuse = |pictures: &[&[u8]], size| match PictureBank::from_pictures(&gpu, pictures, size) {
+        Err(Error::Env(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(refuse(&[], 8), EnvError::NoPictures));
+    let short = [0; 3 * 64 - 1];
+    let right = [0; 3 * 64];
+    let error = refuse(&[&right, &short], 8);
+    assert!(
+        matches!(error, EnvError::PictureBytes { index: 1, .. }),
+        "{error}"
+    );
+    assert!(matches!(
+        refuse(&[&[0; 108]], 6),
+        EnvError::PictureBytes { .. }
+    ));
+    // One picture again and again, so that the host needs not hold them all.
+    let size = 1024;
+    let picture = vec![0; 3 * size * size];
+    let limits = *gpu.capabilities();
+    let most = limits.max_binding.min(limits.max_buffer) as usize / picture.len();
+    let many = vec![&picture[..]; most + 1];
+    let error = refuse(&many, size);
+    assert!(error.is_user_mistake());
+    assert!(
+        error.to_string().contains(&format!("at most {most}")),
+        "{error}"
+    );
 }

@@ -1,50 +1,14 @@
-//! The ray caster's WGSL, and whether its structs are laid out as Rust's.
+//! Whether the structs of the ray caster's WGSL are laid out as Rust's.
 
-use std::collections::HashSet;
 use std::mem::offset_of;
-use std::path::Path;
 
 use foveate::envs::native::scene::{MAX_PRIMITIVES, PrimitiveData, SceneData};
-
-/// The permutation of the ray caster with or without SEGMENTATION, expanded.
-pub fn source(segmentation: bool) -> String {
-    let mut out = String::new();
-    expand(
-        "raycast/raycast.wgsl",
-        segmentation,
-        &mut HashSet::new(),
-        &mut out,
-    );
-    out
-}
-
-/// `#include` (once) and `#ifdef`/`#ifndef` of SEGMENTATION, which is all that
-/// these files use.
-fn expand(name: &str, segmentation: bool, seen: &mut HashSet<String>, out: &mut String) {
-    if !seen.insert(name.to_string()) {
-        return;
-    }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("shaders")
-        .join(name);
-    let text = std::fs::read_to_string(&path).unwrap();
-    let mut on = true;
-    for line in text.lines() {
-        match line.split_whitespace().collect::<Vec<_>>()[..] {
-            ["#include", file] => expand(file.trim_matches('"'), segmentation, seen, out),
-            ["#ifdef", _] => on = segmentation,
-            ["#ifndef", _] => on = !segmentation,
-            ["#else"] => on = !on,
-            ["#endif"] => on = true,
-            _ if on => *out += &format!("{line}\n"),
-            _ => {}
-        }
-    }
-}
+use foveate::gpu::shader::ShaderInfo;
 
 #[test]
 fn rust_and_wgsl_agree_on_the_layout_of_a_scene() {
-    let module = naga::front::wgsl::parse_str(&source(false)).unwrap();
+    let shader = ShaderInfo::find("raycast/raycast.color").unwrap();
+    let module = naga::front::wgsl::parse_str(shader.source).unwrap();
     let layout = |name: &str| {
         let (_, ty) = (module.types.iter())
             .find(|(_, ty)| ty.name.as_deref() == Some(name))

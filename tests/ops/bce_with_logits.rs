@@ -1,5 +1,5 @@
 use crate::common::*;
-use foveate::tape::{Gradient, Tape};
+use foveate::tape::{Gradient, Tape, Tensor};
 
 fn reference(a: &[Array]) -> Array {
     let (x, t) = (&a[0], &a[1]);
@@ -75,6 +75,27 @@ fn sure_logits() {
             1e-5,
         );
     }
+}
+
+/// A long sum, twice the same bits.
+#[test]
+fn deterministic() {
+    let (mut rng, tape) = (rng(9), Tape::new());
+    let x = tape.input("x", Tensor::f32(&[300_007]));
+    let other = tape
+        .constant(&[300_007], &random_in(&mut rng, &[300_007], 0.0, 1.0).f32())
+        .unwrap();
+    tape.output("loss", &x.bce_with_logits(&other).unwrap());
+    let program = tape.compile(&gpu()).unwrap();
+    program
+        .write("x", &random(&mut rng, &[300_007]).f32())
+        .unwrap();
+    let run = || -> Vec<f32> {
+        program.poison().unwrap();
+        program.run().unwrap();
+        program.read_blocking("loss").unwrap()
+    };
+    assert_eq!(run(), run());
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use crate::common::*;
-use foveate::tape::Tape;
+use foveate::tape::{Gradient, Tape, Tensor};
 
 const EPS: f64 = 1e-5;
 
@@ -54,6 +54,38 @@ fn large_means_and_constant_rows() {
         .without_gradient(1)
         .without_gradient(2)
         .run(|_, v| v[0].layer_norm(&v[1], &v[2], EPS as f32), reference);
+}
+
+/// Twice the same bits, although the gradients of gain and bias are long sums.
+#[test]
+fn deterministic() {
+    let (mut rng, tape) = (rng(7), Tape::new());
+    let x = random(&mut rng, &[1000, 70]);
+    let input = tape.input("x", Tensor::f32(&x.shape));
+    let gain = tape
+        .constant(&[70], &random(&mut rng, &[70]).f32())
+        .unwrap();
+    let bias = tape.full(&[70], 0.5);
+    let y = input.layer_norm(&gain, &bias, EPS as f32).unwrap();
+    let seed = tape
+        .constant(&x.shape, &random(&mut rng, &x.shape).f32())
+        .unwrap();
+    let grads = tape
+        .gradients_seeded(&[(y, seed)], &[input, gain, bias], Gradient::True)
+        .unwrap();
+    for (i, g) in grads.iter().enumerate() {
+        tape.output(&i.to_string(), g.as_ref().unwrap());
+    }
+    let program = tape.compile(&gpu()).unwrap();
+    program.write("x", &x.f32()).unwrap();
+    let run = || -> Vec<Vec<f32>> {
+        program.poison().unwrap();
+        program.run().unwrap();
+        ["0", "1", "2"]
+            .map(|i| program.read_blocking(i).unwrap())
+            .into()
+    };
+    assert_eq!(run(), run());
 }
 
 #[test]

@@ -56,6 +56,27 @@ fn one_dispatch_each() {
     assert_close("g", &g, &[1.0, 0.0, -1.0], 1e-6);
 }
 
+/// A long sum, twice the same bits.
+#[test]
+fn deterministic() {
+    let (mut rng, tape) = (rng(9), Tape::new());
+    let x = tape.input("x", Tensor::f32(&[300_007]));
+    let other = tape
+        .constant(&[300_007], &random_in(&mut rng, &[300_007], 0.0, 1.0).f32())
+        .unwrap();
+    tape.output("loss", &x.mse(&other).unwrap());
+    let program = tape.compile(&gpu()).unwrap();
+    program
+        .write("x", &random(&mut rng, &[300_007]).f32())
+        .unwrap();
+    let run = || -> Vec<f32> {
+        program.poison().unwrap();
+        program.run().unwrap();
+        program.read_blocking("loss").unwrap()
+    };
+    assert_eq!(run(), run());
+}
+
 #[test]
 fn other_shapes_are_refused() {
     let tape = Tape::new();

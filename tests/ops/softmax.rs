@@ -29,6 +29,15 @@ fn rows_of_any_length() {
     }
 }
 
+/// More rows than workgroups fit in one dimension of a dispatch.
+#[test]
+fn many_rows() {
+    let x = random(&mut rng(8), &[66_000, 2]);
+    Check::new("softmax", vec![x])
+        .tolerances(3e-6, 3e-5)
+        .run(|_, v| v[0].softmax(), |a| reference(&a[0]));
+}
+
 /// Large values of either sign, and equal ones.
 #[test]
 fn far_out() {

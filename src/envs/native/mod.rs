@@ -28,6 +28,7 @@ mod vectorised;
 
 pub use cartpole::{Cartpole, CartpoleState};
 pub use environment::NativeEnvironment;
+pub(super) use mode::nearest;
 pub use mode::Mode;
 pub(super) use mode::nearest;
 pub use reach::{Reach, ReachState};

@@ -30,8 +30,8 @@ impl Method {
     /// The title of its maps.
     pub fn title(self) -> &'static str {
         match self {
-            Method::Guided => "guided backprop of Q",
-            Method::Gradient => "gradient of Q",
+            Method::Guided => "guided backprop",
+            Method::Gradient => "gradient",
         }
     }
 

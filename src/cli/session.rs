@@ -8,7 +8,7 @@ use crate::Error;
 use crate::agents::{Agent, env_options, evaluation_seed, load_agent};
 use crate::config::Config;
 use crate::envs::native::Mode;
-use crate::envs::{EnvError, EnvOptions, EnvSpec};
+use crate::envs::{EnvError, EnvOptions};
 use crate::gpu::{Gpu, GpuOptions};
 use crate::run::RunDirectory;
 
@@ -46,7 +46,6 @@ pub(super) fn adapter_name(gpu: &Gpu) -> String {
 pub(super) struct Trained {
     pub directory: RunDirectory,
     pub config: Config,
-    pub spec: EnvSpec,
     pub agent: Agent,
     /// Agent steps that it has trained for.
     pub step: u64,
@@ -73,7 +72,6 @@ impl Trained {
         Ok(Trained {
             directory,
             config,
-            spec,
             agent,
             step: meta.step,
             python: python.clone(),

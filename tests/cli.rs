@@ -75,14 +75,16 @@ fn train(run: &Path, more: &[&str]) -> Answer {
 
 /// A finished run of 20 steps, trained once; tests that change it take a copy.
 fn trained() -> &'static Path {
-    static RUN: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
-    let (_, run) = RUN.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let run = folder.path().join("run");
+    static RUN: OnceLock<PathBuf> = OnceLock::new();
+    RUN.get_or_init(|| {
+        // Nobody drops what is static: a fixed place, replaced by the next test run.
+        let run = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-trained");
+        if run.exists() {
+            fs::remove_dir_all(&run).unwrap();
+        }
         train(&run, &["--steps=20"]).succeeds();
-        (folder, run)
-    });
-    run
+        run
+    })
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -128,7 +130,10 @@ fn every_subcommand_explains_itself_with_an_example() {
     for name in ["devices", "train", "eval", "explain", "demo"] {
         assert!(whole.succeeds().contains(name));
         let help = foveate(&[name, "--help"]);
-        assert!(help.succeeds().contains(&format!("Examples:\n  foveate {name}")));
+        assert!(
+            help.succeeds()
+                .contains(&format!("Examples:\n  foveate {name}"))
+        );
     }
     assert!(foveate(&["--version"]).succeeds().starts_with("foveate "));
 }
@@ -162,7 +167,10 @@ fn training_leaves_a_complete_run_directory() {
         .iter()
         .map(|p| p.file_name().unwrap().to_str().unwrap().to_string())
         .collect();
-    let expected = ["step-000000000016.safetensors", "step-000000000020.safetensors"];
+    let expected = [
+        "step-000000000016.safetensors",
+        "step-000000000020.safetensors",
+    ];
     assert_eq!(names, expected);
 }
 
@@ -196,7 +204,10 @@ fn a_finished_run_goes_on_when_it_is_given_more_steps() {
     let summary = || json(&fs::read_to_string(run.join("summary.json")).unwrap());
     assert_eq!(summary()["steps"], 20);
     foveate(&[&resume[..], &["--steps=24"]].concat()).succeeds();
-    assert_eq!((&summary()["steps"], &summary()["updates"]), (&24.into(), &16.into()));
+    assert_eq!(
+        (&summary()["steps"], &summary()["updates"]),
+        (&24.into(), &16.into())
+    );
     let config = fs::read_to_string(run.join("config.toml")).unwrap();
     assert!(config.contains("steps = 24"), "{config}");
 
@@ -208,7 +219,14 @@ fn a_finished_run_goes_on_when_it_is_given_more_steps() {
 fn an_episode_is_explained_by_an_animation() {
     let folder = tempfile::tempdir().unwrap();
     let out = text(folder.path());
-    let given = ["explain", "--run", text(trained()), "--out", out, "--episode-steps=3"];
+    let given = [
+        "explain",
+        "--run",
+        text(trained()),
+        "--out",
+        out,
+        "--episode-steps=3",
+    ];
     foveate(&given).succeeds();
     foveate(&[&given[..], &["--method=gradient", "--modes=color-hard"]].concat()).succeeds();
     for name in ["attention.gif", "attention-gradient.gif"] {
@@ -227,14 +245,24 @@ fn images_of_any_size_are_explained_at_their_own_size() {
     let folder = tempfile::tempdir().unwrap();
     let images = folder.path().join("images");
     fs::create_dir(&images).unwrap();
-    for (name, width, height) in [("wide.png", 200, 150), ("small.jpg", 9, 21), ("dot.png", 1, 1)] {
+    for (name, width, height) in [
+        ("wide.png", 200, 150),
+        ("small.jpg", 9, 21),
+        ("dot.png", 1, 1),
+    ] {
         let picture = image::RgbImage::from_fn(width, height, |x, y| {
             image::Rgb([(x * 7) as u8, (y * 5) as u8, 90])
         });
         picture.save(images.join(name)).unwrap();
     }
     let out = folder.path().join("out");
-    let given = ["explain", "--run", text(trained()), "--images", text(&images)];
+    let given = [
+        "explain",
+        "--run",
+        text(trained()),
+        "--images",
+        text(&images),
+    ];
     foveate(&[&given[..], &["--out", text(&out)]].concat()).succeeds();
     let panel = image::open(out.join("wide.png.attention.png")).unwrap();
     // Observation, attribution, mask, predicted mask.
@@ -255,14 +283,24 @@ fn the_demo_writes_all_that_it_promises_and_is_not_repeated() {
     let written = fs::read_to_string(run.join("summary.json")).unwrap();
     let summary = json(&written);
     for key in [
-        "random", "expert", "train", "color_hard", "video_easy", "video_hard", "normalised",
-        "seconds", "updates",
+        "random",
+        "expert",
+        "train",
+        "color_hard",
+        "video_easy",
+        "video_hard",
+        "normalised",
+        "seconds",
+        "updates",
     ] {
         assert!(summary[key].is_number(), "{key}: {summary}");
     }
     assert!(!summary["adapter"].as_str().unwrap().is_empty());
     // The preset's init_steps are 250: steps 250 and 251 update.
-    assert_eq!((&summary["updates"], &summary["seed"]), (&2.into(), &1.into()));
+    assert_eq!(
+        (&summary["updates"], &summary["seed"]),
+        (&2.into(), &1.into())
+    );
     let of = |key: &str| summary[key].as_f64().unwrap();
     let normalised = (of("train") - of("random")) / (of("expert") - of("random"));
     assert!((of("normalised") - normalised).abs() < 1e-9);
@@ -275,7 +313,10 @@ fn the_demo_writes_all_that_it_promises_and_is_not_repeated() {
     let again = demo(&[]);
     assert!(again.err.contains("--fresh"), "{}", again.err);
     assert!(again.succeeds().contains("normalised"));
-    assert_eq!(fs::read_to_string(run.join("summary.json")).unwrap(), written);
+    assert_eq!(
+        fs::read_to_string(run.join("summary.json")).unwrap(),
+        written
+    );
     demo(&["--seed=2"]).fails(2, &["seed was 1, is 2", "--fresh"]);
 
     // Interrupted before the summary: continued.
@@ -295,13 +336,31 @@ fn names_that_do_not_exist_are_answered_with_the_nearest() {
     let folder = tempfile::tempdir().unwrap();
     let run = format!("--run={}", folder.path().join("run").display());
     let cases: &[(&[&str], &[&str])] = &[
-        (&["--agent=sgqm", "--env=native/reach"], &["agent", "sgqm", "'sgqn'"]),
-        (&["--agent=sac", "--env=native/rech"], &["native/rech", "'native/reach'"]),
+        (
+            &["--agent=sgqm", "--env=native/reach"],
+            &["agent", "sgqm", "'sgqn'"],
+        ),
+        (
+            &["--agent=sac", "--env=native/rech"],
+            &["native/rech", "'native/reach'"],
+        ),
         (&["--agent=sac", "--env=reach"], &["'native/reach'"]),
-        (&["--agent=sac", "--env=native/reach", "--preset=tyni"], &["tyni", "'tiny'"]),
-        (&["--agent=sac", "--env=native/reach", "--set=bacth=4"], &["bacth", "'batch'"]),
-        (&["--agent=sac", "--env=native/reach", "--stesp=4"], &["--stesp", "--steps"]),
-        (&["--agent=sac", "--env=native/reach", "--set=batch"], &["batch", "key=value"]),
+        (
+            &["--agent=sac", "--env=native/reach", "--preset=tyni"],
+            &["tyni", "'tiny'"],
+        ),
+        (
+            &["--agent=sac", "--env=native/reach", "--set=bacth=4"],
+            &["bacth", "'batch'"],
+        ),
+        (
+            &["--agent=sac", "--env=native/reach", "--stesp=4"],
+            &["--stesp", "--steps"],
+        ),
+        (
+            &["--agent=sac", "--env=native/reach", "--set=batch"],
+            &["batch", "key=value"],
+        ),
         (&["--env=native/reach"], &["agent", "sac", "sgqn"]),
         (&["--agent=sac"], &["--env"]),
     ];
@@ -313,7 +372,8 @@ fn names_that_do_not_exist_are_answered_with_the_nearest() {
     // Nothing of all that was written.
     assert!(!folder.path().join("run").exists());
     let run = text(trained());
-    foveate(&["eval", "--run", run, "--modes=vidoe-hard"]).fails(2, &["vidoe-hard", "'video-hard'"]);
+    foveate(&["eval", "--run", run, "--modes=vidoe-hard"])
+        .fails(2, &["vidoe-hard", "'video-hard'"]);
     foveate(&["explain", "--run", run, "--method=gided"]).fails(2, &["gided", "guided"]);
     foveate(&["eval", "--run", run, "--episodes=0"]).fails(2, &["episodes", "0"]);
     foveate(&["devices", "--adapter=Nonesuch 9000"]).fails(2, &["Nonesuch 9000", "available"]);
@@ -376,21 +436,34 @@ fn a_run_directory_that_exists_is_not_touched() {
 fn images_that_are_none_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let explain = |images: &Path| {
-        foveate(&["explain", "--run", text(trained()), "--images", text(images)])
+        foveate(&[
+            "explain",
+            "--run",
+            text(trained()),
+            "--images",
+            text(images),
+        ])
     };
     explain(&folder.path().join("missing")).fails(2, &["missing"]);
     explain(folder.path()).fails(2, &["holds no image"]);
     for (name, bytes, said) in [
         ("empty.png", &b""[..], "no pixels"),
         ("rubbish.jpg", b"this is no picture", "rubbish.jpg"),
-        ("cut.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x05", "cut.png"),
+        (
+            "cut.png",
+            b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x05",
+            "cut.png",
+        ),
     ] {
         let file = folder.path().join(name);
         fs::write(&file, bytes).unwrap();
         explain(&file).fails(2, &[name, said]);
     }
     let stray = |p: &PathBuf| text(p).contains("attention.png");
-    let media: Vec<_> = fs::read_dir(trained().join("media")).unwrap().flatten().collect();
+    let media: Vec<_> = fs::read_dir(trained().join("media"))
+        .unwrap()
+        .flatten()
+        .collect();
     assert!(!media.iter().any(|e| stray(&e.path())));
 }
 
@@ -416,6 +489,15 @@ fn without_an_adapter_it_says_so() {
 }
 
 #[test]
+fn a_replay_larger_than_memory_is_refused_before_it_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let refused = train(&run, &["--set=replay_capacity=1000000000"]);
+    refused.fails(1, &["memory"]);
+    assert!(!run.exists(), "nothing was begun");
+}
+
+#[test]
 fn a_damaged_checkpoint_is_passed_over_and_two_are_an_error() {
     let (_folder, run) = copy_of_trained();
     let [older, newer] = &checkpoints(&run)[..] else {
@@ -433,12 +515,18 @@ fn a_damaged_checkpoint_is_passed_over_and_two_are_an_error() {
     // Resuming passes it over too and comes to the same end as the run itself.
     let whole = fs::read(&checkpoints(trained())[1]).unwrap();
     foveate(&["train", "--run", text(&run), "--resume", "--quiet"]).succeeds();
-    assert!(fs::read(newer).unwrap() == whole, "other bits than uninterrupted");
+    assert!(
+        fs::read(newer).unwrap() == whole,
+        "other bits than uninterrupted"
+    );
 
     fs::write(newer, &bytes).unwrap();
     let half = fs::read(older).unwrap();
     fs::write(older, &half[..half.len() / 2]).unwrap();
-    foveate(&eval).fails(1, &["no checkpoint", "step-000000000016", "step-000000000020"]);
+    foveate(&eval).fails(
+        1,
+        &["no checkpoint", "step-000000000016", "step-000000000020"],
+    );
     fs::remove_file(older).unwrap();
     fs::remove_file(newer).unwrap();
     foveate(&eval).fails(2, &["no checkpoint yet"]);
@@ -452,7 +540,11 @@ fn a_checkpoint_of_another_architecture_is_refused_by_name() {
     let other = config.replace("hidden_dim = 16", "hidden_dim = 24");
     assert_ne!(config, other);
     fs::write(&file, other).unwrap();
-    for command in [&["eval"][..], &["explain"], &["train", "--resume", "--quiet"]] {
+    for command in [
+        &["eval"][..],
+        &["explain"],
+        &["train", "--resume", "--quiet"],
+    ] {
         let given = [command, &["--run", text(&run)]].concat();
         foveate(&given).fails(2, &["another architecture", "[24"]);
     }
@@ -506,10 +598,18 @@ fn a_full_disk_stops_training_and_room_lets_it_go_on() {
     };
     let out = String::from_utf8_lossy(&output.stdout);
     let err = String::from_utf8_lossy(&output.stderr);
-    assert!(err.contains("the disk is full") && err.contains("--resume"), "{out}{err}");
-    let (before, after) = out.split_once("eval 0").unwrap_or_else(|| panic!("{out}{err}"));
+    assert!(
+        err.contains("the disk is full") && err.contains("--resume"),
+        "{out}{err}"
+    );
+    let (before, after) = out
+        .split_once("eval 0")
+        .unwrap_or_else(|| panic!("{out}{err}"));
     assert!(before.contains("first 1"), "{out}{err}");
     assert_eq!(before.matches(".safetensors").count(), 2, "{out}{err}");
     assert!(after.contains("second 0"), "{out}{err}");
-    assert!(after.contains("step-000000000040.safetensors"), "{out}{err}");
+    assert!(
+        after.contains("step-000000000040.safetensors"),
+        "{out}{err}"
+    );
 }

@@ -113,21 +113,21 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         }
     };
     let earlier = summary::seconds_of(&summary::rows(&directory.metrics())?);
-    note(&format!(
-        "training {AGENT} on {ENV} from pixels, seed {}, on {}",
-        config.seed,
-        adapter_name(&gpu)
-    ));
     let fitted = fit(&gpu, &config, directory, None, arguments.quiet)?;
     let train_seconds = earlier + started.elapsed().as_secs_f64();
     let (updates, steps) = (fitted.trainer.updates(), fitted.steps);
     // From here on the agent is the one that was saved, as for eval and explain.
     drop(fitted);
 
-    note(&format!("evaluating: {EPISODES} episodes each"));
+    let phase = |text: &str| {
+        if !arguments.quiet {
+            note(text);
+        }
+    };
+    phase(&format!("evaluating: {EPISODES} episodes each"));
     let trained = Trained::load(&gpu, root, &None, &None)?;
     let scores = Scores::measure(&gpu, &trained)?;
-    note("filming where it looks");
+    phase("filming where it looks");
     let film = Film {
         trained: &trained,
         method: Method::Guided,

@@ -37,9 +37,18 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
 
 fn describe(found: &[AdapterReport]) -> String {
     let mut rows = vec![
-        ["", "adapter", "backend", "kind", "binding", "buffer", "workgroup", "subgroup"]
-            .map(str::to_string)
-            .to_vec(),
+        [
+            "",
+            "adapter",
+            "backend",
+            "kind",
+            "binding",
+            "buffer",
+            "workgroup",
+            "subgroup",
+        ]
+        .map(str::to_string)
+        .to_vec(),
     ];
     for adapter in found {
         let [low, high] = adapter.subgroup_size;

@@ -57,7 +57,13 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let episodes = (arguments.episodes).map_or(trained.config.eval_episodes, |n| n as usize);
     let mut results = vec![];
     for mode in modes {
-        let returns = evaluate(&gpu, &trained, mode, &Actor::Agent(&trained.agent), episodes)?;
+        let returns = evaluate(
+            &gpu,
+            &trained,
+            mode,
+            &Actor::Agent(&trained.agent),
+            episodes,
+        )?;
         results.push((mode, returns));
     }
     print(&if arguments.json {
@@ -97,7 +103,11 @@ fn as_json(gpu: &Gpu, trained: &Trained, results: &[(Mode, Returns)]) -> Value {
 }
 
 fn as_table(trained: &Trained, results: &[(Mode, Returns)]) -> String {
-    let mut rows = vec![["mode", "mean return", "std", "episodes"].map(str::to_string).to_vec()];
+    let mut rows = vec![
+        ["mode", "mean return", "std", "episodes"]
+            .map(str::to_string)
+            .to_vec(),
+    ];
     rows.extend(results.iter().map(|(mode, returns)| {
         vec![
             mode.to_string(),

@@ -79,7 +79,10 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
             vec![of_episode(&gpu, &film, &out)?]
         }
     };
-    let lines: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
+    let lines: Vec<String> = written
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     print(&lines.join("\n"))
 }
 

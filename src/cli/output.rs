@@ -79,6 +79,9 @@ mod tests {
         let rows: Vec<Vec<String>> = rows.map(|r| r.map(str::to_string).to_vec()).to_vec();
         let expected = "mode    mean\ntrain    8.5\nx      100.0";
         assert_eq!(table(&rows, &[false, true]), expected);
-        assert_eq!(table(&rows, &[true, false]), " mode  mean\ntrain  8.5\n    x  100.0");
+        assert_eq!(
+            table(&rows, &[true, false]),
+            " mode  mean\ntrain  8.5\n    x  100.0"
+        );
     }
 }

@@ -91,10 +91,11 @@ impl Progress {
         (to > from && seconds > 0.0).then(|| (to - from) as f64 / seconds)
     }
 
-    /// Leaves the last state standing.
+    /// Leaves the last state standing, on a line of its own.
     pub fn finish(self) {
         if let Display::Bar(bar) = self.display {
             bar.abandon();
+            note("");
         }
     }
 }
@@ -109,7 +110,10 @@ fn describe(report: &Report, rate: Option<f64>) -> String {
         parts.push(format!("evaluation ({mode}) {value:.1}"));
     }
     let loss = |name: &str| report.losses.iter().find(|(n, _)| n == name);
-    for (name, value) in [loss("critic_loss"), loss("aux_loss")].into_iter().flatten() {
+    for (name, value) in [loss("critic_loss"), loss("aux_loss")]
+        .into_iter()
+        .flatten()
+    {
         parts.push(format!("{name} {value:.3}"));
     }
     if let Some(rate) = rate {
@@ -135,7 +139,8 @@ mod tests {
             losses: vec![("actor_loss".into(), 9.0), ("critic_loss".into(), 0.0341)],
             ..Default::default()
         };
-        let expected = "step 1500/3000 · return 61.2 · critic_loss 0.034 · 7.5 steps/s · 3 min 20 s left";
+        let expected =
+            "step 1500/3000 · return 61.2 · critic_loss 0.034 · 7.5 steps/s · 3 min 20 s left";
         assert_eq!(describe(&report, Some(7.5)), expected);
         assert_eq!(describe(&Report::default(), None), "step 0/0");
     }

@@ -42,9 +42,17 @@ pub(super) fn explain(
             newest.predicted.map(|p| back.smooth(&p)).as_deref(),
             None,
         )?);
-        let action: Vec<String> = explanation.action.iter().map(|a| format!("{a:.2}")).collect();
+        let action: Vec<String> = explanation
+            .action
+            .iter()
+            .map(|a| format!("{a:.2}"))
+            .collect();
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        caption = format!("{name}: action {} · Q {:.1}", action.join(", "), explanation.q);
+        caption = format!(
+            "{name}: action {} · Q {:.1}",
+            action.join(", "),
+            explanation.q
+        );
     }
     let predicts = explained.iter().any(|e| e.predicted.is_some());
     let grid = PanelGrid {

@@ -108,7 +108,13 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         (gpu, config, RunDirectory::create(&arguments.run)?)
     };
     let earlier = summary::seconds_of(&summary::rows(&directory.metrics())?);
-    let fitted = fit(&gpu, &config, directory, arguments.python.clone(), arguments.quiet)?;
+    let fitted = fit(
+        &gpu,
+        &config,
+        directory,
+        arguments.python.clone(),
+        arguments.quiet,
+    )?;
     let trainer = &fitted.trainer;
     let train_seconds = earlier + started.elapsed().as_secs_f64();
 
@@ -173,6 +179,15 @@ pub(super) fn fit(
     let root = directory.root().to_path_buf();
     let is_new = !directory.has_config();
     directory.write_config(&config.to_toml()?)?;
+    if !quiet {
+        note(&format!(
+            "training {} on {}, seed {}, on {}",
+            config.agent,
+            config.env,
+            config.seed,
+            adapter_name(gpu)
+        ));
+    }
     let mut trainer = match Trainer::new(gpu, config, directory, python, &mut |text| note(&text)) {
         Ok(trainer) => trainer,
         Err(error) => {

@@ -138,7 +138,7 @@ impl Gemm<'_> {
         let pixels = y[0] * y[2] * y[3];
         // Sharing weights between lanes wins on software Vulkan (8 lanes).
         let (key, channels, per_lane) = match cx.capabilities().subgroup_size {
-            Some(8) => (format!("conv2d/gemm.{}_subgroup", self.key), 16, 4),
+            Some(8) => (format!("conv2d/gemm.{}_subgroup", self.key), 16, 8),
             _ => (format!("conv2d/gemm.{}", self.key), 8, 8),
         };
         cx.dispatch(&key)

@@ -1,6 +1,7 @@
 //! Reading the fixtures under `tests/fixtures/sgqn`: tensors that the released PyTorch
 //! implementation computed.
 
+use super::Array;
 use safetensors::{Dtype, SafeTensors};
 
 /// An open fixture.
@@ -19,6 +20,20 @@ impl Golden {
             name: name.to_string(),
             bytes,
         }
+    }
+
+    /// Names of all its tensors, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let file = SafeTensors::deserialize(&self.bytes).unwrap();
+        let mut names: Vec<String> = file.names().iter().map(|n| n.to_string()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Whether it has this tensor.
+    pub fn has(&self, name: &str) -> bool {
+        let file = SafeTensors::deserialize(&self.bytes).unwrap();
+        file.tensor(name).is_ok()
     }
 
     fn raw(&self, name: &str) -> (Dtype, Vec<usize>, &[u8]) {
@@ -57,5 +72,11 @@ impl Golden {
     pub fn i32(&self, name: &str) -> (Vec<usize>, Vec<i32>) {
         let (shape, data) = self.of(name, Dtype::I32);
         (shape, bytemuck::pod_collect_to_vec(data))
+    }
+
+    /// A tensor in float64; bytes and integers too.
+    pub fn array(&self, name: &str) -> Array {
+        let (shape, data) = self.f32(name);
+        Array::new(&shape, data.iter().map(|&v| f64::from(v)).collect())
     }
 }

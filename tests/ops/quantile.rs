@@ -1,3 +1,4 @@
+use crate::common::golden::Golden;
 use crate::common::*;
 use foveate::tape::{Program, Tape, Tensor};
 
@@ -138,21 +139,6 @@ fn what_does_not_fit_is_refused() {
     assert!(empty.contains("[2, 0]"), "{empty}");
 }
 
-/// A tensor of the fixture computed by the released SGQN code: its bytes.
-fn golden(name: &str) -> Vec<u8> {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/fixtures/sgqn/04_attribution.safetensors"
-    );
-    let file = std::fs::read(path).unwrap();
-    let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
-    tensors.tensor(name).unwrap().data().to_vec()
-}
-
-fn golden_f32(name: &str) -> Vec<f32> {
-    bytemuck::pod_collect_to_vec(&golden(name))
-}
-
 /// Attribution → magnitude per frame → threshold → mask, for `batch` stacks of 3 frames.
 fn masking(batch: usize, attribution: &[f32], rho: f32) -> Program {
     let tape = Tape::new();
@@ -168,9 +154,9 @@ fn masking(batch: usize, attribution: &[f32], rho: f32) -> Program {
     program
 }
 
-fn assert_mask(program: &Program, name: &str) -> Vec<f32> {
+fn assert_mask(program: &Program, golden: &Golden, name: &str) -> Vec<f32> {
     let mask: Vec<f32> = program.read_blocking("mask").unwrap();
-    let expected: Vec<f32> = golden(name).iter().map(|&v| f32::from(v)).collect();
+    let (_, expected) = golden.f32(name);
     let different = mask.iter().zip(&expected).filter(|(a, b)| a != b).count();
     assert_eq!((mask.len(), different), (expected.len(), 0), "{name}");
     mask
@@ -178,29 +164,31 @@ fn assert_mask(program: &Program, name: &str) -> Vec<f32> {
 
 #[test]
 fn masks_of_guided_backpropagation() {
-    let attribution = golden_f32("out.guided_backprop");
+    let golden = Golden::open("04_attribution");
+    let (_, attribution) = golden.f32("out.guided_backprop");
     for rho in ["0.95", "0.98"] {
         let program = masking(4, &attribution, rho.parse().unwrap());
         let threshold: Vec<f32> = program.read_blocking("threshold").unwrap();
         let name = format!("out.threshold.guided_backprop.rho{rho}");
-        let expected: Vec<f64> = golden_f32(&name).iter().map(|&v| v as f64).collect();
-        assert_close(&name, &threshold, &expected, 5e-5);
-        assert_mask(&program, &format!("out.mask.guided_backprop.rho{rho}"));
+        assert_close(&name, &threshold, &golden.array(&name).data, 5e-5);
+        assert_mask(
+            &program,
+            &golden,
+            &format!("out.mask.guided_backprop.rho{rho}"),
+        );
     }
 }
 
 /// Ties at the quantile, a map that is almost all zero, a constant map.
 #[test]
 fn masks_of_the_edge_cases() {
-    let attribution: Vec<f32> = golden("edge.input.attribution")
-        .iter()
-        .map(|&v| f32::from(v))
-        .collect();
-    let mask = assert_mask(&masking(1, &attribution, 0.95), "edge.out.mask.rho0.95");
+    let golden = Golden::open("04_attribution");
+    let (_, attribution) = golden.f32("edge.input.attribution");
+    let program = masking(1, &attribution, 0.95);
+    let mask = assert_mask(&program, &golden, "edge.out.mask.rho0.95");
     let counts: Vec<i32> = mask
         .chunks(84 * 84)
         .map(|m| m.iter().sum::<f32>() as i32)
         .collect();
-    let expected: Vec<i32> = bytemuck::pod_collect_to_vec(&golden("edge.out.count.rho0.95"));
-    assert_eq!(counts, expected);
+    assert_eq!(counts, golden.i32("edge.out.count.rho0.95").1);
 }

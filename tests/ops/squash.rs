@@ -1,5 +1,5 @@
+use crate::common::golden::Golden;
 use crate::common::*;
-use crate::squashed_gaussian::Fixture;
 use foveate::tape::{Gradient, Tape};
 
 fn reference(u: &Array, log_prob: &Array) -> (Array, Array) {
@@ -51,17 +51,17 @@ fn both_results_and_their_gradients() {
 /// error: 2e-5 where |u| ≤ 3, 3e-3 beyond, and zero gradient where a is ±1.
 #[test]
 fn matches_the_released_implementation() {
-    let fixture = Fixture::actor();
+    let fixture = Golden::open("02_actor");
     let (u, l) = (
-        fixture.get("squash.input.u"),
-        fixture.get("squash.input.log_prob"),
+        fixture.array("squash.input.u"),
+        fixture.array("squash.input.log_prob"),
     );
     let tape = Tape::new();
     let u_var = tape.constant(&u.shape, &u.f32()).unwrap();
     let l_var = tape.constant(&l.shape, &l.f32()).unwrap();
     let (a, log_pi) = u_var.squash(&l_var).unwrap();
     let seed = |name: &str| {
-        let c = fixture.get(name);
+        let c = fixture.array(name);
         tape.constant(&c.shape, &c.f32()).unwrap()
     };
     let seeds = [
@@ -80,7 +80,7 @@ fn matches_the_released_implementation() {
     program.run().unwrap();
     let read = |name: &str| -> Vec<f32> { program.read_blocking(name).unwrap() };
     let close = |got: &[f32], name: &str, tolerance: &dyn Fn(usize) -> f64| {
-        let expected = fixture.get(name);
+        let expected = fixture.array(name);
         for (i, (x, y)) in got.iter().zip(&expected.data).enumerate() {
             let error = (*x as f64 - y).abs();
             assert!(

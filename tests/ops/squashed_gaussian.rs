@@ -1,31 +1,6 @@
+use crate::common::golden::Golden;
 use crate::common::*;
 use foveate::tape::{Gradient, Tape, TapeError, Var};
-
-/// Tensors of the released implementation.
-pub struct Fixture(Vec<u8>);
-
-impl Fixture {
-    pub fn actor() -> Fixture {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/fixtures/sgqn/02_actor.safetensors"
-        );
-        Fixture(std::fs::read(path).unwrap_or_else(|e| panic!("{path}: {e}")))
-    }
-
-    pub fn get(&self, name: &str) -> Array {
-        let tensors = safetensors::SafeTensors::deserialize(&self.0).unwrap();
-        let tensor = tensors
-            .tensor(name)
-            .unwrap_or_else(|e| panic!("{name}: {e}"));
-        assert_eq!(tensor.dtype(), safetensors::Dtype::F32);
-        let numbers = tensor.data().chunks_exact(4);
-        let data = numbers
-            .map(|b| f32::from_le_bytes(b.try_into().unwrap()) as f64)
-            .collect();
-        Array::new(tensor.shape(), data)
-    }
-}
 
 /// action, log_prob, mean, log_std.
 fn reference(raw: &Array, noise: &Array, low: f64, high: f64) -> [Array; 4] {
@@ -94,10 +69,10 @@ fn each_result_alone_and_all_together() {
 /// the last layer's bias is the sum over the batch of this operation's.
 #[test]
 fn matches_the_released_implementation() {
-    let fixture = Fixture::actor();
+    let fixture = Golden::open("02_actor");
     let tape = Tape::new();
     let constant = |name: &str| {
-        let c = fixture.get(name);
+        let c = fixture.array(name);
         tape.constant(&c.shape, &c.f32()).unwrap()
     };
     let raw = constant("out.mlp");
@@ -120,10 +95,10 @@ fn matches_the_released_implementation() {
     program.run().unwrap();
     for n in names {
         let got: Vec<f32> = program.read_blocking(n).unwrap();
-        assert_close(n, &got, &fixture.get(&format!("out.{n}")).data, 5e-5);
+        assert_close(n, &got, &fixture.array(&format!("out.{n}")).data, 5e-5);
     }
     let got: Vec<f32> = program.read_blocking("bias").unwrap();
-    let expected = fixture.get("grad.param.actor.mlp.4.bias");
+    let expected = fixture.array("grad.param.actor.mlp.4.bias");
     let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
     let error = norm(&mut got.iter().zip(&expected.data).map(|(a, b)| *a as f64 - b));
     assert!(

@@ -30,7 +30,6 @@ pub use cartpole::{Cartpole, CartpoleState};
 pub use environment::NativeEnvironment;
 pub(super) use mode::nearest;
 pub use mode::Mode;
-pub(super) use mode::nearest;
 pub use reach::{Reach, ReachState};
 pub use render::{PictureBank, Renderer};
 pub use vectorised::{Task, Vectorised};

@@ -1,0 +1,51 @@
+use foveate::agents::sgqn::attribution;
+use foveate::tape::{Gradient, Tape};
+
+use crate::common::golden::Golden;
+use crate::compare::{self, Tolerance, Verdict};
+use crate::setup::*;
+
+#[test]
+fn guided_backpropagation_and_its_masks() {
+    let golden = Golden::open("04_attribution");
+    let (learner, tape) = (learner(true), Tape::new());
+    let obs = rows(&tape, "obs", &golden, "input.index");
+    let action = rows(&tape, "action", &golden, "input.index");
+    let sac = sac(&learner, &tape);
+    let [q1, _] = sac.q(&sac.features(&obs).unwrap(), &action).unwrap();
+    let looked = |rho, rule| attribution(&sac, &q1, &obs, rho, rule).unwrap();
+    let (at95, at98) = (
+        looked(0.95, Gradient::Guided),
+        looked(0.98, Gradient::Guided),
+    );
+    let named = [
+        ("vanilla", looked(0.95, Gradient::True).map),
+        ("out.guided_backprop", at95.map),
+        ("out.mask.guided_backprop.rho0.95", at95.mask),
+        ("out.mask.guided_backprop.rho0.98", at98.mask),
+        ("out.threshold.guided_backprop.rho0.95", at95.threshold),
+        ("out.threshold.guided_backprop.rho0.98", at98.threshold),
+    ];
+    let ran = run(&tape, &named.map(|(n, v)| (n.to_string(), v)));
+
+    compare::all(&golden, "", |name| match name {
+        "input.index" => Some(Verdict::Input),
+        _ if name.starts_with("edge.") => {
+            Some(Verdict::LeftOut("compared in tests/ops/quantile.rs"))
+        }
+        "out.gradcam" | "out.gradcam_before_relu" | "out.guided_gradcam.sample0" => {
+            Some(Verdict::LeftOut("Grad-CAM is not implemented yet"))
+        }
+        "out.vanilla.sample1" => Some(Verdict::Compare(
+            sample(ran.get("vanilla")?, 1),
+            Tolerance::Largest(5e-5),
+        )),
+        _ => {
+            let tolerance = match name.starts_with("out.mask.") {
+                true => Tolerance::Different(0),
+                false => Tolerance::Largest(5e-5),
+            };
+            Some(Verdict::Compare(ran.get(name)?, tolerance))
+        }
+    });
+}

@@ -2,7 +2,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`devices`](mod@devices), [`train`](mod@train), [`eval`](mod@eval), [`explain`](mod@explain), [`demo`](mod@demo) | one subcommand each |
+//! | `devices`, `train`, `eval`, `explain`, `demo` | one subcommand each |
 //! | `session` | the device that was asked for, and trained runs read from disk |
 //! | `progress` | the progress bar, or plain lines where there is no terminal |
 //! | `summary` | what is computed from returns and from `metrics.jsonl` |

@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `foveate`; everything is in the library's `cli` module.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    foveate::cli::main()
+}

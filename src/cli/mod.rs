@@ -1,1 +1,92 @@
-//! The command line.
+//! The command line: parse, call the library, print.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `devices`, `train`, `eval`, `explain`, `demo` | one subcommand each |
+//! | `session` | the device that was asked for, and trained runs read from disk |
+//! | `progress` | the progress bar, or plain lines where there is no terminal |
+//! | `summary` | what is computed from returns and from `metrics.jsonl` |
+//! | `film`, `attention`, `stills` | episodes and image files → pictures of attention |
+//! | `output` | printing that survives a closed pipe |
+//!
+//! Results go to standard output, everything else (progress, notices, errors) to
+//! standard error. Exit codes: 0 done, 1 a failure, 2 a user's mistake.
+
+mod attention;
+mod demo;
+mod devices;
+mod error;
+mod eval;
+mod explain;
+mod film;
+mod output;
+mod progress;
+mod session;
+mod stills;
+mod summary;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use session::Session;
+
+const EXAMPLES: &str = "\
+Examples:
+  foveate demo
+  foveate train --agent sgqn --env native/reach --preset tiny --run runs/reach
+  foveate eval --run runs/reach
+  foveate explain --run runs/reach
+
+Exit codes: 0 done, 1 a failure, 2 a mistake in what was asked.";
+
+/// Train visual agents and see where they look, on any Vulkan, Metal or DX12 GPU.
+#[derive(Debug, Parser)]
+#[command(name = "foveate", version, after_help = EXAMPLES, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    session: Session,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Devices(devices::Arguments),
+    Train(train::Arguments),
+    Eval(eval::Arguments),
+    Explain(explain::Arguments),
+    Demo(demo::Arguments),
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are "errors" too, with exit code 0. If they cannot be
+            // printed there is nobody to tell.
+            let _ = error.print();
+            return exit_code(error.exit_code());
+        }
+    };
+    let outcome = match &cli.command {
+        Command::Devices(arguments) => devices::run(&cli.session, arguments),
+        Command::Train(arguments) => train::run(&cli.session, arguments),
+        Command::Eval(arguments) => eval::run(&cli.session, arguments),
+        Command::Explain(arguments) => explain::run(&cli.session, arguments),
+        Command::Demo(arguments) => demo::run(&cli.session, arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::note(&format!("error: {}", error::with_causes(&error)));
+            exit_code(if error.is_user_mistake() { 2 } else { 1 })
+        }
+    }
+}
+
+fn exit_code(code: i32) -> ExitCode {
+    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}

@@ -1,0 +1,360 @@
+//! `foveate demo`: trains SGQN on a native world, shows that it learned and where it
+//! looks.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::attention::Method;
+use super::error::CliError;
+use super::eval::evaluate;
+use super::explain::of_episode;
+use super::film::Film;
+use super::output::{duration, note, print, table};
+use super::session::{Session, Trained, adapter_name, evaluation_options};
+use super::summary::{self, Returns, normalised};
+use super::train::fit;
+use crate::agents::evaluate::{Actor, returns};
+use crate::config::{AgentKind, Config, Layers, Preset};
+use crate::envs::native::Mode;
+use crate::gpu::Gpu;
+use crate::media::curve::Series;
+use crate::run::RunDirectory;
+
+/// What the demo is: on two cores with software Vulkan it takes minutes, and every seed
+/// that was tried learns.
+const AGENT: AgentKind = AgentKind::Sgqn;
+const ENV: &str = "native/reach";
+const PRESET: Preset = Preset::Tiny;
+/// Episodes of each evaluation.
+const EPISODES: usize = 10;
+/// Agent steps of the animation: one episode.
+const FILM_STEPS: usize = 60;
+/// Looks that are evaluated, with their keys in `summary.json`.
+const MODES: [(Mode, &str); 4] = [
+    (Mode::Train, "train"),
+    (Mode::ColorHard, "color_hard"),
+    (Mode::VideoEasy, "video_easy"),
+    (Mode::VideoHard, "video_hard"),
+];
+/// All that a demo writes into its directory, beside the lock.
+const FILES: [&str; 6] = [
+    "config.toml",
+    "metrics.jsonl",
+    "tuning.json",
+    "summary.json",
+    CURVE,
+    ATTENTION,
+];
+const FOLDERS: [&str; 4] = ["checkpoints", "replay", "tensorboard", "media"];
+const CURVE: &str = "curve.png";
+const ATTENTION: &str = "attention.gif";
+
+const EXAMPLES: &str = "\
+Examples:
+  foveate demo
+  foveate demo --seed 2 --run runs/demo-2
+  foveate demo --fresh
+
+A demo that was interrupted goes on where it was. One that is finished is not repeated:
+its results are printed again; --fresh starts over. The directory gets summary.json,
+curve.png and attention.gif beside everything that foveate train writes, so that
+foveate eval and foveate explain work on it.";
+
+/// Train SGQN on a native world, evaluate it, and show where it looks.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// Directory of the demo
+    #[arg(long, value_name = "DIR", default_value = "runs/demo")]
+    run: PathBuf,
+    /// Seed of everything random
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Agent steps of training; the tiny preset's if absent
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Remove what an earlier demo left in the directory and start over
+    #[arg(long)]
+    fresh: bool,
+    /// No progress on standard error
+    #[arg(long)]
+    quiet: bool,
+}
+
+pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliError> {
+    let started = Instant::now();
+    let config = Config::resolve(&Layers {
+        agent: Some(AGENT.to_string()),
+        env: Some(ENV.to_string()),
+        preset: Some(PRESET.to_string()),
+        seed: Some(arguments.seed),
+        steps: arguments.steps,
+        ..Default::default()
+    })?;
+    let gpu = session.gpu()?;
+    let root = &arguments.run;
+    if arguments.fresh {
+        clear(root)?;
+    }
+    let directory = match state(root, &config)? {
+        State::New => RunDirectory::create(root)?,
+        State::Unfinished => {
+            note(&format!("continuing the demo in '{}'", root.display()));
+            RunDirectory::resume(root)?
+        }
+        State::Finished(summary) => {
+            note(&format!(
+                "the demo in '{}' is finished; --fresh starts over",
+                root.display()
+            ));
+            return print(&report(&summary, root));
+        }
+    };
+    let earlier = summary::seconds_of(&summary::rows(&directory.metrics())?);
+    let fitted = fit(&gpu, &config, directory, None, arguments.quiet)?;
+    let train_seconds = earlier + started.elapsed().as_secs_f64();
+    let (updates, steps) = (fitted.trainer.updates(), fitted.steps);
+    // From here on the agent is the one that was saved, as for eval and explain.
+    drop(fitted);
+
+    let phase = |text: &str| {
+        if !arguments.quiet {
+            note(text);
+        }
+    };
+    phase(&format!("evaluating: {EPISODES} episodes each"));
+    let trained = Trained::load(&gpu, root, &None, &None)?;
+    let scores = Scores::measure(&gpu, &trained)?;
+    phase("filming where it looks");
+    let film = Film {
+        trained: &trained,
+        method: Method::Guided,
+        modes: &[Mode::Train, Mode::VideoHard],
+        steps: FILM_STEPS,
+    };
+    of_episode(&gpu, &film, root)?;
+    scores.draw(&trained, steps, &root.join(CURVE))?;
+
+    let mut summary = json!({
+        "agent": AGENT,
+        "env": ENV,
+        "preset": PRESET,
+        "seed": config.seed,
+        "steps": steps,
+        "updates": updates,
+        "episodes": EPISODES,
+        "random": scores.random.mean(),
+        "expert": scores.expert.mean(),
+        "normalised": scores.normalised(),
+        "train_seconds": train_seconds,
+        "seconds": earlier + started.elapsed().as_secs_f64(),
+        "adapter": adapter_name(&gpu),
+    });
+    for ((_, key), returns) in MODES.iter().zip(&scores.modes) {
+        summary[*key] = json!(returns.mean());
+    }
+    // Last: a directory with a summary is a finished demo.
+    trained.directory.write_summary(&summary)?;
+    print(&report(&summary, root))
+}
+
+/// What there is of a demo in a directory.
+enum State {
+    New,
+    Unfinished,
+    Finished(Value),
+}
+
+fn state(root: &Path, config: &Config) -> Result<State, CliError> {
+    let Ok(directory) = RunDirectory::open(root) else {
+        return Ok(State::New);
+    };
+    let differences = differences(&Config::read(&directory.config())?, config);
+    let finished = directory.summary().is_file();
+    let path = root.to_path_buf();
+    match (finished, differences.is_empty()) {
+        (false, true) => Ok(State::Unfinished),
+        (false, false) => Err(CliError::OtherDemo { path, differences }),
+        (true, false) => Err(CliError::OtherFinishedDemo { path, differences }),
+        (true, true) => read_summary(directory.summary()).map(State::Finished),
+    }
+}
+
+/// `seed was 1, is 2, …`; empty if there are none.
+fn differences(saved: &Config, asked: &Config) -> String {
+    let as_json = |config| serde_json::to_value(config).unwrap_or_default();
+    let (saved, asked) = (as_json(saved), as_json(asked));
+    let differing = crate::config::known_keys().filter(|key| saved.get(key) != asked.get(key));
+    let texts: Vec<String> = differing
+        .map(|key| {
+            let show = |value: &Value| value.get(key).map_or("absent".into(), Value::to_string);
+            format!("{key} was {}, is {}", show(&saved), show(&asked))
+        })
+        .collect();
+    texts.join(", ")
+}
+
+fn read_summary(path: PathBuf) -> Result<Value, CliError> {
+    match std::fs::read_to_string(&path) {
+        Ok(text) => serde_json::from_str(&text).map_err(|error| CliError::Summary {
+            path,
+            reason: error.to_string(),
+        }),
+        Err(source) => Err(CliError::File {
+            action: "read",
+            path,
+            source,
+        }),
+    }
+}
+
+/// Removes what a demo has written into `root`, and nothing else: whatever does not
+/// come from foveate stays. Does nothing where there is no run.
+fn clear(root: &Path) -> Result<(), CliError> {
+    if RunDirectory::open(root).is_err() {
+        return Ok(());
+    }
+    // Held while removing: no process may be training into it.
+    let _lock = RunDirectory::resume(root)?;
+    let remove = |name: &str, by: fn(&Path) -> std::io::Result<()>| {
+        let path = root.join(name);
+        match by(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(CliError::File {
+                action: "remove",
+                path,
+                source,
+            }),
+            _ => Ok(()),
+        }
+    };
+    for name in FOLDERS {
+        remove(name, |path| std::fs::remove_dir_all(path))?;
+    }
+    // config.toml comes first in FILES but must go last: until then it is a run, and
+    // clearing it can be tried again.
+    for name in FILES.iter().rev() {
+        remove(name, |path| std::fs::remove_file(path))?;
+    }
+    Ok(())
+}
+
+/// What the demo measures: whole episodes, the same ones for everybody.
+struct Scores {
+    random: Returns,
+    expert: Returns,
+    /// As [`MODES`].
+    modes: Vec<Returns>,
+}
+
+impl Scores {
+    fn measure(gpu: &Gpu, trained: &Trained) -> Result<Scores, CliError> {
+        let options = evaluation_options(&trained.config, Mode::Train, None);
+        let stack = trained.config.frame_stack;
+        let of = |actor: &Actor| -> Result<Returns, CliError> {
+            Ok(Returns(returns(gpu, &options, stack, actor, EPISODES)?))
+        };
+        let agent = Actor::Agent(&trained.agent);
+        Ok(Scores {
+            random: of(&Actor::Random(options.seed))?,
+            expert: of(&Actor::Expert)?,
+            modes: MODES
+                .iter()
+                .map(|(mode, _)| evaluate(gpu, trained, *mode, &agent, EPISODES))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn normalised(&self) -> Option<f64> {
+        let train = self.modes.first()?.mean();
+        normalised(train, self.random.mean(), self.expert.mean())
+    }
+
+    /// The learning curve, between its yardsticks, with the final returns in every look.
+    fn draw(&self, trained: &Trained, steps: u64, path: &Path) -> Result<(), CliError> {
+        let rows = summary::rows(&trained.directory.metrics())?;
+        let references = vec![
+            ("random".to_string(), self.random.mean()),
+            ("expert".to_string(), self.expert.mean()),
+        ];
+        let title = format!("{AGENT} on {ENV}, seed {}", trained.config.seed);
+        let mut curve = summary::curve(title, &rows, references);
+        for ((mode, _), returns) in MODES.iter().zip(&self.modes) {
+            let last = (steps as f64, returns.mean());
+            match (mode, curve.evaluations.first_mut()) {
+                (Mode::Train, Some(series)) => series.points.push(last),
+                _ => curve.evaluations.push(Series {
+                    label: mode.to_string(),
+                    points: vec![last],
+                }),
+            }
+        }
+        curve.render()?.save_png(path)?;
+        Ok(())
+    }
+}
+
+/// The summary as people read it. Values that are missing from an old one show as `?`.
+fn report(summary: &Value, root: &Path) -> String {
+    let number = |key: &str| summary.get(key).and_then(Value::as_f64);
+    let show = |key: &str| number(key).map_or("?".to_string(), |v| format!("{v:.1}"));
+    let mut rows = vec![vec!["".to_string(), "mean return".to_string()]];
+    let keys = ["random", "expert"].into_iter();
+    for key in keys.chain(MODES.iter().map(|(_, key)| *key)) {
+        rows.push(vec![key.replace('_', "-"), show(key)]);
+    }
+    let normalised = number("normalised").map_or("?".to_string(), |v| format!("{v:.2}"));
+    format!(
+        "{}\n\nnormalised (train − random) / (expert − random): {normalised}\n\
+         training {}, all {}; {} updates\n\n\
+         where it looks   {}\n\
+         learning curve   {}\n\
+         summary          {}",
+        table(&rows, &[false, true]),
+        duration(number("train_seconds").unwrap_or(f64::NAN)),
+        duration(number("seconds").unwrap_or(f64::NAN)),
+        number("updates").unwrap_or(f64::NAN),
+        root.join(ATTENTION).display(),
+        root.join(CURVE).display(),
+        root.join("summary.json").display(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_name_the_key_and_both_values() {
+        let one = Config::new(AGENT, ENV, PRESET);
+        let other = Config {
+            seed: 2,
+            steps: 7,
+            ..one.clone()
+        };
+        assert_eq!(differences(&one, &one), "");
+        let expected = format!("seed was 1, is 2, steps was {}, is 7", one.steps);
+        assert_eq!(differences(&one, &other), expected);
+    }
+
+    #[test]
+    fn clearing_removes_a_demo_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("demo");
+        let run = RunDirectory::create(&root).unwrap();
+        let config = Config::new(AGENT, ENV, PRESET);
+        run.write_config(&config.to_toml().unwrap()).unwrap();
+        run.write_summary(&json!({})).unwrap();
+        std::fs::write(run.checkpoints().join("step-1.safetensors"), "x").unwrap();
+        drop(run);
+        clear(&root).unwrap();
+        let left: Vec<_> = std::fs::read_dir(&root).unwrap().flatten().collect();
+        assert_eq!(left.len(), 1, "the lock alone: {left:?}");
+        assert!(RunDirectory::create(&root).is_ok());
+
+        std::fs::write(folder.path().join("precious.txt"), "x").unwrap();
+        clear(folder.path()).unwrap();
+        assert!(folder.path().join("precious.txt").is_file());
+    }
+}

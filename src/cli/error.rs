@@ -1,0 +1,83 @@
+//! What can go wrong on the command line, beside what can go wrong in the library.
+
+use std::path::PathBuf;
+
+use crate::Error;
+
+/// Why a subcommand did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(super) enum CliError {
+    #[error(transparent)]
+    Library(#[from] Error),
+    /// The demo's directory holds the beginning of another demo.
+    #[error(
+        "'{}' holds an unfinished demo with other settings ({differences}): give the same settings to continue it, --fresh to start over, or another directory with --run",
+        path.display()
+    )]
+    OtherDemo { path: PathBuf, differences: String },
+    /// The demo's directory holds a finished demo with other settings.
+    #[error(
+        "'{}' holds a finished demo with other settings ({differences}): give --fresh to replace it, or another directory with --run",
+        path.display()
+    )]
+    OtherFinishedDemo { path: PathBuf, differences: String },
+    /// A summary that is no JSON.
+    #[error("'{}' is damaged ({reason}): start over with --fresh", path.display())]
+    Summary { path: PathBuf, reason: String },
+    /// A file of a run that cannot be read, removed or made.
+    #[error("cannot {action} '{}': {source}", path.display())]
+    File {
+        action: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    /// Standard output cannot be written.
+    #[error("cannot write the results: {0}")]
+    Output(std::io::Error),
+}
+
+impl CliError {
+    /// Whether the user can mend it by asking differently.
+    pub fn is_user_mistake(&self) -> bool {
+        match self {
+            CliError::Library(e) => e.is_user_mistake(),
+            CliError::OtherDemo { .. } | CliError::OtherFinishedDemo { .. } => true,
+            CliError::Summary { .. } | CliError::File { .. } | CliError::Output(_) => false,
+        }
+    }
+}
+
+macro_rules! through_the_library {
+    ($($error:ty),+ $(,)?) => {
+        $(impl From<$error> for CliError {
+            fn from(error: $error) -> CliError {
+                CliError::Library(error.into())
+            }
+        })+
+    };
+}
+
+through_the_library!(
+    crate::config::ConfigError,
+    crate::envs::EnvError,
+    crate::gpu::GpuError,
+    crate::media::MediaError,
+    crate::run::RunError,
+    crate::tape::TapeError,
+);
+
+/// The message of an error, and those of its causes that it does not already contain.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text.push_str("\n  because: ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}

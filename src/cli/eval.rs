@@ -1,0 +1,126 @@
+//! `foveate eval`: returns of a trained agent in each look of its world.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use super::error::CliError;
+use super::output::{print, table};
+use super::session::{Session, Trained, adapter_name, choose_modes, evaluation_options};
+use super::summary::Returns;
+use crate::agents::evaluate::{self, Actor};
+use crate::envs::native::Mode;
+use crate::gpu::Gpu;
+
+const EXAMPLES: &str = "\
+Examples:
+  foveate eval --run runs/reach
+  foveate eval --run runs/reach --modes train,video-hard --episodes 30 --json
+
+The agent acts by the mean of its policy, in episodes that it was not trained on: the
+same ones in every mode and at every call.";
+
+/// Evaluate a trained agent: mean return in each look of its world.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// Directory of the run
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// Looks to evaluate in, e.g. train,color-hard,video-easy,video-hard; all that the
+    /// environment has if absent
+    #[arg(long, value_name = "MODE,…", value_delimiter = ',')]
+    modes: Vec<Mode>,
+    /// Episodes per look; the run's eval_episodes if absent
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    episodes: Option<u32>,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Folder of images for the backgrounds of the video modes; the run's own if absent
+    #[arg(long, value_name = "DIR")]
+    backgrounds: Option<PathBuf>,
+    /// Python with dm_control, for real environments [env: FOVEATE_PYTHON]
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
+}
+
+pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliError> {
+    let gpu = session.gpu()?;
+    let trained = Trained::load(
+        &gpu,
+        &arguments.run,
+        &arguments.backgrounds,
+        &arguments.python,
+    )?;
+    let modes = choose_modes(&trained.config.env, &arguments.modes, &Mode::ALL)?;
+    let episodes = (arguments.episodes).map_or(trained.config.eval_episodes, |n| n as usize);
+    let mut results = vec![];
+    for mode in modes {
+        let returns = evaluate(
+            &gpu,
+            &trained,
+            mode,
+            &Actor::Agent(&trained.agent),
+            episodes,
+        )?;
+        results.push((mode, returns));
+    }
+    print(&if arguments.json {
+        format!("{:#}", as_json(&gpu, &trained, &results))
+    } else {
+        as_table(&trained, &results)
+    })
+}
+
+/// Whole episodes of the run's environment in one look.
+pub(super) fn evaluate(
+    gpu: &Gpu,
+    trained: &Trained,
+    mode: Mode,
+    actor: &Actor,
+    episodes: usize,
+) -> Result<Returns, CliError> {
+    let options = evaluation_options(&trained.config, mode, trained.python.clone());
+    let frame_stack = trained.config.frame_stack;
+    let returns = evaluate::returns(gpu, &options, frame_stack, actor, episodes)?;
+    Ok(Returns(returns))
+}
+
+fn as_json(gpu: &Gpu, trained: &Trained, results: &[(Mode, Returns)]) -> Value {
+    let modes: Map<String, Value> = (results.iter())
+        .map(|(mode, returns)| (mode.to_string(), returns.to_json()))
+        .collect();
+    json!({
+        "run": trained.directory.root().display().to_string(),
+        "agent": trained.config.agent,
+        "env": trained.config.env,
+        "seed": trained.config.seed,
+        "step": trained.step,
+        "adapter": adapter_name(gpu),
+        "modes": modes,
+    })
+}
+
+fn as_table(trained: &Trained, results: &[(Mode, Returns)]) -> String {
+    let mut rows = vec![
+        ["mode", "mean return", "std", "episodes"]
+            .map(str::to_string)
+            .to_vec(),
+    ];
+    rows.extend(results.iter().map(|(mode, returns)| {
+        vec![
+            mode.to_string(),
+            format!("{:.1}", returns.mean()),
+            format!("{:.1}", returns.std()),
+            returns.0.len().to_string(),
+        ]
+    }));
+    format!(
+        "{} on {}, step {}\n{}",
+        trained.config.agent,
+        trained.config.env,
+        trained.step,
+        table(&rows, &[false, true, true, true])
+    )
+}

@@ -1,0 +1,87 @@
+//! Printing. Nobody need be listening: a closed pipe (`foveate devices | head -1`)
+//! ends the printing and is no error.
+
+use std::io::{ErrorKind, Write};
+
+use super::error::CliError;
+
+/// Prints results, with a newline, on standard output.
+pub(super) fn print(text: &str) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::Output(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a message for the user, with a newline, on standard error.
+pub(super) fn note(text: &str) {
+    // If this cannot be written there is nowhere to say so.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// A table whose columns are as wide as their widest cell; the first row is the head.
+/// Numbers stand right-aligned below each other where `right` says so.
+pub(super) fn table(rows: &[Vec<String>], right: &[bool]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).enumerate().map(|(i, (cell, &w))| {
+            if right.get(i).copied().unwrap_or(false) {
+                format!("{cell:>w$}")
+            } else {
+                format!("{cell:<w$}")
+            }
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_string()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Seconds as people read them: `8 s`, `5 min 12 s`, `2 h 03 min`.
+pub(super) fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "?".to_string();
+    }
+    let seconds = seconds.round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, s) => format!("{m} min {s:02} s"),
+        (h, m, _) => format!("{h} h {m:02} min"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_like_durations() {
+        for (seconds, text) in [
+            (0.4, "0 s"),
+            (59.6, "1 min 00 s"),
+            (312.0, "5 min 12 s"),
+            (7_380.0, "2 h 03 min"),
+            (f64::NAN, "?"),
+            (f64::INFINITY, "?"),
+        ] {
+            assert_eq!(duration(seconds), text);
+        }
+    }
+
+    #[test]
+    fn tables_align_and_leave_no_trailing_space() {
+        let rows = [["mode", "mean"], ["train", "8.5"], ["x", "100.0"]];
+        let rows: Vec<Vec<String>> = rows.map(|r| r.map(str::to_string).to_vec()).to_vec();
+        let expected = "mode    mean\ntrain    8.5\nx      100.0";
+        assert_eq!(table(&rows, &[false, true]), expected);
+        assert_eq!(
+            table(&rows, &[true, false]),
+            " mode  mean\ntrain  8.5\n    x  100.0"
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! How far training is: a bar on a terminal, a line every so often elsewhere.
+
+use std::collections::VecDeque;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::output::{duration, note};
+use crate::agents::Report;
+
+/// Steps per second are those of this span: long enough to be steady, short enough
+/// to notice that random steps have become updates.
+const RATE_OVER: Duration = Duration::from_secs(20);
+/// Between lines where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(15);
+/// Between changes of the bar.
+const DRAW_EVERY: Duration = Duration::from_millis(100);
+
+/// Shows the reports of a trainer on standard error.
+pub(super) struct Progress {
+    display: Display,
+    recent: VecDeque<(Instant, u64)>,
+    shown: Option<Instant>,
+}
+
+enum Display {
+    Bar(ProgressBar),
+    Lines,
+    Nothing,
+}
+
+impl Progress {
+    pub fn new(quiet: bool) -> Progress {
+        let display = if quiet {
+            Display::Nothing
+        } else if std::io::stderr().is_terminal() {
+            let bar = ProgressBar::new(0);
+            // The template is ours: were it wrong, the default style would do.
+            if let Ok(style) = ProgressStyle::with_template("{bar:24} {msg}") {
+                bar.set_style(style);
+            }
+            Display::Bar(bar)
+        } else {
+            Display::Lines
+        };
+        Progress {
+            display,
+            recent: VecDeque::new(),
+            shown: None,
+        }
+    }
+
+    /// Takes a report, of every agent step.
+    pub fn report(&mut self, report: &Report) {
+        if matches!(self.display, Display::Nothing) {
+            return;
+        }
+        let now = Instant::now();
+        self.recent.push_back((now, report.step));
+        while let [(first, _), (second, _), ..] = self.recent.make_contiguous()
+            && now - *first > RATE_OVER
+            && now - *second > RATE_OVER / 2
+        {
+            self.recent.pop_front();
+        }
+        let pause = match self.display {
+            Display::Bar(_) => DRAW_EVERY,
+            _ => LINE_EVERY,
+        };
+        let due = self.shown.is_none_or(|shown| now - shown >= pause);
+        if due || report.step >= report.steps || report.evaluation.is_some() {
+            self.shown = Some(now);
+            let text = describe(report, self.rate());
+            match &self.display {
+                Display::Bar(bar) => {
+                    bar.set_length(report.steps);
+                    bar.set_position(report.step);
+                    bar.set_message(text);
+                }
+                Display::Lines => note(&text),
+                Display::Nothing => {}
+            }
+        }
+    }
+
+    /// Agent steps per second of late; none before the second step.
+    fn rate(&self) -> Option<f64> {
+        let ((since, from), (until, to)) = (self.recent.front()?, self.recent.back()?);
+        let seconds = (*until - *since).as_secs_f64();
+        (to > from && seconds > 0.0).then(|| (to - from) as f64 / seconds)
+    }
+
+    /// Leaves the last state standing, on a line of its own.
+    pub fn finish(self) {
+        if let Display::Bar(bar) = self.display {
+            bar.abandon();
+            note("");
+        }
+    }
+}
+
+/// `step 1500/3000 · return 61.2 · critic_loss 0.034 · 7.9 steps/s · 3 min 10 s left`
+fn describe(report: &Report, rate: Option<f64>) -> String {
+    let mut parts = vec![format!("step {}/{}", report.step, report.steps)];
+    if let Some(value) = report.episode_return {
+        parts.push(format!("return {value:.1}"));
+    }
+    if let Some((mode, value)) = &report.evaluation {
+        parts.push(format!("evaluation ({mode}) {value:.1}"));
+    }
+    let loss = |name: &str| report.losses.iter().find(|(n, _)| n == name);
+    for (name, value) in [loss("critic_loss"), loss("aux_loss")]
+        .into_iter()
+        .flatten()
+    {
+        parts.push(format!("{name} {value:.3}"));
+    }
+    if let Some(rate) = rate {
+        parts.push(format!("{rate:.1} steps/s"));
+        let left = report.steps.saturating_sub(report.step) as f64 / rate;
+        if left > 0.0 {
+            parts.push(format!("{} left", duration(left)));
+        }
+    }
+    parts.join(" · ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_steps_return_loss_rate_and_time_left() {
+        let report = Report {
+            step: 1500,
+            steps: 3000,
+            episode_return: Some(61.25),
+            losses: vec![("actor_loss".into(), 9.0), ("critic_loss".into(), 0.0341)],
+            ..Default::default()
+        };
+        let expected =
+            "step 1500/3000 · return 61.2 · critic_loss 0.034 · 7.5 steps/s · 3 min 20 s left";
+        assert_eq!(describe(&report, Some(7.5)), expected);
+        assert_eq!(describe(&Report::default(), None), "step 0/0");
+    }
+}

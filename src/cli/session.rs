@@ -1,0 +1,127 @@
+//! What every subcommand starts from: a device, and for some a trained run.
+
+use std::path::{Path, PathBuf};
+
+use super::error::CliError;
+use super::output::note;
+use crate::Error;
+use crate::agents::{Agent, env_options, evaluation_seed, load_agent};
+use crate::config::Config;
+use crate::envs::native::Mode;
+use crate::envs::{EnvError, EnvOptions};
+use crate::gpu::{Gpu, GpuOptions};
+use crate::run::RunDirectory;
+
+/// Options of every subcommand.
+#[derive(Debug, clap::Args)]
+pub(super) struct Session {
+    /// The adapter to use: a part of its name as `foveate devices` lists it, any
+    /// case [env: FOVEATE_ADAPTER]
+    #[arg(long, global = true, value_name = "NAME")]
+    adapter: Option<String>,
+}
+
+impl Session {
+    /// How the device is chosen. What is absent here, the environment decides.
+    pub fn gpu_options(&self) -> GpuOptions {
+        GpuOptions {
+            adapter: self.adapter.clone(),
+            ..Default::default()
+        }
+    }
+
+    /// Opens the device.
+    pub fn gpu(&self) -> Result<Gpu, CliError> {
+        Ok(Gpu::new_blocking(self.gpu_options())?)
+    }
+}
+
+/// The adapter's name, as it is written into summaries.
+pub(super) fn adapter_name(gpu: &Gpu) -> String {
+    let info = gpu.info();
+    format!("{} ({})", info.name, info.backend.to_str())
+}
+
+/// An agent as a run left it, ready to be looked at.
+pub(super) struct Trained {
+    pub directory: RunDirectory,
+    pub config: Config,
+    pub agent: Agent,
+    /// Agent steps that it has trained for.
+    pub step: u64,
+    pub python: Option<PathBuf>,
+}
+
+impl Trained {
+    /// The newest good checkpoint of the run in `root`. A damaged one that was passed
+    /// over is reported. `backgrounds` replaces the run's own folder of backgrounds.
+    pub fn load(
+        gpu: &Gpu,
+        root: &Path,
+        backgrounds: &Option<PathBuf>,
+        python: &Option<PathBuf>,
+    ) -> Result<Trained, CliError> {
+        let directory = RunDirectory::open(root)?;
+        let mut config = Config::read(&directory.config())?;
+        if backgrounds.is_some() {
+            config.backgrounds.clone_from(backgrounds);
+        }
+        let spec = env_options(&config, Mode::Train, 1, python.clone()).describe()?;
+        let agent = Agent::new(gpu, &config, spec.action_dim)?;
+        let meta = load_agent(&directory, &agent, &mut |text| note(&text))?;
+        Ok(Trained {
+            directory,
+            config,
+            agent,
+            step: meta.step,
+            python: python.clone(),
+        })
+    }
+}
+
+/// The environment of evaluations: other episodes than those of training.
+pub(super) fn evaluation_options(
+    config: &Config,
+    mode: Mode,
+    python: Option<PathBuf>,
+) -> EnvOptions {
+    let mut options = env_options(config, mode, 1, python);
+    options.seed = evaluation_seed(config.seed);
+    options
+}
+
+/// The looks that an environment has: native worlds all, real suites their own.
+pub(super) fn modes_of(env: &str) -> &'static [Mode] {
+    if env.starts_with("native/") {
+        &Mode::ALL
+    } else {
+        &[Mode::Train]
+    }
+}
+
+/// The looks that were asked for, each once, or `default` as far as the environment
+/// has them.
+///
+/// # Errors
+/// [`EnvError::Mode`] for one that the environment does not have.
+pub(super) fn choose_modes(
+    env: &str,
+    asked: &[Mode],
+    default: &[Mode],
+) -> Result<Vec<Mode>, CliError> {
+    let known = modes_of(env);
+    let mut chosen = vec![];
+    for &mode in asked {
+        if !known.contains(&mode) {
+            let id = env.to_string();
+            return Err(Error::Env(EnvError::Mode { id, given: mode }).into());
+        }
+        if !chosen.contains(&mode) {
+            chosen.push(mode);
+        }
+    }
+    if chosen.is_empty() {
+        chosen.extend(default.iter().filter(|mode| known.contains(mode)));
+    }
+    Ok(chosen)
+}

@@ -1,0 +1,131 @@
+//! What is computed from returns and from `metrics.jsonl`.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::error::CliError;
+use crate::media::curve::{Curve, Series};
+use crate::run::metrics::{self, Row};
+
+/// Episodes whose mean is the smoothed line of a learning curve.
+const SMOOTH: usize = 10;
+
+/// Returns of whole episodes.
+#[derive(Debug, Clone)]
+pub(super) struct Returns(pub Vec<f32>);
+
+impl Returns {
+    pub fn mean(&self) -> f64 {
+        self.0.iter().copied().map(f64::from).sum::<f64>() / self.0.len().max(1) as f64
+    }
+
+    /// Standard deviation of the sample (divided by n − 1); 0 of fewer than two.
+    pub fn std(&self) -> f64 {
+        let mean = self.mean();
+        let squares = self.0.iter().map(|&r| (f64::from(r) - mean).powi(2));
+        (squares.sum::<f64>() / self.0.len().saturating_sub(1).max(1) as f64).sqrt()
+    }
+
+    pub fn to_json(&self) -> Value {
+        json!({
+            "mean": self.mean(),
+            "std": self.std(),
+            "episodes": self.0.len(),
+            "returns": self.0,
+        })
+    }
+}
+
+/// (train − random) / (expert − random); none where the expert is no better than chance.
+pub(super) fn normalised(train: f64, random: f64, expert: f64) -> Option<f64> {
+    (expert > random).then(|| (train - random) / (expert - random))
+}
+
+/// The lines of `metrics.jsonl`; none if there is no such file yet.
+pub(super) fn rows(path: &Path) -> Result<Vec<Row>, CliError> {
+    if !path.exists() {
+        return Ok(vec![]);
+    }
+    Ok(metrics::read(path)?)
+}
+
+/// Seconds of training that the lines tell of. Every process counts from its own
+/// start, so where the time goes back, another process took over.
+pub(super) fn seconds_of(rows: &[Row]) -> f64 {
+    let mut total = 0.0;
+    let mut last = 0.0;
+    for seconds in rows.iter().filter_map(|row| row.get("seconds")?.as_f64()) {
+        if seconds < last {
+            total += last;
+        }
+        last = seconds;
+    }
+    total + last
+}
+
+/// The learning curve that the lines tell of.
+pub(super) fn curve(title: String, rows: &[Row], references: Vec<(String, f64)>) -> Curve {
+    let points = |kind: &str, key: &str| -> Vec<(f64, f64)> {
+        rows.iter()
+            .filter(|row| row.get("kind").and_then(Value::as_str) == Some(kind))
+            .filter_map(|row| Some((row.get("step")?.as_f64()?, row.get(key)?.as_f64()?)))
+            .collect()
+    };
+    Curve {
+        title,
+        x_label: "agent steps".to_string(),
+        y_label: "return".to_string(),
+        episodes: points("episode", "return"),
+        smooth: SMOOTH,
+        evaluations: vec![Series {
+            label: "evaluation (train)".to_string(),
+            points: points("eval", "train"),
+        }],
+        references,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(text: &str) -> Row {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn spread_is_that_of_a_sample() {
+        let returns = Returns(vec![1.0, 2.0, 3.0, 6.0]);
+        assert_eq!(returns.mean(), 3.0);
+        assert!((returns.std() - (14.0f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert_eq!(Returns(vec![5.0]).std(), 0.0);
+        assert_eq!(Returns(vec![]).mean(), 0.0);
+    }
+
+    #[test]
+    fn a_useless_expert_normalises_nothing() {
+        assert_eq!(normalised(60.0, 20.0, 100.0), Some(0.5));
+        assert_eq!(normalised(60.0, 20.0, 20.0), None);
+    }
+
+    #[test]
+    fn time_of_several_processes_adds_up() {
+        let rows = [3.0, 8.0, 2.0, 5.0].map(|s| row(&format!("{{\"seconds\":{s}}}")));
+        assert_eq!(seconds_of(&rows), 13.0);
+        assert_eq!(seconds_of(&[]), 0.0);
+    }
+
+    #[test]
+    fn a_curve_takes_what_is_of_its_kind() {
+        let rows = [
+            row(r#"{"step":50,"kind":"episode","return":20.0,"seconds":1}"#),
+            row(r#"{"step":50,"kind":"train","critic_loss":0.5,"seconds":1}"#),
+            row(r#"{"step":60,"kind":"eval","train":30.0,"seconds":2}"#),
+            row(r#"{"step":70,"kind":"episode","return":null,"seconds":3}"#),
+        ];
+        let curve = curve("title".into(), &rows, vec![]);
+        assert_eq!(curve.episodes, [(50.0, 20.0)]);
+        assert_eq!(curve.evaluations[0].points, [(60.0, 30.0)]);
+    }
+}

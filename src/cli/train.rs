@@ -1,0 +1,225 @@
+//! `foveate train`: a run from its first step, or from its last checkpoint, to its end.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::error::CliError;
+use super::output::{duration, note, print};
+use super::progress::Progress;
+use super::session::{Session, adapter_name, evaluation_options};
+use super::summary::{self, Returns};
+use crate::agents::Trainer;
+use crate::agents::evaluate::{self, Actor};
+use crate::config::{Config, Layers};
+use crate::envs::native::Mode;
+use crate::gpu::Gpu;
+use crate::run::{CheckpointStore, RunDirectory};
+
+const EXAMPLES: &str = "\
+Examples:
+  foveate train --agent sgqn --env native/reach --preset tiny --run runs/reach
+  foveate train --agent sac --env native/cartpole --set batch=64 --set critic_lr=3e-4 --run runs/sac
+  foveate train --agent sgqn --env dm_control/cartpole-swingup --steps 2000 --run runs/real
+  foveate train --run runs/reach --resume --steps 5000
+
+Later layers win: preset, --config, --set, the other flags. The run directory gets
+config.toml, metrics.jsonl, TensorBoard events, checkpoints, the replay, a learning
+curve and summary.json. A run that was killed continues with --resume and ends with
+the same bits; only steps, eval_freq, eval_episodes, checkpoint_freq and log_freq
+may then change.";
+
+/// Train an agent from pixels into a run directory.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// Algorithm: sac or sgqn
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
+    /// Environment: native/reach, native/cartpole or dm_control/DOMAIN-TASK
+    #[arg(long, value_name = "ID")]
+    env: Option<String>,
+    /// Defaults to start from: tiny (minutes on two cores), laptop (hours on an
+    /// integrated GPU; the default) or paper (the published numbers)
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
+    /// Options from a TOML file, such as the config.toml of another run
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+    /// One option, as it stands in config.toml, e.g. batch=64; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Seed of everything random in the run
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Length of training, in agent steps unless budget=frames
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Directory of the run: new or empty, or with --resume that of an earlier run
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// Continue the run in --run from its last good checkpoint
+    #[arg(long)]
+    resume: bool,
+    /// Folder of images for the backgrounds of the video modes; none: procedural ones
+    #[arg(long, value_name = "DIR")]
+    backgrounds: Option<String>,
+    /// Python with dm_control, for real environments [env: FOVEATE_PYTHON]
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
+    /// No progress on standard error
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl Arguments {
+    fn layers(&self, saved: Option<Config>) -> Layers {
+        let mut set = self.set.clone();
+        set.extend(self.backgrounds.iter().map(|b| format!("backgrounds={b}")));
+        Layers {
+            saved,
+            file: self.config.clone(),
+            set,
+            agent: self.agent.clone(),
+            env: self.env.clone(),
+            preset: self.preset.clone(),
+            seed: self.seed,
+            steps: self.steps,
+        }
+    }
+}
+
+pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliError> {
+    let started = Instant::now();
+    let (gpu, config, directory) = if arguments.resume {
+        let directory = RunDirectory::resume(&arguments.run)?;
+        let saved = match directory.has_config() {
+            true => Some(Config::read(&directory.config())?),
+            // It was killed before it had begun.
+            false => None,
+        };
+        let config = Config::resolve(&arguments.layers(saved))?;
+        (session.gpu()?, config, directory)
+    } else {
+        // Whatever may be wrong with the options is said before anything is written.
+        let config = Config::resolve(&arguments.layers(None))?;
+        let gpu = session.gpu()?;
+        (gpu, config, RunDirectory::create(&arguments.run)?)
+    };
+    let earlier = summary::seconds_of(&summary::rows(&directory.metrics())?);
+    let fitted = fit(
+        &gpu,
+        &config,
+        directory,
+        arguments.python.clone(),
+        arguments.quiet,
+    )?;
+    let trainer = &fitted.trainer;
+    let train_seconds = earlier + started.elapsed().as_secs_f64();
+
+    let options = evaluation_options(&config, Mode::Train, arguments.python.clone());
+    let actor = Actor::Agent(trainer.agent());
+    let episodes = config.eval_episodes;
+    let returns = evaluate::returns(&gpu, &options, config.frame_stack, &actor, episodes)?;
+    let returns = Returns(returns);
+    let directory = trainer.directory();
+    let curve = directory.media().join("curve.png");
+    let title = format!("{} on {}, seed {}", config.agent, config.env, config.seed);
+    summary::curve(title, &summary::rows(&directory.metrics())?, vec![])
+        .render()?
+        .save_png(&curve)?;
+    directory.write_summary(&json!({
+        "agent": config.agent,
+        "env": config.env,
+        "preset": config.preset,
+        "seed": config.seed,
+        "steps": fitted.steps,
+        "updates": trainer.updates(),
+        "train": returns.mean(),
+        "train_std": returns.std(),
+        "episodes": episodes,
+        "train_seconds": train_seconds,
+        "seconds": earlier + started.elapsed().as_secs_f64(),
+        "adapter": adapter_name(&gpu),
+    }))?;
+    print(&format!(
+        "{} on {}: return {:.1} ± {:.1} over {episodes} episodes after {} steps ({})\n\
+         summary         {}\n\
+         learning curve  {}\n\
+         next            foveate eval --run {run}; foveate explain --run {run}",
+        config.agent,
+        config.env,
+        returns.mean(),
+        returns.std(),
+        fitted.steps,
+        duration(train_seconds),
+        directory.summary().display(),
+        curve.display(),
+        run = directory.root().display(),
+    ))
+}
+
+/// A trainer at the end of its run.
+pub(super) struct Fitted {
+    pub trainer: Trainer,
+    /// Agent steps of the run.
+    pub steps: u64,
+}
+
+/// Writes `config.toml` and trains to the end, showing the progress. If a new run
+/// cannot even begin, its directory is left as if it had not been tried.
+pub(super) fn fit(
+    gpu: &Gpu,
+    config: &Config,
+    directory: RunDirectory,
+    python: Option<PathBuf>,
+    quiet: bool,
+) -> Result<Fitted, CliError> {
+    let root = directory.root().to_path_buf();
+    let is_new = !directory.has_config();
+    directory.write_config(&config.to_toml()?)?;
+    if !quiet {
+        note(&format!(
+            "training {} on {}, seed {}, on {}",
+            config.agent,
+            config.env,
+            config.seed,
+            adapter_name(gpu)
+        ));
+    }
+    let mut trainer = match Trainer::new(gpu, config, directory, python, &mut |text| note(&text)) {
+        Ok(trainer) => trainer,
+        Err(error) => {
+            if is_new {
+                discard_skeleton(&root);
+            }
+            return Err(error.into());
+        }
+    };
+    let mut progress = Progress::new(quiet);
+    let mut steps = 0;
+    let outcome = trainer.run(&mut |report| {
+        steps = report.steps;
+        progress.report(report);
+    });
+    progress.finish();
+    outcome?;
+    if steps == 0 {
+        // There was nothing left to do.
+        let checkpoints = CheckpointStore::new(trainer.directory().checkpoints());
+        steps = checkpoints.list()?.last().map_or(0, |(step, _)| *step);
+    }
+    Ok(Fitted { trainer, steps })
+}
+
+/// Removes what an attempt that failed at once has made; nothing that holds anything.
+fn discard_skeleton(root: &Path) {
+    // What cannot be removed does no harm: without config.toml it counts as empty.
+    let _ = std::fs::remove_file(root.join("config.toml"));
+    for folder in ["checkpoints", "replay", "tensorboard", "media"] {
+        let _ = std::fs::remove_dir(root.join(folder));
+    }
+    let _ = std::fs::remove_file(root.join("run.lock"));
+    let _ = std::fs::remove_dir(root);
+}

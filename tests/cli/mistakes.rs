@@ -1,0 +1,142 @@
+//! Mistakes in what is asked: exit code 2, and what would be right.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::support::{checkpoints, copy_of_trained, foveate, text, train, trained};
+
+#[test]
+fn names_that_do_not_exist_are_answered_with_the_nearest() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = format!("--run={}", folder.path().join("run").display());
+    let cases: &[(&[&str], &[&str])] = &[
+        (
+            &["--agent=sgqm", "--env=native/reach"],
+            &["agent", "sgqm", "'sgqn'"],
+        ),
+        (
+            &["--agent=sac", "--env=native/rech"],
+            &["native/rech", "'native/reach'"],
+        ),
+        (&["--agent=sac", "--env=reach"], &["'native/reach'"]),
+        (
+            &["--agent=sac", "--env=native/reach", "--preset=tyni"],
+            &["tyni", "'tiny'"],
+        ),
+        (
+            &["--agent=sac", "--env=native/reach", "--set=bacth=4"],
+            &["bacth", "'batch'"],
+        ),
+        (
+            &["--agent=sac", "--env=native/reach", "--stesp=4"],
+            &["--stesp", "--steps"],
+        ),
+        (
+            &["--agent=sac", "--env=native/reach", "--set=batch"],
+            &["batch", "key=value"],
+        ),
+        (&["--env=native/reach"], &["agent", "sac", "sgqn"]),
+        (&["--agent=sac"], &["--env"]),
+    ];
+    for (given, texts) in cases {
+        foveate(&[&["train", &run], *given].concat()).fails(2, texts);
+    }
+    foveate(&["trian", &run]).fails(2, &["trian", "train"]);
+    foveate(&[]).fails(2, &[]);
+    // Nothing of all that was written.
+    assert!(!folder.path().join("run").exists());
+    let run = text(trained());
+    foveate(&["eval", "--run", run, "--modes=vidoe-hard"])
+        .fails(2, &["vidoe-hard", "'video-hard'"]);
+    foveate(&["explain", "--run", run, "--method=gided"]).fails(2, &["gided", "guided"]);
+    foveate(&["eval", "--run", run, "--episodes=0"]).fails(2, &["episodes", "0"]);
+    foveate(&["devices", "--adapter=Nonesuch 9000"]).fails(2, &["Nonesuch 9000", "available"]);
+}
+
+#[test]
+fn options_out_of_range_or_of_the_wrong_type_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let cases: &[(&str, &[&str])] = &[
+        ("batch=0", &["'batch'", "0", "1"]),
+        ("batch=many", &["'batch'", "many", "integer"]),
+        ("critic_lr=-1e-3", &["'critic_lr'", "-0.001", "≥ 0"]),
+        ("critic_lr=nan", &["'critic_lr'", "NaN", "finite"]),
+        ("rho=1.5", &["'rho'", "1.5", "between 0 and 1"]),
+        ("image_size=37", &["'image_size'", "37", "36 or 40"]),
+        ("steps=0", &["'steps'", "0"]),
+    ];
+    for (assignment, texts) in cases {
+        let given = format!("--set={assignment}");
+        train(&run, &[&given]).fails(2, texts);
+    }
+    for (content, texts) in [
+        ("batchsize = 4", &["batchsize", "options.toml"][..]),
+        ("batch = \"four\"", &["'batch'", "four"]),
+        ("batch = ", &["options.toml", "TOML"]),
+    ] {
+        let file = folder.path().join("options.toml");
+        fs::write(&file, content).unwrap();
+        let given = format!("--config={}", file.display());
+        train(&run, &[&given]).fails(2, texts);
+    }
+    train(&run, &["--config=/nonexistent.toml"]).fails(2, &["/nonexistent.toml"]);
+    assert!(!run.exists());
+}
+
+#[test]
+fn a_run_directory_that_exists_is_not_touched() {
+    let (_folder, run) = copy_of_trained();
+    let before = fs::read(&checkpoints(&run)[1]).unwrap();
+    train(&run, &[]).fails(2, &["not empty", "--resume"]);
+    assert_eq!(fs::read(&checkpoints(&run)[1]).unwrap(), before);
+
+    let folder = tempfile::tempdir().unwrap();
+    let stranger = folder.path().join("letters");
+    fs::create_dir(&stranger).unwrap();
+    fs::write(stranger.join("letter.txt"), "dear").unwrap();
+    train(&stranger, &[]).fails(2, &["not empty"]);
+    train(&stranger, &["--resume"]).fails(2, &["no run to resume"]);
+    let demo = foveate(&["demo", "--fresh", "--run", text(&stranger)]);
+    demo.fails(2, &["not empty"]);
+    assert_eq!(fs::read_dir(&stranger).unwrap().count(), 1);
+    train(&stranger.join("letter.txt"), &[]).fails(2, &["not a directory"]);
+    for command in ["eval", "explain"] {
+        foveate(&[command, "--run", text(&stranger)]).fails(2, &["holds no run"]);
+    }
+}
+
+#[test]
+fn images_that_are_none_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let explain = |images: &Path| {
+        foveate(&[
+            "explain",
+            "--run",
+            text(trained()),
+            "--images",
+            text(images),
+        ])
+    };
+    explain(&folder.path().join("missing")).fails(2, &["missing"]);
+    explain(folder.path()).fails(2, &["holds no image"]);
+    for (name, bytes, said) in [
+        ("empty.png", &b""[..], "no pixels"),
+        ("rubbish.jpg", b"this is no picture", "rubbish.jpg"),
+        (
+            "cut.png",
+            b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x05",
+            "cut.png",
+        ),
+    ] {
+        let file = folder.path().join(name);
+        fs::write(&file, bytes).unwrap();
+        explain(&file).fails(2, &[name, said]);
+    }
+    let stray = |p: &PathBuf| text(p).contains("attention.png");
+    let media: Vec<_> = fs::read_dir(trained().join("media"))
+        .unwrap()
+        .flatten()
+        .collect();
+    assert!(!media.iter().any(|e| stray(&e.path())));
+}

@@ -1,0 +1,210 @@
+//! What the program does when all is well.
+
+use std::fs;
+
+use super::support::{checkpoints, copy_of_trained, foveate, json, text, trained};
+
+#[test]
+fn every_subcommand_explains_itself_with_an_example() {
+    let whole = foveate(&["--help"]);
+    for name in ["devices", "train", "eval", "explain", "demo"] {
+        assert!(whole.succeeds().contains(name));
+        let help = foveate(&[name, "--help"]);
+        assert!(
+            help.succeeds()
+                .contains(&format!("Examples:\n  foveate {name}"))
+        );
+    }
+    assert!(foveate(&["--version"]).succeeds().starts_with("foveate "));
+}
+
+#[test]
+fn devices_lists_adapters_and_the_one_that_is_picked() {
+    let list = json(foveate(&["devices", "--json"]).succeeds());
+    let list = list.as_array().unwrap();
+    let picked: Vec<_> = list.iter().filter(|a| a["picked"] == true).collect();
+    assert_eq!(picked.len(), 1, "{list:?}");
+    let name = picked[0]["name"].as_str().unwrap();
+    assert!(picked[0]["max_storage_binding"].as_u64().unwrap() > 0);
+    assert!(foveate(&["devices"]).succeeds().contains(name));
+    // A part of the name, in any case, chooses too.
+    let part = name.split(' ').next().unwrap().to_uppercase();
+    foveate(&["devices", "--adapter", &part]).succeeds();
+}
+
+#[test]
+fn training_leaves_a_complete_run_directory() {
+    let run = trained();
+    let summary = json(&fs::read_to_string(run.join("summary.json")).unwrap());
+    assert_eq!(summary["steps"], 20);
+    // Updates begin at step init_steps.
+    assert_eq!(summary["updates"], 12);
+    assert!(summary["train"].as_f64().unwrap().is_finite());
+    for file in ["config.toml", "metrics.jsonl", "media/curve.png"] {
+        assert!(run.join(file).metadata().unwrap().len() > 0, "{file}");
+    }
+    let names: Vec<_> = checkpoints(run)
+        .iter()
+        .map(|p| p.file_name().unwrap().to_str().unwrap().to_string())
+        .collect();
+    let expected = [
+        "step-000000000016.safetensors",
+        "step-000000000020.safetensors",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn evaluation_covers_every_look_and_repeats_itself() {
+    let run = text(trained());
+    let first = foveate(&["eval", "--run", run, "--json", "--episodes=3"]);
+    let answer = json(first.succeeds());
+    assert_eq!(answer["step"], 20);
+    let modes = answer["modes"].as_object().unwrap();
+    assert_eq!(modes.len(), 5);
+    for (mode, result) in modes {
+        assert_eq!(result["episodes"], 3, "{mode}");
+        assert_eq!(result["returns"].as_array().unwrap().len(), 3);
+    }
+    let again = foveate(&["eval", "--run", run, "--json", "--episodes=3"]);
+    assert_eq!(first.out, again.out);
+
+    let some = foveate(&["eval", "--run", run, "--modes=video-hard,train,train"]);
+    let some = some.succeeds();
+    assert!(some.contains("video-hard") && some.contains("train") && !some.contains("color"));
+    assert_eq!(some.matches("train").count(), 1);
+}
+
+#[test]
+fn a_finished_run_goes_on_when_it_is_given_more_steps() {
+    let (_folder, run) = copy_of_trained();
+    let resume = ["train", "--run", text(&run), "--resume", "--quiet"];
+    // Nothing is left to do: the same results.
+    foveate(&resume).succeeds();
+    let summary = || json(&fs::read_to_string(run.join("summary.json")).unwrap());
+    assert_eq!(summary()["steps"], 20);
+    foveate(&[&resume[..], &["--steps=24"]].concat()).succeeds();
+    assert_eq!(
+        (&summary()["steps"], &summary()["updates"]),
+        (&24.into(), &16.into())
+    );
+    let config = fs::read_to_string(run.join("config.toml")).unwrap();
+    assert!(config.contains("steps = 24"), "{config}");
+
+    let conflict = foveate(&[&resume[..], &["--set=batch=8"]].concat());
+    conflict.fails(2, &["'batch'", "4", "8"]);
+}
+
+#[test]
+fn an_episode_is_explained_by_an_animation() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = text(folder.path());
+    let given = [
+        "explain",
+        "--run",
+        text(trained()),
+        "--out",
+        out,
+        "--episode-steps=3",
+    ];
+    foveate(&given).succeeds();
+    foveate(&[&given[..], &["--method=gradient", "--modes=color-hard"]].concat()).succeeds();
+    for name in ["attention.gif", "attention-gradient.gif"] {
+        let bytes = fs::read(folder.path().join(name)).unwrap();
+        let mut decoder = gif::DecodeOptions::new().read_info(&bytes[..]).unwrap();
+        let mut frames = 0;
+        while decoder.read_next_frame().unwrap().is_some() {
+            frames += 1;
+        }
+        assert_eq!(frames, 3, "{name}");
+    }
+}
+
+#[test]
+fn images_of_any_size_are_explained_at_their_own_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("images");
+    fs::create_dir(&images).unwrap();
+    for (name, width, height) in [
+        ("wide.png", 200, 150),
+        ("small.jpg", 9, 21),
+        ("dot.png", 1, 1),
+    ] {
+        let picture = image::RgbImage::from_fn(width, height, |x, y| {
+            image::Rgb([(x * 7) as u8, (y * 5) as u8, 90])
+        });
+        picture.save(images.join(name)).unwrap();
+    }
+    let out = folder.path().join("out");
+    let given = [
+        "explain",
+        "--run",
+        text(trained()),
+        "--images",
+        text(&images),
+    ];
+    foveate(&[&given[..], &["--out", text(&out)]].concat()).succeeds();
+    let panel = image::open(out.join("wide.png.attention.png")).unwrap();
+    // Observation, attribution, mask, predicted mask.
+    assert!(panel.width() >= 4 * 200 && panel.height() >= 150);
+    assert!(out.join("small.jpg.attention.png").is_file());
+    assert!(out.join("dot.png.attention.png").is_file());
+}
+
+#[test]
+fn the_demo_writes_all_that_it_promises_and_is_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("demo");
+    let demo = |more: &[&str]| {
+        let given = ["demo", "--run", text(&run), "--steps=252", "--quiet"];
+        foveate(&[&given[..], more].concat())
+    };
+    demo(&[]).succeeds();
+    let written = fs::read_to_string(run.join("summary.json")).unwrap();
+    let summary = json(&written);
+    for key in [
+        "random",
+        "expert",
+        "train",
+        "color_hard",
+        "video_easy",
+        "video_hard",
+        "normalised",
+        "seconds",
+        "updates",
+    ] {
+        assert!(summary[key].is_number(), "{key}: {summary}");
+    }
+    assert!(!summary["adapter"].as_str().unwrap().is_empty());
+    // The preset's init_steps are 250: steps 250 and 251 update.
+    assert_eq!(
+        (&summary["updates"], &summary["seed"]),
+        (&2.into(), &1.into())
+    );
+    let of = |key: &str| summary[key].as_f64().unwrap();
+    let normalised = (of("train") - of("random")) / (of("expert") - of("random"));
+    assert!((of("normalised") - normalised).abs() < 1e-9);
+    assert!(of("expert") > of("random"));
+    for file in ["curve.png", "attention.gif"] {
+        assert!(run.join(file).metadata().unwrap().len() > 0, "{file}");
+    }
+
+    // Again: printed, not repeated. Other settings: a question. --fresh: from the start.
+    let again = demo(&[]);
+    assert!(again.err.contains("--fresh"), "{}", again.err);
+    assert!(again.succeeds().contains("normalised"));
+    assert_eq!(
+        fs::read_to_string(run.join("summary.json")).unwrap(),
+        written
+    );
+    demo(&["--seed=2"]).fails(2, &["seed was 1, is 2", "--fresh"]);
+
+    // Interrupted before the summary: continued.
+    fs::remove_file(run.join("summary.json")).unwrap();
+    demo(&["--seed=2"]).fails(2, &["unfinished", "seed was 1, is 2"]);
+    let continued = demo(&[]);
+    assert!(continued.err.contains("continuing"), "{}", continued.err);
+    continued.succeeds();
+    let redone = json(&fs::read_to_string(run.join("summary.json")).unwrap());
+    assert_eq!(redone["train"], summary["train"]);
+}

@@ -188,30 +188,50 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             var at_$t = base_$t + select(0u, u32(y_$t) * params.in_width + u32(x_$t), inside_$t);
 #end
 #endif
-            for (var c = 0u; c < params.in_channels; c += 1u) {
-                let at_w = c * params.w_c + tap;
+            // UNROLL channels at a time: a sum is written back once for all of them,
+            // which counts where the compiler keeps registers in memory and masks
+            // every write to them (software Vulkan).
+            for (var c = 0u; c < params.in_channels; c += UNROLL) {
+#repeat u 0 UNROLL
+                let used_$u = c + $uu < params.in_channels;
+                let channel_$u = select(0u, $uu, used_$u);
 #repeat t 0 PIXELS
 #ifdef VALID
-                let v_$t = x[at_$t];
+                let v_$t_$u = x[at_$t + channel_$u * in_plane];
 #else
-                let v_$t = select(0.0, x[at_$t], inside_$t);
+                let v_$t_$u = select(0.0, x[at_$t + channel_$u * in_plane], inside_$t);
 #endif
-                at_$t += in_plane;
 #end
 #repeat s 0 EIGHTS
 #ifdef SUBGROUP
-                let share_$s = w[w_$s + at_w];
+                let share_$s_$u = select(0.0, w[w_$s + (c + channel_$u) * params.w_c + tap], used_$u);
 #endif
+#end
+#end
+#repeat s 0 EIGHTS
 #repeat l 0 8
+                {
+#repeat u 0 UNROLL
 #ifdef SUBGROUP
-                let weight_$s_$l = subgroupBroadcast(share_$s, $lu);
+                    let weight_$u = subgroupBroadcast(share_$s_$u, $lu);
 #else
-                let weight_$s_$l = w[w_$s_$l + at_w];
+                    let weight_$u = select(0.0, w[w_$s_$l + (c + channel_$u) * params.w_c + tap], used_$u);
 #endif
+#end
 #repeat t 0 PIXELS
-                sum_$s_$l_$t = fma(weight_$s_$l, v_$t, sum_$s_$l_$t);
+                    {
+                        var sum = sum_$s_$l_$t;
+#repeat u 0 UNROLL
+                        sum = fma(weight_$u, v_$t_$u, sum);
+#end
+                        sum_$s_$l_$t = sum;
+                    }
+#end
+                }
 #end
 #end
+#repeat t 0 PIXELS
+                at_$t += UNROLL * in_plane;
 #end
             }
         }

@@ -37,6 +37,26 @@ const SUMS = CHANNELS * TAPS;
 
 var<workgroup> sums: array<f32, LANES * SUMS>;
 
+struct Pixel {
+    image: u32,
+    row: u32,
+    column: u32,
+}
+
+// The pixel LANES places further on.
+fn advance(p: Pixel) -> Pixel {
+    var q = Pixel(p.image + params.step_image, p.row + params.step_row, p.column + params.step_column);
+    if q.column >= params.out_width {
+        q.column -= params.out_width;
+        q.row += 1u;
+    }
+    if q.row >= params.out_height {
+        q.row -= params.out_height;
+        q.image += 1u;
+    }
+    return q;
+}
+
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
     let taps = params.kernel_height * params.kernel_width;
@@ -63,48 +83,49 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #end
 
     // Divisions are dear (one lane at a time on software Vulkan): a lane's pixel is
-    // divided out once and then moved along.
+    // divided out once and then moved along. UNROLL pixels at a time, so that a sum
+    // is written back once for all of them.
     let start = first + lane;
-    var image = start / plane;
-    var row = (start % plane) / params.out_width;
-    var column = (start % plane) % params.out_width;
-    for (var p = start; p < last; p += LANES) {
-        let py = i32(row * params.stride);
-        let px = i32(column * params.stride);
-        let pixel = row * params.out_width + column;
-        let at_g = image * params.out_channels * plane + pixel;
-        let at_x = (image * params.in_channels + c) * in_plane;
+    var pixel = Pixel(start / plane, (start % plane) / params.out_width, (start % plane) % params.out_width);
+    for (var p = start; p < last; p += UNROLL * LANES) {
+#repeat u 0 UNROLL
+        let used_$u = p + $uu * LANES < last;
+        let image_$u = select(0u, pixel.image, used_$u);
+        let row_$u = select(0u, pixel.row, used_$u);
+        let column_$u = select(0u, pixel.column, used_$u);
+        let py_$u = i32(row_$u * params.stride);
+        let px_$u = i32(column_$u * params.stride);
+        let at_g_$u = image_$u * params.out_channels * plane + row_$u * params.out_width + column_$u;
+        let at_x_$u = (image_$u * params.in_channels + c) * in_plane;
 #repeat m 0 CHANNELS
-        let r_$m = g[at_g + g_$m];
+        let r_$m_$u = select(0.0, g[at_g_$u + g_$m], used_$u);
+#end
+        pixel = advance(pixel);
 #end
 #repeat t 0 TAPS
         {
-            let iy = py + dy_$t;
-            let ix = px + dx_$t;
+#repeat u 0 UNROLL
+            let iy_$u = py_$u + dy_$t;
+            let ix_$u = px_$u + dx_$t;
 #ifdef VALID
-            let v = x[at_x + u32(iy * width + ix)];
+            let v_$u = x[at_x_$u + u32(iy_$u * width + ix_$u)];
 #else
-            let inside = iy >= 0 && ix >= 0 && iy < rows && ix < columns;
-            let source = (iy >> params.upsample_log2) * width + (ix >> params.upsample_log2);
-            let at = select(0, source, inside);
-            let v = select(0.0, x[at_x + u32(at)], inside);
+            let inside_$u = iy_$u >= 0 && ix_$u >= 0 && iy_$u < rows && ix_$u < columns;
+            let source_$u = (iy_$u >> params.upsample_log2) * width + (ix_$u >> params.upsample_log2);
+            let v_$u = select(0.0, x[at_x_$u + u32(select(0, source_$u, inside_$u))], inside_$u);
 #endif
+#end
 #repeat m 0 CHANNELS
-            sum_$m_$t = fma(r_$m, v, sum_$m_$t);
+            {
+                var sum = sum_$m_$t;
+#repeat u 0 UNROLL
+                sum = fma(r_$m_$u, v_$u, sum);
+#end
+                sum_$m_$t = sum;
+            }
 #end
         }
 #end
-        image += params.step_image;
-        row += params.step_row;
-        column += params.step_column;
-        if column >= params.out_width {
-            column -= params.out_width;
-            row += 1u;
-        }
-        if row >= params.out_height {
-            row -= params.out_height;
-            image += 1u;
-        }
     }
 
 #repeat m 0 CHANNELS

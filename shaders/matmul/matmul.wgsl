@@ -1,9 +1,9 @@
 // matmul: c[i, j] = sum over k of a(i, k) b(k, j), + bias[j], then a pointwise tail.
 // Both operands are addressed by strides, so transposes are free.
-// Tile: TILE x TILE results per invocation in registers (no workgroup memory:
-// barriers are dear on software Vulkan); 8 x 8 invocations per workgroup, so
-// 8 TILE x 8 TILE results. With splits > 1 workgroup z sums its own piece of k into
-// `c[z, i, j]` and matmul/join adds the pieces in order.
+// Tile: 8 ROWS x COLUMNS results per invocation in registers (no workgroup memory:
+// barriers are dear on software Vulkan); 8 x 8 invocations per workgroup. With splits > 1 workgroup z sums its own piece of k into
+// `c[z, i, j]` and matmul/join adds the pieces in order. With SUBGROUP the 8 lanes
+// of a subgroup load one row each and share it.
 
 #include "common/epilogue.wgsl"
 
@@ -49,36 +49,76 @@ fn store(split: u32, i: u32, j: u32, sum: f32) {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32
+#ifdef SUBGROUP
+        , @builtin(subgroup_invocation_id) subgroup_lane: u32
+#endif
+) {
     // Neighbouring lanes take neighbouring columns; a lane's own columns lie SIDE
-    // apart, its rows are consecutive.
-    let j_0 = group.x * SIDE * TILE + lane % SIDE;
-    let i_0 = (group.y * SIDE + lane / SIDE) * TILE;
+    // apart, its rows are consecutive. Lanes of a subgroup of 8 share their rows.
+    let j_0 = group.x * SIDE * COLUMNS + lane % SIDE;
+    let i_0 = (group.y * SIDE + lane / SIDE) * ROWS * 8u;
     let first = group.z * params.piece;
     let last = min(first + params.piece, params.k);
-#repeat i 0 TILE
-    let a_$i = min(i_0 + $iu, params.m - 1u) * params.a_i;
-    let b_$i = min(j_0 + $iu * SIDE, params.n - 1u) * params.b_j;
-#repeat j 0 TILE
-    var sum_$i_$j = 0.0;
+#repeat j 0 COLUMNS
+    let b_$j = min(j_0 + $ju * SIDE, params.n - 1u) * params.b_j;
+#end
+#repeat s 0 ROWS
+#ifdef SUBGROUP
+    let a_$s = min(i_0 + $su * 8u + subgroup_lane, params.m - 1u) * params.a_i;
+#endif
+#repeat l 0 8
+#ifndef SUBGROUP
+    let a_$s_$l = min(i_0 + $su * 8u + $lu, params.m - 1u) * params.a_i;
+#endif
+#repeat j 0 COLUMNS
+    var sum_$s_$l_$j = 0.0;
 #end
 #end
-    for (var k = first; k < last; k += 1u) {
-        let at_a = k * params.a_k;
-        let at_b = k * params.b_k;
-#repeat i 0 TILE
-        let u_$i = a[a_$i + at_a];
-        let v_$i = b[b_$i + at_b];
 #end
-#repeat i 0 TILE
-#repeat j 0 TILE
-        sum_$i_$j = fma(u_$i, v_$j, sum_$i_$j);
+    // UNROLL terms at a time: a sum is written back once for all of them, which
+    // counts where the compiler keeps registers in memory (software Vulkan).
+    for (var k = first; k < last; k += UNROLL) {
+#repeat u 0 UNROLL
+        let used_$u = k + $uu < last;
+        let k_$u = select(first, k + $uu, used_$u);
+#repeat j 0 COLUMNS
+        let v_$j_$u = b[b_$j + k_$u * params.b_k];
+#end
+#repeat s 0 ROWS
+#ifdef SUBGROUP
+        let share_$s_$u = select(0.0, a[a_$s + k_$u * params.a_k], used_$u);
+#endif
+#end
+#end
+#repeat s 0 ROWS
+#repeat l 0 8
+        {
+#repeat u 0 UNROLL
+#ifdef SUBGROUP
+            let w_$u = subgroupBroadcast(share_$s_$u, $lu);
+#else
+            let w_$u = select(0.0, a[a_$s_$l + k_$u * params.a_k], used_$u);
+#endif
+#end
+#repeat j 0 COLUMNS
+            {
+                var sum = sum_$s_$l_$j;
+#repeat u 0 UNROLL
+                sum = fma(w_$u, v_$j_$u, sum);
+#end
+                sum_$s_$l_$j = sum;
+            }
+#end
+        }
 #end
 #end
     }
-#repeat i 0 TILE
-#repeat j 0 TILE
-    store(group.z, i_0 + $iu, j_0 + $ju * SIDE, sum_$i_$j);
+#repeat s 0 ROWS
+#repeat l 0 8
+#repeat j 0 COLUMNS
+    store(group.z, i_0 + $su * 8u + $lu, j_0 + $ju * SIDE, sum_$s_$l_$j);
+#end
 #end
 #end
 }

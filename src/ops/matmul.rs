@@ -5,10 +5,30 @@ use std::rc::Rc;
 
 use super::{Backward, DType, Epilogue, Gradient, Lower, Op, TapeError, Tensor, Var, shape_error};
 
-/// Results per invocation and side, and invocations per side of a workgroup.
-const TILE: usize = 8;
-const SMALL_TILE: usize = 4;
-const SIDE: usize = 8;
+/// Results of a workgroup of one permutation of `matmul/matmul`: 8 × 8 invocations of
+/// 8 ROWS × COLUMNS.
+#[derive(Debug, Clone, Copy)]
+struct Tile {
+    name: &'static str,
+    rows: usize,
+    columns: usize,
+}
+
+const WIDE_SHARED: Tile = Tile {
+    name: "wide",
+    rows: 128,
+    columns: 64,
+};
+const WIDE: Tile = Tile {
+    name: "wide",
+    rows: 64,
+    columns: 64,
+};
+const NARROW: Tile = Tile {
+    name: "narrow",
+    rows: 64,
+    columns: 32,
+};
 /// Workgroups below which the sum over k is split to give the device more to do.
 const FEW_GROUPS: usize = 32;
 /// Shortest piece of k that is worth a workgroup.
@@ -120,13 +140,23 @@ impl Op for MatMul {
             Epilogue::Gate(_) => cx.input(2 + self.bias as usize),
             _ => a.clone(),
         };
-        let groups = |tile: usize| n.div_ceil(tile * SIDE) * m.div_ceil(tile * SIDE);
-        let (tile, key) = if groups(TILE) >= FEW_GROUPS {
-            (TILE, "matmul/matmul.wide")
-        } else {
-            (SMALL_TILE, "matmul/matmul.narrow")
+        // Sharing rows between lanes wins on software Vulkan (subgroups of 8).
+        let (suffix, shared) = match cx.capabilities().subgroup_size {
+            Some(8) => ("_subgroup", true),
+            _ => ("", false),
         };
-        // The number of splits depends on the shape alone: sums have one order.
+        let groups = |tile: Tile| n.div_ceil(tile.columns) * m.div_ceil(tile.rows);
+        let (wide, narrow) = if shared {
+            (WIDE_SHARED, NARROW)
+        } else {
+            (WIDE, NARROW)
+        };
+        let tile = if groups(wide) >= FEW_GROUPS {
+            wide
+        } else {
+            narrow
+        };
+        // The number of splits depends on shapes and tiles alone: sums have one order.
         let splits = (FEW_GROUPS / groups(tile)).min(k / SHORTEST_PIECE).max(1);
         let piece = k.div_ceil(splits);
         let splits = k.div_ceil(piece);
@@ -138,7 +168,7 @@ impl Op for MatMul {
             c.clone()
         };
         let whole = splits == 1;
-        cx.dispatch(key)
+        cx.dispatch(&format!("matmul/matmul.{}{suffix}", tile.name))
             .bind("a", &a)
             .bind("b", &b)
             .bind("bias", &bias)
@@ -156,8 +186,8 @@ impl Op for MatMul {
             .u32("has_bias", (self.bias && whole) as usize)
             .u32("tail", if whole { tail_code(self.epilogue) } else { 0 })
             .groups([
-                n.div_ceil(tile * SIDE) as u32,
-                m.div_ceil(tile * SIDE) as u32,
+                n.div_ceil(tile.columns) as u32,
+                m.div_ceil(tile.rows) as u32,
                 splits as u32,
             ])?;
         if whole {

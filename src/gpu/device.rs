@@ -10,6 +10,8 @@ use super::{GpuError, GpuOptions, Kernel, adapter, shader::ShaderInfo};
 pub struct Capabilities {
     /// Lanes of a subgroup, where subgroup operations exist and the size is fixed.
     pub subgroup_size: Option<u32>,
+    /// Whether it is a CPU that plays a GPU.
+    pub software: bool,
     /// Bytes in one storage binding.
     pub max_binding: u64,
     /// Bytes in one buffer.
@@ -117,6 +119,7 @@ impl Gpu {
             && info.subgroup_min_size == info.subgroup_max_size;
         let capabilities = Capabilities {
             subgroup_size: subgroups.then_some(info.subgroup_min_size),
+            software: info.device_type == wgpu::DeviceType::Cpu,
             max_binding: limits.max_storage_buffer_binding_size,
             max_buffer: limits.max_buffer_size,
             max_groups: limits.max_compute_workgroups_per_dimension,

@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use super::matmul::tail_code;
 use super::{Backward, DType, Epilogue, Lower, Op, Operand, TapeError, Tensor, Var, shape_error};
+use crate::gpu::Capabilities;
 
 /// Invocations of a workgroup of `conv2d/gemm`, channels and pixels of each.
 const LANES: usize = 64;
-/// Tile of `conv2d/weight_gradient`: channels, taps.
-const GRADIENT_CHANNELS: usize = 8;
+/// Taps of a tile of `conv2d/weight_gradient`.
 const GRADIENT_TAPS: usize = 9;
 /// Invocations of a workgroup of `conv2d/weight_gradient`.
 const GRADIENT_LANES: usize = 32;
@@ -39,6 +39,49 @@ impl Default for Conv2dOptions {
             pad: 0,
             upsample: 1,
             scale: 1.0,
+        }
+    }
+}
+
+/// Which permutations a device runs, and their tiles.
+#[derive(Debug, Clone, Copy)]
+struct Tiles {
+    /// Suffix of the permutations of `conv2d/gemm`.
+    gemm: &'static str,
+    /// Channels of a workgroup, pixels of an invocation.
+    channels: usize,
+    pixels: usize,
+    /// Suffix of the permutations of `conv2d/weight_gradient`.
+    gradient: &'static str,
+    /// Channels of g in a workgroup.
+    gradient_channels: usize,
+}
+
+impl Tiles {
+    fn of(capabilities: &Capabilities) -> Tiles {
+        let wide = Tiles {
+            gemm: "",
+            channels: 8,
+            pixels: 8,
+            gradient: "",
+            gradient_channels: 8,
+        };
+        match capabilities.subgroup_size {
+            // Sharing weights between lanes wins on lavapipe.
+            Some(8) => Tiles {
+                gemm: "_subgroup",
+                channels: 16,
+                ..wide
+            },
+            // Compilers of other software devices take minutes over long kernels.
+            _ if capabilities.software => Tiles {
+                gemm: "_compact",
+                pixels: 1,
+                gradient: "_compact",
+                gradient_channels: 1,
+                ..wide
+            },
+            _ => wide,
         }
     }
 }
@@ -148,12 +191,9 @@ impl Gemm<'_> {
         let (x, y) = (self.x.shape(), self.y.shape());
         let pixels = y[0] * y[2] * y[3];
         let step = stride_of(LANES, y[2], y[3]);
-        // Sharing weights between lanes wins on software Vulkan (8 lanes).
-        let (key, channels, per_lane) = match cx.capabilities().subgroup_size {
-            Some(8) => (format!("conv2d/gemm.{}_subgroup", self.key), 16, 8),
-            _ => (format!("conv2d/gemm.{}", self.key), 8, 8),
-        };
-        cx.dispatch(&key)
+        let tiles = Tiles::of(cx.capabilities());
+        let (channels, per_lane) = (tiles.channels, tiles.pixels);
+        cx.dispatch(&format!("conv2d/gemm.{}{}", self.key, tiles.gemm))
             .bind("x", self.x)
             .bind("w", self.w)
             .bind("bias", self.bias.unwrap_or(self.w))
@@ -376,12 +416,13 @@ impl Op for WeightGradient {
         let (g, x, dw) = (cx.input(0), cx.input(1), cx.output(0));
         let (s, o) = (self.sizes, self.options);
         let (key, taps) = match (s.taps(), o.pad == 0 && o.upsample == 1) {
-            (1, _) => ("conv2d/weight_gradient.pointwise", 1),
-            (_, true) => ("conv2d/weight_gradient.valid", GRADIENT_TAPS),
-            (_, false) => ("conv2d/weight_gradient.padded", GRADIENT_TAPS),
+            (1, _) => ("pointwise", 1),
+            (_, true) => ("valid", GRADIENT_TAPS),
+            (_, false) => ("padded", GRADIENT_TAPS),
         };
+        let tile = Tiles::of(cx.capabilities());
         let tap_blocks = s.taps().div_ceil(taps);
-        let tiles = s.in_channels * tap_blocks * s.out_channels.div_ceil(GRADIENT_CHANNELS);
+        let tiles = s.in_channels * tap_blocks * s.out_channels.div_ceil(tile.gradient_channels);
         let pixels = s.images * s.out_height * s.out_width;
         let pieces = GRADIENT_GROUPS.div_ceil(tiles);
         let pieces = pieces.min(pixels / SHORTEST_PIECE).clamp(1, MOST_PIECES);
@@ -394,7 +435,7 @@ impl Op for WeightGradient {
         } else {
             dw.clone()
         };
-        cx.dispatch(key)
+        cx.dispatch(&format!("conv2d/weight_gradient.{key}{}", tile.gradient))
             .bind("g", &g)
             .bind("x", &x)
             .bind("partial", &partial)
@@ -418,7 +459,7 @@ impl Op for WeightGradient {
             .f32("scale", o.scale)
             .groups([
                 (s.in_channels * tap_blocks) as u32,
-                s.out_channels.div_ceil(GRADIENT_CHANNELS) as u32,
+                s.out_channels.div_ceil(tile.gradient_channels) as u32,
                 pieces as u32,
             ])?;
         if pieces == 1 {

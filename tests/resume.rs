@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-/// So small that starting takes as long as training. Two episodes of 50 steps and a
-/// part of a third, an evaluation after each, a checkpoint every few steps and one at
+/// So small that starting takes as long as training. Three episodes of 50 steps and a
+/// part of a fourth, an evaluation after each, a checkpoint every few steps and one at
 /// the end, and a replay that overwrites its oldest transitions and frames.
 const OPTIONS: &[&str] = &[
     "--agent=sgqn",
@@ -30,7 +30,7 @@ const OPTIONS: &[&str] = &[
     "--set=checkpoint_freq=3",
     "--set=eval_freq=50",
     "--set=eval_episodes=1",
-    "--steps=110",
+    "--steps=160",
     "--quiet",
 ];
 
@@ -140,10 +140,10 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
     let (first, _) = undisturbed();
     // The run is what the other test takes it for.
     assert_eq!(first.checkpoints.len(), 2);
-    assert!(first.checkpoints[1].0.contains("110"));
+    assert!(first.checkpoints[1].0.contains("160"));
     for kind in ["episode", "eval"] {
         let lines = first.metrics.iter().filter(|l| l.contains(kind)).count();
-        assert_eq!(lines, 2, "{kind}: {:?}", first.metrics);
+        assert_eq!(lines, 3, "{kind}: {:?}", first.metrics);
     }
     let folder = tempfile::tempdir().unwrap();
     let again = folder.path().join("again");

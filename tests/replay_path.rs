@@ -59,7 +59,8 @@ fn small_agent(gpu: &Gpu, kind: AgentKind) -> (Agent, Replay) {
 
 /// Everything on the device that wgpu counts and that replaying must leave alone.
 /// Command encoders are not among it: an update records into one, which wgpu takes
-/// from a pool and returns when the device is done with it.
+/// from a pool and returns when the device is done with it. Not every backend counts
+/// memory allocations; all count buffers.
 fn created(gpu: &Gpu) -> Vec<(&'static str, isize)> {
     let counters = gpu.device().get_internal_counters().hal;
     vec![

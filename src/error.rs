@@ -16,6 +16,15 @@ pub enum Error {
         "{what} became {value} by step {step}: training stopped; the last checkpoint is good. Lower the learning rates, or look at the inputs"
     )]
     NonFinite { what: String, value: f32, step: u64 },
+    /// A replay that memory does not hold.
+    #[error(
+        "out of memory: replay_capacity={capacity} needs {bytes} bytes; the largest replay_capacity that fits is {fits}"
+    )]
+    ReplayTooLarge {
+        capacity: usize,
+        bytes: u64,
+        fits: usize,
+    },
     /// Real suites have no scripted controller.
     #[error("'{id}' has no scripted expert; the native worlds have")]
     NoExpert { id: String },
@@ -46,7 +55,9 @@ impl Error {
             Error::Gpu(e) => e.is_user_mistake(),
             Error::Tape(e) => e.is_user_mistake(),
             Error::NonFinite { .. } | Error::BadCheckpoint { .. } => false,
-            Error::NoCheckpoint { .. } | Error::NoExpert { .. } => true,
+            Error::NoCheckpoint { .. } | Error::NoExpert { .. } | Error::ReplayTooLarge { .. } => {
+                true
+            }
             Error::Config(e) => e.is_user_mistake(),
             Error::Env(e) => e.is_user_mistake(),
             Error::Run(e) => e.is_user_mistake(),

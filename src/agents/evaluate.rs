@@ -21,6 +21,9 @@ pub enum Actor<'a> {
 /// Stream of the random policy's numbers, apart from those of training.
 const RANDOM_POLICY: u32 = 0x5EED;
 
+/// Most native worlds at a time.
+const SIDE_BY_SIDE: usize = 32;
+
 /// Environments side by side with the frames that their observations need.
 pub struct Stage {
     pub env: Box<dyn Environment>,
@@ -119,6 +122,15 @@ fn actions(
     }
 }
 
+/// Environments at a time: native worlds run side by side, as many as keep the device
+/// busy and memory bounded; a real suite's episodes run one after the other.
+fn environments(id: &str, episodes: usize) -> usize {
+    match id.starts_with("native/") {
+        true => episodes.min(SIDE_BY_SIDE),
+        false => 1,
+    }
+}
+
 /// Returns of `episodes` whole episodes.
 pub fn returns(
     gpu: &Gpu,
@@ -127,9 +139,7 @@ pub fn returns(
     actor: &Actor,
     episodes: usize,
 ) -> Result<Vec<f32>, Error> {
-    // Native worlds run side by side; a real suite's environment, one after the other.
-    let side_by_side = options.id.starts_with("native/");
-    let count = if side_by_side { episodes } else { 1 };
+    let count = environments(&options.id, episodes);
     let options = EnvOptions {
         count,
         ..options.clone()
@@ -169,4 +179,21 @@ pub fn returns(
 /// Mean of returns; 0 of none.
 pub fn mean(returns: &[f32]) -> f32 {
     returns.iter().sum::<f32>() / returns.len().max(1) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_episodes_do_not_open_as_many_environments() {
+        for (id, episodes, count) in [
+            ("native/reach", 1, 1),
+            ("native/reach", 32, 32),
+            ("native/cartpole", 1_000_000, 32),
+            ("dm_control/walker-walk", 30, 1),
+        ] {
+            assert_eq!(environments(id, episodes), count, "{id}, {episodes}");
+        }
+    }
 }

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use crate::Error;
 use crate::gpu::{BufferRange, FrameStore, Gpu, GpuError, Readback};
 use crate::ops::{DType, SampledTransitions, Stream, TapeError, Tensor, Var};
 use crate::tape::Tape;
@@ -38,6 +39,31 @@ impl ReplayShape {
     /// Words of a row on the device.
     fn row_words(&self) -> usize {
         self.frame_stack + 3 + self.action_dim
+    }
+
+    /// Bytes of all rows.
+    fn row_bytes(&self) -> u64 {
+        4 * self.capacity as u64 * self.row_words() as u64
+    }
+
+    /// Bytes of frames and rows on the device.
+    fn bytes(&self) -> u64 {
+        let frame = 3 * self.image_size as u64 * self.image_size as u64;
+        self.frame_capacity() as u64 * frame + self.row_bytes()
+    }
+
+    /// The largest capacity up to this one with which `fits` holds; it holds of all
+    /// smaller ones too.
+    fn largest(&self, fits: impl Fn(&ReplayShape) -> bool) -> usize {
+        let (mut fitting, mut too_many) = (0, self.capacity + 1);
+        while too_many - fitting > 1 {
+            let capacity = fitting + (too_many - fitting) / 2;
+            match fits(&ReplayShape { capacity, ..*self }) {
+                true => fitting = capacity,
+                false => too_many = capacity,
+            }
+        }
+        fitting
     }
 
     /// Bytes of a transition as it is logged: frame numbers (u64), reward, not_done, action.
@@ -106,15 +132,38 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Allocates the replay. A store larger than the device's memory is refused with
-    /// the number of frames that would fit.
-    pub fn new(gpu: &Gpu, shape: ReplayShape) -> Result<Replay, GpuError> {
+    /// Allocates the replay.
+    ///
+    /// # Errors
+    /// [`Error::ReplayTooLarge`] with the capacity that would fit: before anything is
+    /// allocated where memory is known ([`Gpu::free_memory`]), otherwise when the
+    /// device refuses a page of frames.
+    pub fn new(gpu: &Gpu, shape: ReplayShape) -> Result<Replay, Error> {
+        let too_large = |fits: usize| Error::ReplayTooLarge {
+            capacity: shape.capacity,
+            bytes: shape.bytes(),
+            fits,
+        };
+        let free = gpu.free_memory().unwrap_or(u64::MAX);
+        let able = gpu.capabilities();
+        // The rows are drawn from as one binding.
+        let binding = able.max_binding.min(able.max_buffer);
+        let fits = |s: &ReplayShape| s.bytes() <= free && s.row_bytes() <= binding;
+        if !fits(&shape) {
+            return Err(too_large(shape.largest(fits)));
+        }
+        // Rows first, so that a count of the frames that fit leaves room for them.
+        let rows = gpu.storage("transitions", shape.row_bytes())?;
+        let store = FrameStore::new(gpu, shape.frame_capacity(), shape.image_size);
+        let store = store.map_err(|e| match e {
+            GpuError::FramesDoNotFit { fits: frames, .. } => {
+                too_large(shape.largest(|s| s.frame_capacity() <= frames))
+            }
+            e => e.into(),
+        })?;
         Ok(Replay {
-            store: FrameStore::new(gpu, shape.frame_capacity(), shape.image_size)?,
-            rows: gpu.storage(
-                "transitions",
-                (4 * shape.capacity * shape.row_words()) as u64,
-            )?,
+            store,
+            rows,
             ring: gpu.storage("ring of transitions", 8)?,
             gpu: gpu.clone(),
             shape,
@@ -260,5 +309,30 @@ impl Replay {
         let ring = tape.external(BufferRange::whole(&self.ring), Tensor::u32(&[2]))?;
         debug_assert_eq!(step.dtype(), DType::U32);
         step.sample_transitions(stream, &ring, &rows, batch, self.shape.frame_stack)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_capacity_that_fits_is_found() {
+        let shape = ReplayShape {
+            capacity: 1_000_000,
+            frame_stack: 3,
+            action_dim: 2,
+            image_size: 36,
+            episode_steps: 50,
+        };
+        for bytes in [0, 20_000, 1_000_000, 2_000_000_000, u64::MAX] {
+            let most = shape.largest(|s| s.bytes() <= bytes);
+            let of = |capacity| ReplayShape { capacity, ..shape }.bytes();
+            assert!(most == 0 || of(most) <= bytes, "{most} in {bytes}");
+            assert!(
+                most == shape.capacity || of(most + 1) > bytes,
+                "{most} in {bytes}"
+            );
+        }
     }
 }

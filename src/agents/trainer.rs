@@ -9,7 +9,7 @@ use super::replay::{Replay, ReplayShape, StoredTransition};
 use super::snapshot::{self, Progress};
 use crate::config::Config;
 use crate::envs::native::Mode;
-use crate::envs::{EnvOptions, EnvSpec, Environment, Transition, describe, open};
+use crate::envs::{EnvOptions, EnvSpec, Environment, Transition, open};
 use crate::gpu::Gpu;
 use crate::media::image_file::{self, Fit};
 use crate::ops::Stream;
@@ -108,7 +108,7 @@ impl Trainer {
         python: Option<std::path::PathBuf>,
         notice: &mut dyn FnMut(String),
     ) -> Result<Trainer, Error> {
-        let spec = describe(&config.env, config.image_size, config.action_repeat)?;
+        let spec = env_options(config, Mode::Train, 1, python.clone()).describe()?;
         let mut agent = Agent::new(gpu, config, spec.action_dim)?;
         let shape = ReplayShape {
             capacity: config.replay_capacity,
@@ -206,7 +206,9 @@ impl Trainer {
                 self.checkpoint()?;
             }
         }
-        if !steps.is_multiple_of(self.config.checkpoint_freq) {
+        // Not once more what the last checkpoint covers: a run that was killed between
+        // its last checkpoint and its end would end with other bits.
+        if self.log.position().transitions < self.replay.transitions() {
             self.checkpoint()?;
         }
         Ok(())

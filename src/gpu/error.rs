@@ -28,6 +28,16 @@ pub enum GpuError {
         bytes: u64,
         limit: Option<u64>,
     },
+    /// A store of frames that memory does not hold.
+    #[error(
+        "out of memory: {frames} frames of {image_size}×{image_size} pixels need {bytes} bytes; {fits} frames would fit"
+    )]
+    FramesDoNotFit {
+        frames: usize,
+        image_size: usize,
+        bytes: u64,
+        fits: usize,
+    },
     /// The device was lost (driver reset, unplugged).
     #[error("the device was lost: {reason}")]
     DeviceLost { reason: String },
@@ -42,6 +52,9 @@ pub enum GpuError {
 impl GpuError {
     /// Whether the user can mend it by asking differently.
     pub fn is_user_mistake(&self) -> bool {
-        matches!(self, GpuError::AdapterNotFound { .. })
+        matches!(
+            self,
+            GpuError::AdapterNotFound { .. } | GpuError::FramesDoNotFit { .. }
+        )
     }
 }

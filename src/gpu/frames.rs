@@ -18,6 +18,11 @@ impl FrameStore {
 
     /// A store of `capacity` frames, u8[3, image_size, image_size] each; the side is
     /// a multiple of 4, so that rows are whole words.
+    ///
+    /// # Errors
+    /// [`GpuError::FramesDoNotFit`] with the number of frames that do, before anything
+    /// is allocated where memory is known ([`Gpu::free_memory`]); [`GpuError::Rejected`]
+    /// for a side that is wrong.
     pub fn new(gpu: &Gpu, capacity: usize, image_size: usize) -> Result<FrameStore, GpuError> {
         FrameStore::with_page_limit(gpu, capacity, image_size, u64::MAX)
     }
@@ -42,20 +47,23 @@ impl FrameStore {
                 ),
             });
         }
+        let do_not_fit = |fits: usize| GpuError::FramesDoNotFit {
+            frames: capacity,
+            image_size,
+            bytes: capacity as u64 * frame as u64,
+            fits,
+        };
+        if let Some(free) = gpu.free_memory()
+            && capacity as u64 * frame as u64 > free
+        {
+            return Err(do_not_fit((free / frame as u64) as usize));
+        }
         let mut pages: Vec<wgpu::Buffer> = vec![];
         for first in (0..capacity.max(1)).step_by(per_page) {
             let frames = per_page.min(capacity.max(1) - first);
             match gpu.storage("frames", (frames * frame) as u64) {
                 Ok(page) => pages.push(page),
-                Err(GpuError::OutOfMemory { .. }) => {
-                    return Err(GpuError::OutOfMemory {
-                        what: format!(
-                            "{capacity} frames of {image_size}×{image_size} pixels ({first} would fit)"
-                        ),
-                        bytes: (capacity * frame) as u64,
-                        limit: None,
-                    });
-                }
+                Err(GpuError::OutOfMemory { .. }) => return Err(do_not_fit(first)),
                 Err(e) => return Err(e),
             }
         }

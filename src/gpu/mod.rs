@@ -11,6 +11,7 @@ mod device;
 mod error;
 mod frames;
 mod kernel;
+mod memory;
 pub mod shader;
 
 pub use adapter::{AdapterReport, GpuOptions, adapters};

@@ -30,7 +30,19 @@ fn a_replay_larger_than_memory_is_refused_before_it_begins() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let refused = train(&run, &["--set=replay_capacity=1000000000"]);
-    refused.fails(1, &["memory"]);
+    let said = "the largest replay_capacity that fits is ";
+    refused.fails(
+        2,
+        &["out of memory: replay_capacity=1000000000 needs", said],
+    );
+    let number = |text: &str| -> u64 {
+        let digits = text.split(|c: char| !c.is_ascii_digit()).next();
+        digits.unwrap().parse().unwrap()
+    };
+    let after = |text: &str| number(refused.err.split_once(text).unwrap().1);
+    // The preset's frames are 36×36 pixels.
+    assert!(after(" needs ") > 1_000_000_000 * 3 * 36 * 36);
+    assert!((1..1_000_000_000).contains(&after(said)), "{}", refused.err);
     assert!(!run.exists(), "nothing was begun");
 }
 

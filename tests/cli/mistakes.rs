@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::support::{checkpoints, copy_of_trained, foveate, text, train, trained};
+use super::support::{checkpoints, copy_of_trained, foveate, foveate_with, text, train, trained};
 
 #[test]
 fn names_that_do_not_exist_are_answered_with_the_nearest() {
@@ -139,4 +139,23 @@ fn images_that_are_none_are_named() {
         .flatten()
         .collect();
     assert!(!media.iter().any(|e| stray(&e.path())));
+}
+
+#[test]
+fn the_python_that_is_named_is_the_one_that_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let given = [
+        "train",
+        "--agent=sac",
+        "--env=dm_control/cartpole-swingup",
+        "--python=/nonexistent/named",
+        "--run",
+        text(&run),
+    ];
+    let answer = foveate_with(&given, &[("FOVEATE_PYTHON", "/nonexistent/other")]);
+    assert_ne!(answer.code, 0);
+    assert!(answer.err.contains("/nonexistent/named"), "{}", answer.err);
+    assert!(!answer.err.contains("/nonexistent/other"), "{}", answer.err);
+    assert!(!run.exists(), "nothing was begun");
 }

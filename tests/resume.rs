@@ -1,0 +1,185 @@
+//! A run is decided by its options alone: the same seed gives the same bits, and so
+//! does a run that is killed again and again, whenever that happens.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+/// So small that starting takes as long as training. Three episodes of 50 steps and a
+/// part of a fourth, an evaluation after each, a checkpoint every few steps and one at
+/// the end, and a replay that overwrites its oldest transitions and frames.
+const OPTIONS: &[&str] = &[
+    "--agent=sgqn",
+    "--env=native/reach",
+    "--preset=tiny",
+    "--set=image_size=8",
+    "--set=num_shared_layers=1",
+    "--set=batch=2",
+    "--set=num_filters=2",
+    "--set=hidden_dim=8",
+    "--set=projection_dim=4",
+    "--set=decoder_channels=[4,4]",
+    "--set=overlay_pictures=2",
+    "--set=init_steps=10",
+    "--set=replay_capacity=60",
+    "--set=log_freq=5",
+    "--set=checkpoint_freq=3",
+    "--set=eval_freq=50",
+    "--set=eval_episodes=1",
+    "--steps=160",
+    "--quiet",
+];
+
+/// Kills in all, and those that must hit while training is under way.
+const KILLS: usize = 20;
+const UNDER_WAY: usize = 8;
+
+/// Trains, or goes on training, until the end or until it is killed; whether the end
+/// was reached.
+fn train(run: &Path, more: &[&str], kill_after: Option<Duration>) -> bool {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_foveate"));
+    command.arg("train").args(OPTIONS).args(more);
+    command.arg("--run").arg(run);
+    if run.join("config.toml").exists() {
+        command.arg("--resume");
+    }
+    let mut child = (command.stdin(Stdio::null()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    if let Some(delay) = kill_after {
+        std::thread::sleep(delay);
+        // SIGKILL, where there are signals; nothing happens if it has ended.
+        child.kill().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    let killed = match kill_after {
+        Some(_) if cfg!(unix) => output.status.code().is_none(),
+        Some(_) => !output.status.success(),
+        None => false,
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(killed || output.status.success(), "{said}");
+    !killed
+}
+
+/// Names and contents of the files in a folder.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries
+        .map(|e| {
+            let name = e.file_name().into_string().unwrap();
+            (name, fs::read(e.path()).unwrap())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+/// What must not depend on anything but the options.
+#[derive(PartialEq)]
+struct End {
+    /// Both that are kept: parameters, moments, counters, environment, progress.
+    checkpoints: Vec<(String, Vec<u8>)>,
+    /// Lines of `metrics.jsonl` up to the wall-clock time.
+    metrics: Vec<String>,
+}
+
+impl End {
+    fn of(run: &Path) -> End {
+        let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+        End {
+            checkpoints: files(&run.join("checkpoints")),
+            metrics: (metrics.lines())
+                .map(|line| line.split_once(",\"seconds\":").unwrap().0.to_string())
+                .collect(),
+        }
+    }
+
+    #[track_caller]
+    fn assert_same(&self, other: &End) {
+        assert_eq!(self.metrics, other.metrics);
+        let names = |end: &End| -> Vec<String> {
+            end.checkpoints
+                .iter()
+                .map(|(name, _)| name.clone())
+                .collect()
+        };
+        assert_eq!(names(self), names(other));
+        for ((name, ours), (_, theirs)) in self.checkpoints.iter().zip(&other.checkpoints) {
+            let same = ours.iter().zip(theirs).take_while(|(a, b)| a == b).count();
+            assert!(
+                ours == theirs,
+                "{name}: {} and {} bytes, different from byte {same}",
+                ours.len(),
+                theirs.len()
+            );
+        }
+    }
+}
+
+/// The end of a run that nobody disturbed, and how long it took.
+fn undisturbed() -> &'static (End, Duration) {
+    static END: OnceLock<(End, Duration)> = OnceLock::new();
+    END.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        let started = Instant::now();
+        assert!(train(&run, &[], None));
+        (End::of(&run), started.elapsed())
+    })
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
+    let (first, _) = undisturbed();
+    // The run is what the other test takes it for.
+    assert_eq!(first.checkpoints.len(), 2);
+    assert!(first.checkpoints[1].0.contains("160"));
+    for kind in ["episode", "eval"] {
+        let lines = first.metrics.iter().filter(|l| l.contains(kind)).count();
+        assert_eq!(lines, 3, "{kind}: {:?}", first.metrics);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let again = folder.path().join("again");
+    assert!(train(&again, &[], None));
+    End::of(&again).assert_same(first);
+    let other = folder.path().join("other");
+    assert!(train(&other, &["--seed=2"], None));
+    assert!(End::of(&other) != *first);
+}
+
+/// Kills come at random moments between the start of the program and the time that
+/// the whole run takes. What is killed goes on from where it was; when a run has come
+/// to its end, which is the undisturbed one's, the remaining kills hit a new one.
+#[test]
+fn a_run_killed_at_random_moments_ends_with_the_same_bits() {
+    let (expected, duration) = undisturbed();
+    let mut rng = StdRng::seed_from_u64(20);
+    let (mut kills, mut under_way, mut runs) = (0, 0, 0);
+    while kills < KILLS || under_way < UNDER_WAY {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        loop {
+            let done = kills >= KILLS && under_way >= UNDER_WAY;
+            let delay = duration.mul_f64(rng.random_range(0.0..1.0));
+            let before = files(&run.join("checkpoints"));
+            if train(&run, &[], (!done).then_some(delay)) {
+                break;
+            }
+            kills += 1;
+            if files(&run.join("checkpoints")) != before {
+                under_way += 1;
+            }
+            assert!(kills < 20 * KILLS, "training is hardly ever reached");
+        }
+        runs += 1;
+        End::of(&run).assert_same(expected);
+    }
+    println!("{kills} kills, {under_way} of them under way, in {runs} runs");
+}

@@ -71,6 +71,7 @@ impl Tiles {
             Some(8) => Tiles {
                 gemm: "_subgroup",
                 channels: 16,
+                pixels: 2,
                 ..wide
             },
             // Compilers of other software devices take minutes over long kernels.

@@ -17,7 +17,7 @@ struct Tile {
 const WIDE_SHARED: Tile = Tile {
     name: "wide",
     rows: 128,
-    columns: 64,
+    columns: 32,
 };
 const WIDE: Tile = Tile {
     name: "wide",

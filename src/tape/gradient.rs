@@ -10,7 +10,7 @@ use crate::ops::{Backward, Graph, Pack, Source};
 /// The gradients of an arena's tensors: see [`Tape::arena_gradients`].
 #[derive(Debug, Clone)]
 pub struct ArenaGradients {
-    /// All of them, f32[N], laid out like the arena's range; zero where the scalar
+    /// All of them, `f32[N]`, laid out like the arena's range; zero where the scalar
     /// does not depend on a parameter. What [`Var::adam`] takes.
     pub packed: Var,
     /// One for each tensor that the scalar depends on, by its name.

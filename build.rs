@@ -72,11 +72,10 @@ impl Expander<'_> {
                     Some(l) => *l = !*l,
                     None => fail(file, number, "#else without #ifdef"),
                 },
-                Some("#endif") => {
-                    if live.pop().is_none() {
-                        fail(file, number, "#endif without #ifdef");
-                    }
-                }
+                Some("#endif") => match live.pop() {
+                    Some(_) => {}
+                    None => fail(file, number, "#endif without #ifdef"),
+                },
                 Some("#include") if on => {
                     let name = words.next().unwrap_or_default().trim_matches('"');
                     let name = name.to_string();

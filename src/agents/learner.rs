@@ -12,8 +12,8 @@ use std::ops::Range;
 
 use crate::gpu::{Arena, ArenaLayout, BufferRange, Gpu, GpuError};
 use crate::nn::{Actor, Critic, Decoder, Encoder, Init, NetworkShape, ParameterLayout, Scope};
-use crate::ops::{AdamOptions, DType, EmaSegment, Pack, TapeError, Var};
-use crate::tape::{Gradient, Tape};
+use crate::ops::{AdamOptions, DType, EmaSegment, TapeError, Var};
+use crate::tape::Tape;
 
 /// Adam over one range of the parameters, with its moments.
 #[derive(Debug, Clone)]
@@ -58,32 +58,18 @@ impl Optimiser {
         parameters: &Arena,
         loss: &Var,
     ) -> Result<Vec<(String, Var)>, TapeError> {
-        let entries = parameters.layout().entries().iter();
-        let entries: Vec<_> = entries.filter(|e| self.range.contains(&e.offset)).collect();
-        let wrt: Vec<Var> = (entries.iter())
-            .map(|e| tape.state(parameters, &e.name))
-            .collect::<Result<_, _>>()?;
-        let gradients = tape.gradients(loss, &wrt, Gradient::True)?;
-        let (mut named, mut parts, mut offsets) = (vec![], vec![], vec![]);
-        for (entry, gradient) in entries.iter().zip(gradients) {
-            if let Some(g) = gradient {
-                offsets.push(entry.offset - self.range.start);
-                parts.push(g.clone());
-                named.push((entry.name.clone(), g));
-            }
-        }
-        let packed = Pack::record(&parts, offsets, self.range.len())?;
+        let gradients = tape.arena_gradients(loss, parameters, self.range.clone())?;
         let whole = |arena: &Arena| tape.state_range(arena, 0..self.range.len(), DType::F32);
         let time = tape.state_range(&self.time, 0..3, DType::U32);
         tape.state_range(parameters, self.range.clone(), DType::F32)
             .adam(
-                &packed,
+                &gradients.packed,
                 &whole(&self.first_moment),
                 &whole(&self.second_moment),
                 &time,
                 self.options,
             )?;
-        Ok(named)
+        Ok(gradients.named)
     }
 
     fn arenas(&self) -> [&Arena; 3] {

@@ -28,7 +28,7 @@ pub struct SgqnOptions {
 #[derive(Debug, Clone)]
 pub struct SgqnBatch {
     pub batch: Batch,
-    /// The grey value that replaces masked pixels, f32[1] in 0..255.
+    /// The grey value that replaces masked pixels, `f32[1]` in 0..255.
     pub fill: Var,
     /// Observations blended with pictures, f32[B, 3F, H, W]; used in auxiliary turns.
     pub overlaid: Var,

@@ -34,13 +34,13 @@ impl ParameterLayout {
         self.inits.push(init);
     }
 
-    /// Appends `name.weight` [out, in] and `name.bias` [out].
+    /// Appends `name.weight` `[out, in]` and `name.bias` `[out]`.
     pub fn linear(&mut self, name: &str, out: usize, input: usize, weight: Init, bias: Init) {
         self.push(format!("{name}.weight"), &[out, input], weight);
         self.push(format!("{name}.bias"), &[out], bias);
     }
 
-    /// Appends `name.weight` [out, in, 3, 3] and `name.bias` [out].
+    /// Appends `name.weight` `[out, in, 3, 3]` and `name.bias` `[out]`.
     pub fn conv3x3(&mut self, name: &str, out: usize, input: usize, weight: Init, bias: Init) {
         self.push(format!("{name}.weight"), &[out, input, 3, 3], weight);
         self.push(format!("{name}.bias"), &[out], bias);

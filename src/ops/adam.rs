@@ -120,15 +120,15 @@ impl Op for Adam {
 }
 
 impl Var {
-    /// One Adam step on `self`: f32[N], a flat range of an arena
+    /// One Adam step on `self`: `f32[N]`, a flat range of an arena
     /// ([`Tape::state_range`](crate::tape::Tape::state_range)), whatever the number of
     /// tensors in it.
     ///
     /// m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², and
     /// self ← self − lr/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + eps) with t counted from 1.
     ///
-    /// - `gradients`: f32[N], as a rule a pack laid out like the parameters.
-    /// - `m`, `v`: state f32[N], zero before the first step.
+    /// - `gradients`: `f32[N]`, as a rule a pack laid out like the parameters.
+    /// - `m`, `v`: state `f32[N]`, zero before the first step.
     /// - `time`: state, a flat u32 of at least 3 words, zero before the first step. Word 0 counts
     ///   the steps; words 1 and 2 hold the bits of the f32 1−β₁ᵗ and 1−β₂ᵗ.
     ///

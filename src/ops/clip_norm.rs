@@ -53,8 +53,8 @@ impl Op for ClipNorm {
 }
 
 impl Var {
-    /// `self`, f32[N] (as a rule the pack of all gradients), times
-    /// min(1, `max_norm` / (‖self‖₂ + 1e-6)); and ‖self‖₂ itself, f32[1].
+    /// `self`, `f32[N]` (as a rule the pack of all gradients), times
+    /// min(1, `max_norm` / (‖self‖₂ + 1e-6)); and ‖self‖₂ itself, `f32[1]`.
     ///
     /// The norm is right for elements of any finite size: nothing is squared before it
     /// is scaled. No gradient. Errors: not a flat f32, or

@@ -476,7 +476,7 @@ impl Op for WeightGradient {
 }
 
 impl Var {
-    /// Cross-correlation: x[B, C, H, W] with weight[M, C, kh, kw] and bias[M] →
+    /// Cross-correlation: `x[B, C, H, W]` with `weight[M, C, kh, kw]` and `bias[M]` →
     /// [B, M, OH, OW], OH = ⌊(upsample·H + 2 pad − kh) / stride⌋ + 1.
     pub fn conv2d(
         &self,

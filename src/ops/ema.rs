@@ -137,7 +137,7 @@ impl Op for Ema {
 }
 
 impl Var {
-    /// θ̄ ← τθ + (1−τ)θ̄ where `self`, state f32[M], is θ̄ and `online`, state f32[N], is θ:
+    /// θ̄ ← τθ + (1−τ)θ̄ where `self`, state `f32[M]`, is θ̄ and `online`, state `f32[N]`, is θ:
     /// one dispatch for all segments. Ranges count from the start of the two values;
     /// they ascend in the target and do not overlap. What lies in no segment stays.
     /// Neighbours that continue each other at one τ count as one; at most 8 remain.

@@ -54,7 +54,7 @@ impl Op for FillRange {
 }
 
 impl Var {
-    /// The smallest and the largest of all elements: two f32[1]. No gradient.
+    /// The smallest and the largest of all elements: two `f32[1]`. No gradient.
     ///
     /// Errors: not f32, or empty.
     pub fn batch_min_max(&self) -> Result<(Var, Var), TapeError> {

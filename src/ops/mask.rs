@@ -165,7 +165,7 @@ impl Var {
         Var::record1(AtLeast, &[self, threshold])
     }
 
-    /// `self`, f32[B, 3F, H, W], where the mask is 1, the one value `fill`, f32[1],
+    /// `self`, f32[B, 3F, H, W], where the mask is 1, the one value `fill`, `f32[1]`,
     /// elsewhere. `mask` is 0 or 1, f32[B, F, H·W] or f32[B, F, H, W]: the three channels
     /// of a frame share it. The gradient goes to `self` alone.
     pub fn mask_fill(&self, mask: &Var, fill: &Var) -> Result<Var, TapeError> {

@@ -239,7 +239,7 @@ impl Var {
         Var::record1(op, &[self, b])
     }
 
-    /// The layer y = x Wᵀ + b: x[B, in], weight[out, in], bias[out] → [B, out].
+    /// The layer y = x Wᵀ + b: `x[B, in]`, `weight[out, in]`, `bias[out]` → `[B, out]`.
     pub fn linear(&self, weight: &Var, bias: &Var) -> Result<Var, TapeError> {
         let op = MatMul {
             transpose_a: false,

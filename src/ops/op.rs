@@ -9,10 +9,10 @@ use super::{TapeError, Tensor, Var};
 /// How ReLUs pass gradients back; everything else always has its true derivative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Gradient {
-    /// The derivative: R · 1[x > 0].
+    /// The derivative: R · `1[x > 0]`.
     #[default]
     True,
-    /// Guided backpropagation (SPEC.md E.2): max(0, R · 1[x > 0]).
+    /// Guided backpropagation (SPEC.md E.2): max(0, R · `1[x > 0]`).
     Guided,
 }
 

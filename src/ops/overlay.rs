@@ -148,7 +148,7 @@ impl Var {
     }
 
     /// Random windows for [`Var::overlay`]: f32[batch, 6]. `self` is the step counter
-    /// (u32[1]), `pictures` the number of pictures in the bank, `size` their side.
+    /// (`u32[1]`), `pictures` the number of pictures in the bank, `size` their side.
     ///
     /// As torchvision's `RandomResizedCrop` and `RandomHorizontalFlip` draw them: area
     /// uniform in 8 % to 100 % of the picture, aspect ratio log-uniform in ¾..4⁄3, ten

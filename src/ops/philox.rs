@@ -228,7 +228,7 @@ pub(super) fn check_step(op: &'static str, inputs: &[&Tensor]) -> Result<(), Tap
     }
 }
 
-/// Random numbers; `self` is the step counter, u32[1].
+/// Random numbers; `self` is the step counter, `u32[1]`.
 impl Var {
     /// f32 of `shape`, uniform in [low, high): multiples of 2⁻²⁴ of the interval,
     /// never `high` itself. Errors unless both ends are finite and low < high.

@@ -179,12 +179,12 @@ impl Var {
         self.reduce(ReduceKind::Max, axes)
     }
 
-    /// Mean over everything: a tensor of shape [1].
+    /// Mean over everything: a tensor of shape `[1]`.
     pub fn mean_all(&self) -> Result<Var, TapeError> {
         self.reshape(&[self.len()])?.mean(0..1)
     }
 
-    /// Sum over everything: a tensor of shape [1].
+    /// Sum over everything: a tensor of shape `[1]`.
     pub fn sum_all(&self) -> Result<Var, TapeError> {
         self.reshape(&[self.len()])?.sum(0..1)
     }

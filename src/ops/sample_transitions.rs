@@ -83,7 +83,7 @@ impl Op for SampleTransitions {
 
 impl Var {
     /// Draws `batch` transitions uniformly with replacement. `self` is the counter of
-    /// updates, u32[1]; `ring` u32[2] = (oldest row, rows held); `rows`
+    /// updates, `u32[1]`; `ring` `u32[2]` = (oldest row, rows held); `rows`
     /// u32[capacity, frames + 3 + |A|] = frame slots (frames + 1), reward, not_done,
     /// action. A draw is 32 bits scaled to the number of rows: no row's probability
     /// is off by more than rows / 2³² of itself.

@@ -32,7 +32,7 @@ impl Op for Tick {
 }
 
 impl Var {
-    /// Adds 1 to `self`, state u32[1] (it wraps after 2³²). What is recorded later on
+    /// Adds 1 to `self`, state `u32[1]` (it wraps after 2³²). What is recorded later on
     /// the tape sees the new count.
     ///
     /// Errors: another shape or type, or not state.

@@ -39,7 +39,7 @@ impl UnaryKind {
     }
 
     /// Whether the derivative is computed from the result (else from the operand).
-    fn from_result(self) -> bool {
+    fn saves_result(self) -> bool {
         use UnaryKind::*;
         matches!(self, Relu | Tanh | Sigmoid | Exp | Sqrt)
     }
@@ -81,7 +81,7 @@ impl Op for Unary {
         let Some(g) = &cx.grads[0] else {
             return Ok(vec![None]);
         };
-        let saved = if self.0.from_result() {
+        let saved = if self.0.saves_result() {
             &cx.outputs[0]
         } else {
             &cx.inputs[0]

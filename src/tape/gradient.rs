@@ -1,9 +1,21 @@
 //! Reverse-mode differentiation: gradients are recorded on the same tape.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use super::{Gradient, Tape, TapeError, Var};
-use crate::ops::{Backward, Graph, Source};
+use crate::gpu::Arena;
+use crate::ops::{Backward, Graph, Pack, Source};
+
+/// The gradients of an arena's tensors: see [`Tape::arena_gradients`].
+#[derive(Debug, Clone)]
+pub struct ArenaGradients {
+    /// All of them, `f32[N]`, laid out like the arena's range; zero where the scalar
+    /// does not depend on a parameter. What [`Var::adam`] takes.
+    pub packed: Var,
+    /// One for each tensor that the scalar depends on, by its name.
+    pub named: Vec<(String, Var)>,
+}
 
 impl Tape {
     /// Records d `scalar` / d `wrt[i]` for each i; `None` where the scalar does not
@@ -83,6 +95,35 @@ impl Tape {
             }
         }
         Ok(wrt.iter().map(|w| gradients.get(&w.id).cloned()).collect())
+    }
+
+    /// Records the true gradient of `scalar` with respect to every tensor of an arena
+    /// that starts within `elements`. The gradients are computed in their places in one
+    /// flat value, so that an optimiser's step is one dispatch over all of them.
+    pub fn arena_gradients(
+        &self,
+        scalar: &Var,
+        arena: &Arena,
+        elements: Range<usize>,
+    ) -> Result<ArenaGradients, TapeError> {
+        let entries = arena.layout().entries().iter();
+        let entries: Vec<_> = entries.filter(|e| elements.contains(&e.offset)).collect();
+        let wrt: Vec<Var> = (entries.iter())
+            .map(|e| self.state(arena, &e.name))
+            .collect::<Result<_, _>>()?;
+        let gradients = self.gradients(scalar, &wrt, Gradient::True)?;
+        let (mut named, mut parts, mut offsets) = (vec![], vec![], vec![]);
+        for (entry, gradient) in entries.iter().zip(gradients) {
+            if let Some(g) = gradient {
+                offsets.push(entry.offset - elements.start);
+                parts.push(g.clone());
+                named.push((entry.name.clone(), g));
+            }
+        }
+        Ok(ArenaGradients {
+            packed: Pack::record(&parts, offsets, elements.len())?,
+            named,
+        })
     }
 
     /// An error if a state that `node` read was changed by a later node: its

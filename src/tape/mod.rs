@@ -21,6 +21,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 pub use crate::ops::{DType, Gradient, TapeError, Tensor, Var};
+pub use gradient::ArenaGradients;
 pub use plan::MemoryReport;
 pub use program::Program;
 pub use watcher::WatchedRow;

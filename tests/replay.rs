@@ -211,9 +211,9 @@ fn logged(directory: &RunDirectory, shape: &ReplayShape) -> (Vec<Vec<u8>>, Vec<S
 /// A run of three episodes, each ended by its time limit, and a part of a fourth:
 /// every stack is of one episode, whose first frame stands for those before it.
 ///
-/// Sabotages tried: a stack that keeps the last frames of the episode before
-/// (`begin_episode` that replaces only the newest), an episode whose end goes unnoticed
-/// (no reset), and a time limit stored as an end. Each turns this red.
+/// Sabotages tried: a stack that begins with the last frames of the episode before, an
+/// episode whose end goes unnoticed (no reset), and a time limit stored as an end. Each
+/// turns this red.
 #[test]
 fn stacks_of_a_run_keep_to_their_episodes() {
     let config = Config {

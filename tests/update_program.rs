@@ -263,6 +263,8 @@ fn the_grey_is_one_of_the_batch() {
 
 /// In the auxiliary phase's turn every sample is blended half and half with one of the
 /// pictures (here of one colour each); in the others nothing is.
+///
+/// Sabotage tried: overlaid in every turn. Turns this red.
 #[test]
 fn pictures_are_overlaid_in_auxiliary_turns_alone() {
     let (agent, replay, _) = filled(&config(AgentKind::Sgqn));
@@ -310,7 +312,7 @@ fn a_batch_is_decided_by_the_count_of_updates() {
 /// The compiled updates count themselves, overlay in auxiliary turns alone, and move
 /// what their turn says: the actor and the targets in every other step.
 ///
-/// Sabotages tried: no tick; target networks not updated; turns mixed up. Each turns
+/// Sabotages tried: the count not advanced; target networks not updated. Each turns
 /// this red.
 #[test]
 fn updates_count_themselves_and_move_what_is_due() {

@@ -76,7 +76,7 @@ fn the_rows_that_the_twin_draws() {
         ([999, 1000], 1000, 300, (4, 3)),
     ] {
         for step in [0, 1, u32::MAX] {
-            let [oldest, held] = ring.map(|v| v as usize);
+            let oldest = ring[0] as usize;
             let twin = STREAM.integers(step, batch, ring[1]).unwrap();
             let expected: Vec<usize> = (twin.iter())
                 .map(|&d| (oldest + d as usize) % capacity)

@@ -1,26 +1,31 @@
 use crate::common::*;
 use foveate::tape::{Tape, Tensor};
 
-/// Every run appends a row: what was computed, an input, a constant, and one scalar
-/// under two names.
+/// Every run appends a row: what was computed, also from what is watched itself, an
+/// input, a constant, and one scalar under several names.
 #[test]
 fn rows_in_order_whatever_the_scalars_come_from() {
     let tape = Tape::new();
     let x = tape.input("x", Tensor::f32(&[1]));
     let square = x.mul(&x).unwrap();
+    let negative = x.exp().unwrap().sum_all().unwrap().scale(-1.0).unwrap();
     for (name, scalar) in [
         ("square", &square),
         ("input", &x),
         ("constant", &tape.full(&[1], -2.5)),
         ("again", &square),
         ("shaped", &square.reshape(&[1, 1]).unwrap()),
+        ("negative", &negative),
+        ("positive", &negative.scale(-1.0).unwrap()),
     ] {
         tape.watch(name, scalar).unwrap();
     }
     let mut program = tape.compile(&gpu()).unwrap();
     assert_eq!(
         program.watched(),
-        ["square", "input", "constant", "again", "shaped"]
+        [
+            "square", "input", "constant", "again", "shaped", "negative", "positive"
+        ]
     );
     program.poison().unwrap();
     let mut run = 0u32;
@@ -34,7 +39,12 @@ fn rows_in_order_whatever_the_scalars_come_from() {
         for row in rows {
             let x = run as f32;
             assert_eq!(row.run, run);
-            assert_eq!(row.values, [x * x, x, -2.5, x * x, x * x]);
+            assert_eq!(row.values[..5], [x * x, x, -2.5, x * x, x * x]);
+            let [negative, positive] = row.values[5..] else {
+                panic!("{row:?}")
+            };
+            assert!((positive / x.exp() - 1.0).abs() < 1e-5, "{row:?}");
+            assert_eq!(negative, -positive);
             run += 1;
         }
     }

@@ -84,8 +84,7 @@ fn a_transition_whose_frame_is_gone_is_never_drawn() {
     .unwrap();
     let frames_held = replay.store().capacity() as u64;
     let mut stored: Vec<Vec<u64>> = vec![];
-    let mut checks = 0;
-    for _ in 0..24 {
+    for episode in 0..24 {
         let mut stack = vec![claim(&mut replay); 3];
         for _ in 0..3 {
             let next = claim(&mut replay);
@@ -105,8 +104,7 @@ fn a_transition_whose_frame_is_gone_is_never_drawn() {
         for frames in &stored[oldest..] {
             assert!(frames[0] + frames_held >= newest, "{frames:?} of {newest}");
         }
-        let drawn = draw(&replay, checks, 128);
-        checks += 1;
+        let drawn = draw(&replay, episode, 128);
         let mut seen = HashSet::new();
         for (i, reward) in drawn.reward.iter().enumerate() {
             let transition = *reward as usize;

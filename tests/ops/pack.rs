@@ -38,9 +38,7 @@ fn learner() -> Learner {
 }
 
 /// One step on Σ weight(i) · Σ tensor i, where the gradient of a tensor is its weight
-/// everywhere. Some gradients are computed (and so in place), some are one constant
-/// of the tape that two tensors share (and so copied, twice); tensors without a
-/// gradient count as zero.
+/// everywhere; tensors without a gradient count as zero.
 #[test]
 fn every_gradient_lies_in_its_place() {
     let (learner, tape) = (learner(), Tape::new());
@@ -49,7 +47,7 @@ fn every_gradient_lies_in_its_place() {
         .filter(|n| n.starts_with("actor."))
         .collect();
     assert!(names.len() >= 8, "{names:?}");
-    let weight = |i: usize| if i % 3 == 0 { 0.0 } else { i as f32 };
+    let weight = |i: usize| if i.is_multiple_of(3) { 0.0 } else { i as f32 };
     let mut loss: Option<Var> = None;
     for (i, name) in names.iter().enumerate().filter(|(i, _)| i % 3 != 0) {
         let parameter = tape.state(&learner.online, name).unwrap();
@@ -81,8 +79,7 @@ fn every_gradient_lies_in_its_place() {
     }
 }
 
-/// Gradients that are not results of operations (here the seed itself, shared by all)
-/// are copied to their places.
+/// One gradient of two tensors cannot be computed in both places: it is copied.
 #[test]
 fn shared_gradients_are_copied() {
     let (learner, tape) = (learner(), Tape::new());

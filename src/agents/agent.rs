@@ -210,7 +210,7 @@ impl Agent {
         Ok(())
     }
 
-    /// Records one update from replay: draw, shift, learn, count.
+    /// Records one update from replay: draw, learn, count.
     fn record_update(
         &self,
         tape: &Tape,
@@ -218,6 +218,36 @@ impl Agent {
         overlays: Option<&OverlayBank>,
         turn: Turn,
     ) -> Result<(), TapeError> {
+        let c = &self.config;
+        let input = self.record_batch(tape, replay, overlays, turn)?;
+        let sac = self.sac(tape);
+        match c.agent {
+            AgentKind::Sac => {
+                sac.update(&input.batch, turn)?;
+            }
+            AgentKind::Sgqn => {
+                let options = SgqnOptions {
+                    rho: c.rho as f32,
+                    consistency: c.consistency as f32,
+                };
+                sgqn::update(&sac, &input, turn, options)?;
+            }
+        }
+        self.counter(tape, "counter.update")?.tick()
+    }
+
+    /// Records what an update learns from: transitions drawn from `replay`, their
+    /// stacks shifted, and all random numbers, at the count that "counter.update" has
+    /// then. `overlaid` is `obs` itself unless it is the auxiliary phase's turn and
+    /// there are pictures. What the agent makes no use of (SAC: `fill`) costs nothing:
+    /// a program computes only what is needed.
+    pub fn record_batch(
+        &self,
+        tape: &Tape,
+        replay: &Replay,
+        overlays: Option<&OverlayBank>,
+        turn: Turn,
+    ) -> Result<SgqnBatch, TapeError> {
         let c = &self.config;
         let step = self.counter(tape, "counter.update")?;
         let drawn = replay.sample(tape, &step, self.stream(Randomness::Sample), c.batch)?;
@@ -235,54 +265,38 @@ impl Agent {
             step.philox_normal(self.stream(randomness), &shape)
         };
         let obs = stack(&drawn.obs_slots, Randomness::ObsShift)?;
+        let fill = match c.mask_fill {
+            MaskFill::Zero => tape.full(&[1], 0.0),
+            MaskFill::Uniform => {
+                let (low, high) = obs.batch_min_max()?;
+                let u = step.philox_uniform(self.stream(Randomness::Fill), &[1], 0.0, 1.0)?;
+                low.add(&high.sub(&low)?.mul(&u)?)?
+            }
+        };
+        let overlaid = match (turn.auxiliary, overlays) {
+            (true, Some(bank)) => {
+                let pictures = Tensor::u8(&[bank.count, 3, bank.side, bank.side]);
+                let pictures = tape.external(bank.range.clone(), pictures)?;
+                let stream = self.stream(Randomness::Overlay);
+                let crops = step.random_resized_crops(stream, c.batch, bank.count, bank.side)?;
+                obs.overlay(&pictures, &crops)?
+            }
+            _ => obs.clone(),
+        };
         let batch = Batch {
             next_obs: stack(&drawn.next_slots, Randomness::NextObsShift)?,
-            obs: obs.clone(),
+            obs,
             action: drawn.action,
             reward: drawn.reward,
             not_done: drawn.not_done,
             next_noise: noise(Randomness::NextNoise)?,
             actor_noise: noise(Randomness::ActorNoise)?,
         };
-        let sac = self.sac(tape);
-        match c.agent {
-            AgentKind::Sac => {
-                sac.update(&batch, turn)?;
-            }
-            AgentKind::Sgqn => {
-                let fill = match c.mask_fill {
-                    MaskFill::Zero => tape.full(&[1], 0.0),
-                    MaskFill::Uniform => {
-                        let (low, high) = obs.batch_min_max()?;
-                        let u =
-                            step.philox_uniform(self.stream(Randomness::Fill), &[1], 0.0, 1.0)?;
-                        low.add(&high.sub(&low)?.mul(&u)?)?
-                    }
-                };
-                let overlaid = match (turn.auxiliary, overlays) {
-                    (true, Some(bank)) => {
-                        let pictures = Tensor::u8(&[bank.count, 3, bank.side, bank.side]);
-                        let pictures = tape.external(bank.range.clone(), pictures)?;
-                        let stream = self.stream(Randomness::Overlay);
-                        let crops =
-                            step.random_resized_crops(stream, c.batch, bank.count, bank.side)?;
-                        obs.overlay(&pictures, &crops)?
-                    }
-                    _ => obs.clone(),
-                };
-                let input = SgqnBatch {
-                    batch,
-                    fill,
-                    overlaid,
-                };
-                let options = SgqnOptions {
-                    rho: c.rho as f32,
-                    consistency: c.consistency as f32,
-                };
-                sgqn::update(&sac, &input, turn, options)?;
-            }
-        }
-        step.tick()
+        Ok(SgqnBatch {
+            batch,
+            fill,
+            overlaid,
+        })
     }
 
     /// Submits the update of an agent step.

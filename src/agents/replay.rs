@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::Error;
+use crate::envs::Transition;
 use crate::gpu::{BufferRange, FrameStore, Gpu, GpuError, Readback};
 use crate::ops::{DType, SampledTransitions, Stream, TapeError, Tensor, Var};
 use crate::tape::Tape;
@@ -84,6 +85,18 @@ pub struct StoredTransition {
 }
 
 impl StoredTransition {
+    /// What an agent step leaves behind: the frames of the observation in which
+    /// `action` was taken, oldest first, and the frame that came of it. A time limit
+    /// that was reached is forgotten: the value continues beyond it.
+    pub fn new(stack: &[u64], next: u64, transition: &Transition, action: Vec<f32>) -> Self {
+        StoredTransition {
+            frames: [stack, &[next]].concat(),
+            reward: transition.reward,
+            terminated: transition.terminated,
+            action,
+        }
+    }
+
     /// Its bytes in the log.
     pub fn to_bytes(&self) -> Vec<u8> {
         let not_done = if self.terminated { 0.0f32 } else { 1.0 };

@@ -246,21 +246,10 @@ impl Trainer {
         self.env.step(&action, &mut transition)?;
         let [transition] = transition;
         let next = self.observe()?;
-        let mut frames = self.progress.stack.clone();
-        frames.push(next);
-        self.replay.push(&StoredTransition {
-            frames: frames.clone(),
-            reward: transition.reward,
-            terminated: transition.terminated,
-            action: action.clone(),
-        })?;
-        self.progress.pending.push(StoredTransition {
-            frames: frames.clone(),
-            reward: transition.reward,
-            terminated: transition.terminated,
-            action,
-        });
-        self.progress.stack = frames[1..].to_vec();
+        let stored = StoredTransition::new(&self.progress.stack, next, &transition, action);
+        self.replay.push(&stored)?;
+        self.progress.stack = stored.frames[1..].to_vec();
+        self.progress.pending.push(stored);
         self.progress.episode_return += transition.reward;
         self.progress.step += 1;
         if transition.terminated || transition.truncated {

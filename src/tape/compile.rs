@@ -220,12 +220,26 @@ impl Memory {
     }
 
     /// Gives the inputs of packs their place inside the pack, where they are results
-    /// of operations (through reshapes) and not placed in another pack already.
+    /// of operations (through reshapes), are packed once, and are not computed from
+    /// what lies in the same pack already: a dispatch cannot read and write one
+    /// buffer. All others are copied.
     fn place_in_packs(&mut self, graph: &Graph, work: &[Work]) -> HashMap<usize, (usize, u64)> {
         let producer: HashMap<usize, &Work> = (work.iter())
             .flat_map(|w| w.outputs.iter().map(move |o| (*o, w)))
             .collect();
-        let mut placed = HashMap::new();
+        let root_of = |id: usize| {
+            let mut root = id;
+            while let Some(p) = producer.get(&root)
+                && p.op.is_alias()
+            {
+                root = p.inputs[0];
+            }
+            root
+        };
+        let reads = |reader: usize, read: usize| {
+            (producer.get(&reader)).is_some_and(|p| p.inputs.iter().any(|i| root_of(*i) == read))
+        };
+        let mut placed: HashMap<usize, (usize, u64)> = HashMap::new();
         for w in work {
             let Some(offsets) = w.op.placement() else {
                 continue;
@@ -236,18 +250,18 @@ impl Memory {
             self.kept.insert(slot);
             self.partly_written.insert(slot);
             self.put(w.outputs[0], Storage::Slot(slot), 0, output.clone());
-            for (id, offset) in w.inputs.iter().zip(offsets) {
-                let mut root = *id;
-                while let Some(p) = producer.get(&root)
-                    && p.op.is_alias()
-                {
-                    root = p.inputs[0];
-                }
+            let roots: Vec<usize> = w.inputs.iter().map(|id| root_of(*id)).collect();
+            let mut here: Vec<usize> = vec![];
+            for (root, offset) in roots.iter().zip(offsets) {
                 let computed = producer
-                    .get(&root)
+                    .get(root)
                     .is_some_and(|p| p.op.placement().is_none());
-                if computed && !placed.contains_key(&root) {
-                    placed.insert(root, (slot, 4 * *offset as u64));
+                let once = roots.iter().filter(|r| *r == root).count() == 1;
+                let apart =
+                    (here.iter()).all(|other| !reads(*root, *other) && !reads(*other, *root));
+                if computed && once && apart && !placed.contains_key(root) {
+                    placed.insert(*root, (slot, 4 * *offset as u64));
+                    here.push(*root);
                 }
             }
         }

@@ -5,6 +5,8 @@ use crate::common::golden::Golden;
 use crate::compare::{self, Tolerance, Verdict};
 use crate::setup::*;
 
+/// Sabotages tried, each turns this red: the true gradient instead of the guided rule,
+/// the mask inverted, its quantile over all frames at once.
 #[test]
 fn guided_backpropagation_and_its_masks() {
     let golden = Golden::open("04_attribution");

@@ -4,6 +4,26 @@
 //!
 //! Each test goes through all tensors of its fixture: one that is neither compared nor
 //! left out with a reason fails it.
+//!
+//! Sabotage that was tried, each by itself, and the tests that it turns red (both of a
+//! pair: with every value traced, and as training compiles it):
+//!
+//! | broken on purpose | turns red |
+//! |---|---|
+//! | sign of the entropy term: in the target; in the actor's loss | `sac_update` |
+//! | `min` over the two critics: Q1 alone in the target; in the actor's loss | `sac_update` |
+//! | target networks not updated | `sac_update`, `sgqn_updates`, `tests/update_program.rs` |
+//! | the two EMA rates swapped | `sac_update` |
+//! | the actor's gradient reaching the encoder (not detached, and in the actor's optimiser) | `sac_update` |
+//! | the ReLU rule of guided backprop: the true gradient | `attribution`, `sgqn_updates` |
+//! | the mask inverted | `attribution`, `sgqn_updates` |
+//! | the mask's quantile over all frames at once | `attribution`, `sgqn_updates` |
+//! | the consistency term detached: as a whole; Q(s) alone; Q(s⊙mask) alone | `sgqn_updates` |
+//! | observations not shifted: `obs`; `next_obs`; both by one draw | `tests/update_program.rs` |
+//! | pictures overlaid in every turn; the count of updates not advanced | `tests/update_program.rs` |
+//! | a frame stack that crosses an episode's end; an end that goes unnoticed | `tests/replay.rs` |
+//! | a time limit treated as terminal | `tests/replay.rs` |
+//! | transitions kept although their frames are overwritten | `tests/replay.rs` |
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -48,6 +48,9 @@ fn update(traced: bool) {
     dropped.get().assert_few();
 }
 
+/// Sabotages tried, each turns both tests red: the sign of the entropy term (target,
+/// actor), Q1 instead of the `min` (target, actor), targets not updated, EMA rates
+/// swapped, the CNN among what the actor's optimiser moves, features not detached.
 #[test]
 fn one_update_step_by_step() {
     update(true);

@@ -126,6 +126,9 @@ fn updates(traced: bool) {
     dropped.get().assert_few();
 }
 
+/// Sabotages tried, each turns both tests red: the true gradient instead of guided
+/// backpropagation, the mask inverted, its quantile over all frames at once, the
+/// consistency term detached (as a whole, on either side), targets not updated.
 #[test]
 fn three_updates_step_by_step() {
     updates(true);

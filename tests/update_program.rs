@@ -1,0 +1,360 @@
+//! What an agent's update programs learn from: transitions as they were stored, stacks
+//! shifted, a grey, overlaid pictures, and new random numbers every time.
+
+mod common;
+
+use std::collections::HashSet;
+
+use common::*;
+use foveate::agents::sac::Turn;
+use foveate::agents::{Agent, OverlayBank, Replay, ReplayShape, StoredTransition};
+use foveate::config::{AgentKind, Config, MaskFill, Preset};
+use foveate::envs::Transition;
+use foveate::gpu::BufferRange;
+use foveate::tape::{Program, Tape};
+use rand::RngExt;
+
+const SIDE: usize = 12;
+const FRAMES: usize = 2;
+const BATCH: usize = 40;
+const TRANSITIONS: usize = 9;
+const PAD: usize = 2;
+const PLANE: usize = SIDE * SIDE;
+const STACK: usize = 3 * FRAMES * PLANE;
+
+const ALL: Turn = Turn {
+    actor: true,
+    targets: true,
+    auxiliary: true,
+};
+const CRITIC_ONLY: Turn = Turn {
+    actor: false,
+    targets: false,
+    auxiliary: false,
+};
+
+fn config(agent: AgentKind) -> Config {
+    Config {
+        seed: 7,
+        image_size: SIDE,
+        frame_stack: FRAMES,
+        batch: BATCH,
+        num_shared_layers: 2,
+        num_filters: 4,
+        projection_dim: 4,
+        hidden_dim: 8,
+        decoder_channels: [4, 4],
+        replay_capacity: 64,
+        shift_pad: PAD,
+        ..Config::new(agent, "native/reach", Preset::Tiny)
+    }
+}
+
+/// An agent, a replay of frames of noise between 30 and 199, and those frames.
+/// The number of a transition is its reward.
+fn filled(config: &Config) -> (Agent, Replay, Vec<Vec<u8>>) {
+    let agent = Agent::new(&gpu(), config, 2).unwrap();
+    let shape = ReplayShape {
+        capacity: config.replay_capacity,
+        frame_stack: FRAMES,
+        action_dim: 2,
+        image_size: SIDE,
+        episode_steps: TRANSITIONS,
+    };
+    let mut replay = Replay::new(&gpu(), shape).unwrap();
+    let mut rng = rng(4);
+    let frames: Vec<Vec<u8>> = (0..TRANSITIONS + FRAMES)
+        .map(|_| (0..3 * PLANE).map(|_| rng.random_range(30..200)).collect())
+        .collect();
+    for bytes in &frames {
+        let number = replay.next_frame().unwrap();
+        replay.write_frame(number, bytes).unwrap();
+    }
+    for t in 0..TRANSITIONS as u64 {
+        let step = Transition {
+            reward: t as f32,
+            terminated: t == 3,
+            truncated: t == 5,
+        };
+        let action = vec![t as f32 / 10.0, -(t as f32) / 10.0];
+        let stack: Vec<u64> = (t..t + FRAMES as u64).collect();
+        let next = t + FRAMES as u64;
+        replay
+            .push(&StoredTransition::new(&stack, next, &step, action))
+            .unwrap();
+    }
+    (agent, replay, frames)
+}
+
+/// Where the agent's count of updates lies.
+fn counter(agent: &Agent) -> BufferRange {
+    let mut tensors = agent.tensors().into_iter();
+    tensors.find(|t| t.0 == "counter.update").unwrap().3
+}
+
+fn count(agent: &Agent) -> u32 {
+    let bytes = gpu().read_blocking(&counter(agent)).unwrap();
+    bytemuck::pod_collect_to_vec::<u8, u32>(&bytes)[0]
+}
+
+/// The batch of an update, readable.
+struct Recorded {
+    program: Program,
+    counter: BufferRange,
+}
+
+impl Recorded {
+    fn new(agent: &Agent, replay: &Replay, bank: Option<&OverlayBank>, turn: Turn) -> Recorded {
+        let tape = Tape::new();
+        let input = agent.record_batch(&tape, replay, bank, turn).unwrap();
+        let batch = &input.batch;
+        for (name, var) in [
+            ("obs", &batch.obs),
+            ("next_obs", &batch.next_obs),
+            ("action", &batch.action),
+            ("reward", &batch.reward),
+            ("not_done", &batch.not_done),
+            ("next_noise", &batch.next_noise),
+            ("actor_noise", &batch.actor_noise),
+            ("fill", &input.fill),
+            ("overlaid", &input.overlaid),
+        ] {
+            tape.output(name, var);
+        }
+        Recorded {
+            program: tape.compile(&gpu()).unwrap(),
+            counter: counter(agent),
+        }
+    }
+
+    /// Runs it as the update number `update`.
+    fn at(&self, update: u32) -> &Recorded {
+        gpu().write(&self.counter, &update.to_le_bytes()).unwrap();
+        self.program.poison().unwrap();
+        self.program.run().unwrap();
+        self
+    }
+
+    fn get(&self, name: &str) -> Vec<f32> {
+        self.program.read_blocking(name).unwrap()
+    }
+}
+
+/// Frames `first..first + FRAMES` displaced by (dx, dy) pixels, edges repeated.
+fn shifted(frames: &[Vec<u8>], first: usize, (dx, dy): (i32, i32)) -> Vec<f32> {
+    let inside = |i: usize, d: i32| (i as i32 + d).clamp(0, SIDE as i32 - 1) as usize;
+    let mut stack = vec![];
+    for frame in &frames[first..first + FRAMES] {
+        for plane in frame.chunks(PLANE) {
+            for y in 0..SIDE {
+                for x in 0..SIDE {
+                    stack.push(f32::from(plane[inside(y, dy) * SIDE + inside(x, dx)]));
+                }
+            }
+        }
+    }
+    stack
+}
+
+/// By how much a stack is displaced: noise fits in one way only.
+fn displacement(stack: &[f32], frames: &[Vec<u8>], first: usize) -> (i32, i32) {
+    let pad = PAD as i32;
+    let all = (-pad..=pad).flat_map(|dx| (-pad..=pad).map(move |dy| (dx, dy)));
+    let fitting: Vec<_> = (all.into_iter())
+        .filter(|&d| shifted(frames, first, d) == stack)
+        .collect();
+    assert_eq!(fitting.len(), 1, "{fitting:?}");
+    fitting[0]
+}
+
+/// Every stack of a batch is that of its transition, displaced as a whole by up to
+/// `shift_pad` pixels: each sample on its own, and `next_obs` apart from `obs`.
+///
+/// Sabotages tried: `obs` not shifted, `next_obs` not shifted, both shifted by one
+/// draw. Each turns this red.
+#[test]
+fn observations_are_shifted_each_on_its_own() {
+    let (agent, replay, frames) = filled(&config(AgentKind::Sgqn));
+    let recorded = Recorded::new(&agent, &replay, None, CRITIC_ONLY);
+    let (mut of_obs, mut of_next, mut same) = (HashSet::new(), HashSet::new(), 0);
+    for update in 0..3 {
+        recorded.at(update);
+        let [obs, next_obs, reward] = ["obs", "next_obs", "reward"].map(|n| recorded.get(n));
+        for b in 0..BATCH {
+            let first = reward[b] as usize;
+            let stack = |all: &[f32]| all[b * STACK..][..STACK].to_vec();
+            let now = displacement(&stack(&obs), &frames, first);
+            let then = displacement(&stack(&next_obs), &frames, first + 1);
+            same += (now == then) as usize;
+            of_obs.insert((update, now));
+            of_next.insert((update, then));
+        }
+    }
+    // 40 draws of 25 displacements see about 20 of them; two that are independent
+    // agree once in 25 times.
+    assert!(of_obs.len() > 3 * 15 && of_next.len() > 3 * 15);
+    assert!(same <= 15, "{same} of {} agree", 3 * BATCH);
+    // In each direction, and up to the last pixel.
+    for displacements in [of_obs, of_next] {
+        for edge in [-(PAD as i32), PAD as i32] {
+            assert!(displacements.iter().any(|(_, d)| d.0 == edge));
+            assert!(displacements.iter().any(|(_, d)| d.1 == edge));
+        }
+    }
+}
+
+/// SAC's baseline sees observations as they are, and the rest of a transition with them.
+#[test]
+fn transitions_come_as_they_were_stored() {
+    let (agent, replay, frames) = filled(&config(AgentKind::Sac));
+    let recorded = Recorded::new(&agent, &replay, None, CRITIC_ONLY);
+    recorded.at(11);
+    let [obs, next_obs, reward] = ["obs", "next_obs", "reward"].map(|n| recorded.get(n));
+    let (action, not_done) = (recorded.get("action"), recorded.get("not_done"));
+    for b in 0..BATCH {
+        let t = reward[b] as usize;
+        assert_eq!(obs[b * STACK..][..STACK], shifted(&frames, t, (0, 0)));
+        assert_eq!(
+            next_obs[b * STACK..][..STACK],
+            shifted(&frames, t + 1, (0, 0))
+        );
+        assert_eq!(action[2 * b..][..2], [t as f32 / 10.0, -(t as f32) / 10.0]);
+        assert_eq!(not_done[b], if t == 3 { 0.0 } else { 1.0 });
+    }
+    let seen: HashSet<u32> = reward.iter().map(|r| *r as u32).collect();
+    assert!(seen.len() >= 7, "{seen:?}");
+}
+
+/// The grey lies between the darkest and the brightest pixel of the batch, anew each
+/// time; with `mask_fill = "zero"` it is black.
+#[test]
+fn the_grey_is_one_of_the_batch() {
+    let (agent, replay, _) = filled(&config(AgentKind::Sgqn));
+    let recorded = Recorded::new(&agent, &replay, None, CRITIC_ONLY);
+    let mut places = vec![];
+    for update in 0..24 {
+        recorded.at(update);
+        let (fill, obs) = (recorded.get("fill"), recorded.get("obs"));
+        let low = obs.iter().copied().fold(f32::MAX, f32::min);
+        let high = obs.iter().copied().fold(f32::MIN, f32::max);
+        assert_eq!(fill.len(), 1);
+        assert!(
+            (low..=high).contains(&fill[0]),
+            "{fill:?} in {low}..={high}"
+        );
+        places.push((fill[0] - low) / (high - low));
+    }
+    // 24 uniform numbers: in every quarter, and no two alike.
+    for quarter in 0..4 {
+        let inside = |p: &&f32| (**p * 4.0) as usize == quarter;
+        assert!(places.iter().any(|p| inside(&p)), "{places:?}");
+    }
+    let distinct: HashSet<u32> = places.iter().map(|p| p.to_bits()).collect();
+    assert_eq!(distinct.len(), places.len());
+
+    let black = Config {
+        mask_fill: MaskFill::Zero,
+        ..config(AgentKind::Sgqn)
+    };
+    let (agent, replay, _) = filled(&black);
+    let recorded = Recorded::new(&agent, &replay, None, CRITIC_ONLY);
+    assert_eq!(recorded.at(0).get("fill"), [0.0]);
+}
+
+/// In the auxiliary phase's turn every sample is blended half and half with one of the
+/// pictures (here of one colour each); in the others nothing is.
+///
+/// Sabotage tried: overlaid in every turn. Turns this red.
+#[test]
+fn pictures_are_overlaid_in_auxiliary_turns_alone() {
+    let (agent, replay, _) = filled(&config(AgentKind::Sgqn));
+    let greys = [0u8, 80, 240];
+    let pictures: Vec<Vec<u8>> = greys.map(|g| vec![g; 3 * PLANE]).to_vec();
+    let bank = OverlayBank::new(&gpu(), &pictures, SIDE).unwrap();
+    let recorded = Recorded::new(&agent, &replay, Some(&bank), ALL);
+    recorded.at(2);
+    let (obs, overlaid) = (recorded.get("obs"), recorded.get("overlaid"));
+    let mut used = HashSet::new();
+    for (before, after) in obs.chunks(STACK).zip(overlaid.chunks(STACK)) {
+        let grey = (2.0 * after[0] - before[0]).round();
+        used.insert(grey as u8);
+        for (b, a) in before.iter().zip(after) {
+            assert!((0.5 * (b + grey) - a).abs() < 1e-3, "{b}, {grey}: {a}");
+        }
+    }
+    assert_eq!(used, HashSet::from(greys));
+
+    let recorded = Recorded::new(&agent, &replay, Some(&bank), CRITIC_ONLY);
+    recorded.at(2);
+    assert_eq!(recorded.get("overlaid"), recorded.get("obs"));
+}
+
+/// Each update draws anew, from what its number says: the same number, the same batch.
+#[test]
+fn a_batch_is_decided_by_the_count_of_updates() {
+    let (agent, replay, _) = filled(&config(AgentKind::Sgqn));
+    let recorded = Recorded::new(&agent, &replay, None, CRITIC_ONLY);
+    for name in [
+        "obs",
+        "next_obs",
+        "reward",
+        "next_noise",
+        "actor_noise",
+        "fill",
+    ] {
+        let first = recorded.at(5).get(name);
+        assert_ne!(first, recorded.at(6).get(name), "{name}");
+        assert_eq!(first, recorded.at(5).get(name), "{name}");
+    }
+    assert_ne!(recorded.get("next_noise"), recorded.get("actor_noise"));
+}
+
+/// The compiled updates count themselves, overlay in auxiliary turns alone, and move
+/// what their turn says: the actor and the targets in every other step.
+///
+/// Sabotages tried: the count not advanced; target networks not updated. Each turns
+/// this red.
+#[test]
+fn updates_count_themselves_and_move_what_is_due() {
+    let config = config(AgentKind::Sgqn);
+    let (mut agent, replay, _) = filled(&config);
+    let picture = vec![vec![90u8; 3 * PLANE]];
+    let bank = OverlayBank::new(&gpu(), &picture, SIDE).unwrap();
+    agent.compile_updates(&replay, Some(&bank)).unwrap();
+    for (turn, program) in agent.updates() {
+        let overlays = program.dispatches().any(|(op, _)| op == "overlay");
+        assert_eq!(overlays, turn.auxiliary, "{turn:?}");
+        let ema = program.dispatches().any(|(op, _)| op == "ema");
+        assert_eq!(ema, turn.targets, "{turn:?}");
+        let stacks = program.dispatches().filter(|(op, _)| *op == "stack_frames");
+        assert_eq!(stacks.count(), 2, "{turn:?}");
+    }
+    let parts = [
+        "critic.Q1.trunk.0.weight",
+        "actor.mlp.0.weight",
+        "critic_target.Q1.trunk.0.weight",
+        "log_alpha",
+        "attribution_predictor.decoder.conv3.weight",
+    ];
+    let parameters = |agent: &Agent| -> Vec<Vec<u8>> {
+        let tensors = agent.tensors();
+        let place = |name: &str| tensors.iter().find(|t| t.0 == name).unwrap().3.clone();
+        (parts.iter())
+            .map(|name| gpu().read_blocking(&place(name)).unwrap())
+            .collect()
+    };
+    let mut before = parameters(&agent);
+    for step in 0..4u64 {
+        assert_eq!(u64::from(count(&agent)), step);
+        agent.update(step).unwrap();
+        let after = parameters(&agent);
+        let moved: Vec<bool> = before.iter().zip(&after).map(|(b, a)| b != a).collect();
+        let even = step % 2 == 0;
+        assert_eq!(moved, [true, even, even, even, even], "step {step}");
+        before = after;
+    }
+    assert_eq!(count(&agent), 4);
+    let losses = agent.watched().unwrap();
+    assert!(losses.iter().any(|(name, _)| name == "critic_loss"));
+    assert!(losses.iter().all(|(_, value)| value.is_finite()));
+}

@@ -25,8 +25,10 @@ fn explore() {
     let folder = tempfile::tempdir().unwrap();
     let directory = RunDirectory::create(folder.path().join("run")).unwrap();
     let start = std::time::Instant::now();
-    let mut trainer =
-        Trainer::new(&gpu(), &config, directory, None, &mut |text| panic!("{text}")).unwrap();
+    let mut trainer = Trainer::new(&gpu(), &config, directory, None, &mut |text| {
+        panic!("{text}")
+    })
+    .unwrap();
     eprintln!("ready {:.1}", start.elapsed().as_secs_f64());
     trainer
         .run(&mut |r| {
@@ -37,7 +39,10 @@ fn explore() {
                     r.step,
                     r.updates,
                     r.episode_return,
-                    r.losses.iter().map(|(n, v)| format!("{n} {v:.3}")).collect::<Vec<_>>()
+                    r.losses
+                        .iter()
+                        .map(|(n, v)| format!("{n} {v:.3}"))
+                        .collect::<Vec<_>>()
                 );
             }
             if let Some(e) = &r.evaluation {
@@ -49,5 +54,9 @@ fn explore() {
     options.seed = evaluation_seed(config.seed);
     let actor = Actor::Agent(trainer.agent());
     let returns = evaluate::returns(&gpu(), &options, config.frame_stack, &actor, 10).unwrap();
-    eprintln!("{:.1}s FINAL {} {returns:?}", start.elapsed().as_secs_f64(), evaluate::mean(&returns));
+    eprintln!(
+        "{:.1}s FINAL {} {returns:?}",
+        start.elapsed().as_secs_f64(),
+        evaluate::mean(&returns)
+    );
 }

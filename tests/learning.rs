@@ -1,62 +1,139 @@
+//! Learning, end to end: replay, update programs, policy. The task is as small as one
+//! can be that still needs every part. A picture shows a block at a column x; the
+//! action a should name that column; one step later the picture shows, as a shade of
+//! blue, how near a was, and only then the same number is given as reward:
+//!
+//! ```text
+//! block at x  --a, reward 0-->  shade 1 − |a − x| / 2  --any, reward = shade-->  end
+//! ```
+//!
+//! So the value of the first picture exists only through the target networks, and
+//! that of the second only if the end of the task is known as one. Random actions
+//! score 0.67 on average, doing nothing 0.75.
+
 mod common;
 
-use common::*;
-use foveate::agents::evaluate::{self, Actor};
-use foveate::agents::{Trainer, env_options, evaluation_seed};
-use foveate::config::{Config, Layers};
-use foveate::envs::native::Mode;
-use foveate::run::RunDirectory;
+use foveate::agents::{Agent, OverlayBank, Replay, ReplayShape, StoredTransition};
+use foveate::config::{AgentKind, Config, Preset};
+use foveate::envs::native::picture::procedural_picture;
+use foveate::gpu::FrameStore;
+use rand::RngExt;
+
+const SIDE: usize = 16;
+const BLOCK: usize = 5;
+const EPISODES: usize = 400;
+const UPDATES: u64 = 500;
+const TRIALS: usize = 64;
+/// What the learned policy must score on average.
+const LEARNED: f32 = 0.88;
+
+fn config(seed: u64) -> Config {
+    Config {
+        seed,
+        image_size: SIDE,
+        frame_stack: 1,
+        num_shared_layers: 2,
+        num_filters: 8,
+        projection_dim: 16,
+        hidden_dim: 64,
+        decoder_channels: [8, 8],
+        batch: 32,
+        replay_capacity: 2 * EPISODES,
+        discount: 0.9,
+        critic_tau: 0.05,
+        critic_target_update_freq: 1,
+        shift_pad: 1,
+        ..Config::new(AgentKind::Sgqn, "native/reach", Preset::Tiny)
+    }
+}
+
+/// A block around column x in ±1 on a ground of the given shade of blue.
+fn picture(x: f32, blue: f32) -> Vec<u8> {
+    let left = ((x + 1.0) / 2.0 * (SIDE - BLOCK) as f32).round() as usize;
+    let rows = (SIDE - BLOCK) / 2..(SIDE + BLOCK) / 2;
+    let mut planes = vec![40u8; 3 * SIDE * SIDE];
+    for row in 0..SIDE {
+        for column in 0..SIDE {
+            let inside = rows.contains(&row) && (left..left + BLOCK).contains(&column);
+            planes[row * SIDE + column] = if inside { 230 } else { 40 };
+            planes[2 * SIDE * SIDE + row * SIDE + column] = (255.0 * blue) as u8;
+        }
+    }
+    planes
+}
+
+fn score(action: f32, x: f32) -> f32 {
+    1.0 - (action - x).abs() / 2.0
+}
+
+/// Mean score of the policy's mean action after training on random actions.
+fn learn(seed: u64) -> f32 {
+    let (gpu, config) = (common::gpu(), config(seed));
+    let mut rng = common::rng(seed);
+    let shape = ReplayShape {
+        capacity: config.replay_capacity,
+        frame_stack: 1,
+        action_dim: 1,
+        image_size: SIDE,
+        episode_steps: 2,
+    };
+    let mut replay = Replay::new(&gpu, shape).unwrap();
+    let show = |replay: &mut Replay, picture: &[u8]| -> u64 {
+        let frame = replay.next_frame().unwrap();
+        replay.write_frame(frame, picture).unwrap();
+        frame
+    };
+    for _ in 0..EPISODES {
+        let x: f32 = rng.random_range(-1.0..1.0);
+        let actions = [rng.random_range(-1.0..1.0f32), rng.random_range(-1.0..1.0)];
+        let reached = score(actions[0], x);
+        let first = show(&mut replay, &picture(x, 0.0));
+        let second = show(&mut replay, &picture(x, reached));
+        let last = show(&mut replay, &picture(x, 0.5));
+        for (frames, reward, terminated, action) in [
+            ([first, second], 0.0, false, actions[0]),
+            ([second, last], reached, true, actions[1]),
+        ] {
+            let transition = StoredTransition {
+                frames: frames.to_vec(),
+                reward,
+                terminated,
+                action: vec![action],
+            };
+            replay.push(&transition).unwrap();
+        }
+    }
+    let pictures: Vec<_> = (0..8).map(|i| procedural_picture(seed, i, SIDE)).collect();
+    let overlays = OverlayBank::new(&gpu, &pictures, SIDE).unwrap();
+    let mut agent = Agent::new(&gpu, &config, 1).unwrap();
+    agent.compile_updates(&replay, Some(&overlays)).unwrap();
+    for step in 0..UPDATES {
+        agent.update(step).unwrap();
+    }
+
+    let store = FrameStore::new(&gpu, TRIALS, SIDE).unwrap();
+    let columns: Vec<f32> = (0..TRIALS)
+        .map(|i| 2.0 * i as f32 / (TRIALS - 1) as f32 - 1.0)
+        .collect();
+    for (slot, x) in columns.iter().enumerate() {
+        gpu.write(&store.slot(slot), &picture(*x, 0.0)).unwrap();
+    }
+    let policy = agent.policy(&store, TRIALS).unwrap();
+    let slots: Vec<u32> = (0..TRIALS as u32).collect();
+    let actions = policy.act(&slots, false).unwrap();
+    let total: f32 = actions
+        .iter()
+        .zip(&columns)
+        .map(|(a, x)| score(*a, *x))
+        .sum();
+    total / TRIALS as f32
+}
 
 #[test]
-fn explore() {
-    let set: Vec<String> = std::env::var("LEARN_SET")
-        .unwrap_or_default()
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect();
-    let layers = Layers {
-        agent: Some(std::env::var("LEARN_AGENT").unwrap_or("sac".into())),
-        env: Some("native/reach".into()),
-        preset: Some("tiny".into()),
-        set,
-        ..Default::default()
-    };
-    let config = Config::resolve(&layers).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let directory = RunDirectory::create(folder.path().join("run")).unwrap();
-    let start = std::time::Instant::now();
-    let mut trainer = Trainer::new(&gpu(), &config, directory, None, &mut |text| {
-        panic!("{text}")
-    })
-    .unwrap();
-    eprintln!("ready {:.1}", start.elapsed().as_secs_f64());
-    trainer
-        .run(&mut |r| {
-            if r.step % 50 == 0 {
-                eprintln!(
-                    "{:.1}s {} up {} ret {:?} {:?}",
-                    start.elapsed().as_secs_f64(),
-                    r.step,
-                    r.updates,
-                    r.episode_return,
-                    r.losses
-                        .iter()
-                        .map(|(n, v)| format!("{n} {v:.3}"))
-                        .collect::<Vec<_>>()
-                );
-            }
-            if let Some(e) = &r.evaluation {
-                eprintln!("  {:.1}s EVAL {e:?}", start.elapsed().as_secs_f64());
-            }
-        })
-        .unwrap();
-    let mut options = env_options(&config, Mode::Train, 1, None);
-    options.seed = evaluation_seed(config.seed);
-    let actor = Actor::Agent(trainer.agent());
-    let returns = evaluate::returns(&gpu(), &options, config.frame_stack, &actor, 10).unwrap();
-    eprintln!(
-        "{:.1}s FINAL {} {returns:?}",
-        start.elapsed().as_secs_f64(),
-        evaluate::mean(&returns)
-    );
+fn learns_from_pixels_on_every_seed() {
+    for seed in 1..=3 {
+        let learned = learn(seed);
+        println!("seed {seed}: {learned:.3}");
+        assert!(learned >= LEARNED, "seed {seed}: {learned:.3} < {LEARNED}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Training: act, learn, step, remember (SPEC.md A.4), with everything that a run
 //! writes. A run that is killed at any instant and resumed ends with the same bits.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::agent::{Agent, OverlayBank, Policy};
@@ -147,6 +148,7 @@ impl Trainer {
         };
         agent.compile_updates(&replay, overlays.as_ref())?;
         let policy = agent.policy(replay.store(), 1)?;
+        note_kernels(gpu, &agent, &directory, notice)?;
         Ok(Trainer {
             metrics: MetricsWriter::open(directory.metrics(), meta.metrics)?,
             tensorboard: TensorboardWriter::open(&directory.tensorboard(), meta.tensorboard)?,
@@ -370,6 +372,35 @@ impl Trainer {
         self.log.prune(&positions)?;
         Ok(())
     }
+}
+
+/// Writes which device runs which kernels to `tuning.json`; a resumed run whose choice
+/// differs is told that its bits may differ.
+fn note_kernels(
+    gpu: &Gpu,
+    agent: &Agent,
+    directory: &RunDirectory,
+    notice: &mut dyn FnMut(String),
+) -> Result<(), Error> {
+    let programs = agent.updates().map(|(_, program)| program);
+    let kernels: BTreeSet<&str> = programs.flat_map(|p| p.dispatches()).map(|d| d.1).collect();
+    let info = gpu.info();
+    let choices = serde_json::json!({
+        "adapter": info.name,
+        "backend": format!("{:?}", info.backend),
+        "driver": format!("{} {}", info.driver, info.driver_info),
+        "kernels": kernels,
+    });
+    let now = format!("{choices:#}\n").into_bytes();
+    match directory.read_tuning()? {
+        Some(before) if before != now => notice(
+            "this run was started with another device, driver or choice of kernels (tuning.json): it goes on, but not with the same bits"
+                .to_string(),
+        ),
+        Some(_) => return Ok(()),
+        None => {}
+    }
+    Ok(directory.write_tuning(&now)?)
 }
 
 /// Evaluation plays other episodes than training.

@@ -98,7 +98,7 @@ fn each_layer_overrides_the_one_before() {
     assert_eq!((c.discount, c.decoder_channels), (1.0, [8, 4]));
     assert_eq!(
         (c.image_size, c.rho),
-        (36, 0.98),
+        (32, 0.98),
         "from preset and environment"
     );
 

@@ -216,6 +216,7 @@ fn logged(directory: &RunDirectory, shape: &ReplayShape) -> (Vec<Vec<u8>>, Vec<S
 fn stacks_of_a_run_keep_to_their_episodes() {
     let config = Config {
         image_size: 16,
+        action_repeat: Some(2),
         batch: 2,
         num_filters: 4,
         projection_dim: 4,

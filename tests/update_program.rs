@@ -46,6 +46,9 @@ fn config(agent: AgentKind) -> Config {
         decoder_channels: [4, 4],
         replay_capacity: 64,
         shift_pad: PAD,
+        actor_update_freq: 2,
+        critic_target_update_freq: 2,
+        aux_update_freq: 2,
         ..Config::new(agent, "native/reach", Preset::Tiny)
     }
 }

@@ -40,8 +40,8 @@ fn a_replay_larger_than_memory_is_refused_before_it_begins() {
         digits.unwrap().parse().unwrap()
     };
     let after = |text: &str| number(refused.err.split_once(text).unwrap().1);
-    // The preset's frames are 36×36 pixels.
-    assert!(after(" needs ") > 1_000_000_000 * 3 * 36 * 36);
+    // The preset's frames are 32×32 pixels.
+    assert!(after(" needs ") > 1_000_000_000 * 3 * 32 * 32);
     assert!((1..1_000_000_000).contains(&after(said)), "{}", refused.err);
     assert!(!run.exists(), "nothing was begun");
 }

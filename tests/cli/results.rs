@@ -156,7 +156,7 @@ fn the_demo_writes_all_that_it_promises_and_is_not_repeated() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("demo");
     let demo = |more: &[&str]| {
-        let given = ["demo", "--run", text(&run), "--steps=252", "--quiet"];
+        let given = ["demo", "--run", text(&run), "--steps=2502", "--quiet"];
         foveate(&[&given[..], more].concat())
     };
     demo(&[]).succeeds();
@@ -176,7 +176,7 @@ fn the_demo_writes_all_that_it_promises_and_is_not_repeated() {
         assert!(summary[key].is_number(), "{key}: {summary}");
     }
     assert!(!summary["adapter"].as_str().unwrap().is_empty());
-    // The preset's init_steps are 250: steps 250 and 251 update.
+    // The preset's init_steps are 2,500: steps 2,500 and 2,501 update.
     assert_eq!(
         (&summary["updates"], &summary["seed"]),
         (&2.into(), &1.into())

@@ -20,6 +20,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         @builtin(local_invocation_index) lane: u32) {
     let i = linear_index(group, groups, lane, 64u);
     if i < params.count {
-        y[i] = x[i] * min(1.0, params.max_norm / (norm[0] + GUARD));
+        // |x| is at most the norm: this quotient neither overflows nor, for a norm
+        // near f32's largest number, becomes a denormal that a device may flush to 0.
+        let guarded = norm[0] + GUARD;
+        y[i] = select(x[i], x[i] / guarded * params.max_norm, guarded > params.max_norm);
     }
 }

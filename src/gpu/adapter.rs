@@ -209,3 +209,27 @@ pub async fn adapters(options: &GpuOptions) -> Result<Vec<AdapterReport>, GpuErr
         })
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an adapter lacks is named with what it has and what is needed; the base
+    /// path itself lacks nothing.
+    #[test]
+    fn an_adapter_without_what_is_needed_is_refused_in_words() {
+        let able = wgpu::DownlevelCapabilities::default();
+        assert_eq!(lacks(&base_limits(), &able), None);
+        let mut limits = base_limits();
+        limits.max_storage_buffers_per_shader_stage = 4;
+        let said = lacks(&limits, &able).unwrap();
+        assert!(
+            said.contains("storage buffers per stage 4 (needs 8)"),
+            "{said}"
+        );
+        let mut unable = able;
+        unable.flags.remove(wgpu::DownlevelFlags::COMPUTE_SHADERS);
+        let said = lacks(&base_limits(), &unable).unwrap();
+        assert!(said.contains("compute shaders"), "{said}");
+    }
+}

@@ -12,6 +12,7 @@
 // of 64 takes 64 PIXELS neighbouring pixels (over images) and 8 EIGHTS channels.
 
 #include "common/epilogue.wgsl"
+#include "common/pixel.wgsl"
 
 struct Params {
     images: u32,
@@ -61,26 +62,6 @@ fn store(image: u32, channel: u32, in_plane: u32, sum: f32) {
 
 // Integer divisions are dear (one lane at a time on software Vulkan): a pixel's
 // place is divided out once and then moved along, and taps are found without any.
-
-struct Pixel {
-    image: u32,
-    row: u32,
-    column: u32,
-}
-
-// The pixel LANES places further on.
-fn advance(p: Pixel) -> Pixel {
-    var q = Pixel(p.image + params.step_image, p.row + params.step_row, p.column + params.step_column);
-    if q.column >= params.out_width {
-        q.column -= params.out_width;
-        q.row += 1u;
-    }
-    if q.row >= params.out_height {
-        q.row -= params.out_height;
-        q.image += 1u;
-    }
-    return q;
-}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32

@@ -6,6 +6,8 @@
 // lanes' sums are joined through workgroup memory, in lane order.
 // Tile: CHANNELS channels of g x TAPS taps of one channel of x, per workgroup of 32.
 
+#include "common/pixel.wgsl"
+
 struct Params {
     images: u32,
     in_channels: u32,  // C
@@ -36,26 +38,6 @@ const SUMS = CHANNELS * TAPS;
 @group(0) @binding(3) var<storage, read_write> partial: array<f32>;  // [pieces, M, C, taps]
 
 var<workgroup> sums: array<f32, LANES * SUMS>;
-
-struct Pixel {
-    image: u32,
-    row: u32,
-    column: u32,
-}
-
-// The pixel LANES places further on.
-fn advance(p: Pixel) -> Pixel {
-    var q = Pixel(p.image + params.step_image, p.row + params.step_row, p.column + params.step_column);
-    if q.column >= params.out_width {
-        q.column -= params.out_width;
-        q.row += 1u;
-    }
-    if q.row >= params.out_height {
-        q.row -= params.out_height;
-        q.image += 1u;
-    }
-    return q;
-}
 
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {

@@ -8,8 +8,11 @@
 //! - `#include "common/x.wgsl"` (path relative to `shaders/`; once per shader)
 //! - `#ifdef NAME`, `#ifndef NAME`, `#else`, `#endif`
 //! - `#repeat i FROM TO` … `#end`: the lines between, once for each i in
-//!   FROM..TO with `$i` replaced; bounds are numbers or permutation constants.
-//!   Registers are thus named, never indexed, so no driver has to unroll.
+//!   FROM..TO with `$i` replaced. Registers are thus named, never indexed, so no
+//!   driver has to unroll.
+//!
+//! Bounds of `#repeat`, and what stands in `${…}` anywhere, are numbers or permutation
+//! constants with `+`, `-` and `*` between (no spaces), such as `v_${$t*STRIDE+$a}`.
 //!
 //! `shaders/permutations.txt` names the permutations: `FILE NAME [DEFINE…]`,
 //! where `DEFINE` is a flag for `#ifdef` or `CONSTANT=value`, which also
@@ -105,11 +108,16 @@ impl Expander<'_> {
                 Some(word) if word.starts_with('#') && on => {
                     fail(file, number, &format!("unknown directive {word}"));
                 }
-                _ if on => self.out.push(Line {
-                    text: text.to_string(),
-                    file: file.to_string(),
-                    number,
-                }),
+                _ if on => {
+                    let text = self.computed(text).unwrap_or_else(|expression| {
+                        fail(file, number, &format!("cannot compute ${{{expression}}}"))
+                    });
+                    self.out.push(Line {
+                        text,
+                        file: file.to_string(),
+                        number,
+                    });
+                }
                 _ => {}
             }
             i += 1;
@@ -123,10 +131,35 @@ impl Expander<'_> {
         }
     }
 
-    fn number(&self, word: &str) -> Option<u32> {
-        let word = match self.defines.get(word) {
+    /// `text` with every `${…}` computed, or the one that cannot be.
+    fn computed(&self, text: &str) -> Result<String, String> {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            let (expression, after) = after.split_once('}').ok_or(after)?;
+            let value = self.number(expression).ok_or(expression)?;
+            out += before;
+            out += &value.to_string();
+            rest = after;
+        }
+        Ok(out + rest)
+    }
+
+    /// Sums and differences of products of numbers and permutation constants.
+    fn number(&self, expression: &str) -> Option<u32> {
+        if let Some((left, right)) = expression.rsplit_once(['+', '-']) {
+            let (left_value, right) = (self.number(left)?, self.number(right)?);
+            return match expression.as_bytes()[left.len()] {
+                b'+' => left_value.checked_add(right),
+                _ => left_value.checked_sub(right),
+            };
+        }
+        if let Some((left, right)) = expression.rsplit_once('*') {
+            return self.number(left)?.checked_mul(self.number(right)?);
+        }
+        let word = match self.defines.get(expression) {
             Some(Some(value)) => value.as_str(),
-            _ => word,
+            _ => expression,
         };
         word.trim_end_matches('u').parse().ok()
     }
@@ -166,7 +199,13 @@ fn wgsl_files(dir: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// Parses, validates and reflects one permutation into a Rust table row.
-fn reflect(key: &str, lines: &[Line], subgroups: bool, source_path: &Path) -> String {
+fn reflect(
+    key: &str,
+    lines: &[Line],
+    constants: &str,
+    subgroups: bool,
+    source_path: &Path,
+) -> String {
     let source: String = lines.iter().map(|l| l.text.clone() + "\n").collect();
     let at = |line: u32| match lines.get((line as usize).saturating_sub(1)) {
         Some(l) => (l.file.clone(), l.number),
@@ -270,7 +309,7 @@ fn reflect(key: &str, lines: &[Line], subgroups: bool, source_path: &Path) -> St
     let bindings: String = bindings.into_values().collect();
     std::fs::write(source_path, &source).unwrap();
     format!(
-        "    ShaderInfo {{ key: {key:?}, source: include_str!({:?}), workgroup: {:?}, params: {params}, bindings: &[{bindings}], subgroups: {subgroups} }},\n",
+        "    ShaderInfo {{ key: {key:?}, source: include_str!({:?}), workgroup: {:?}, params: {params}, bindings: &[{bindings}], constants: &[{constants}], subgroups: {subgroups} }},\n",
         source_path.display().to_string(),
         entry.workgroup_size,
     )
@@ -344,6 +383,9 @@ fn main() {
                 .filter_map(|(k, v)| Some((k, v.as_ref()?)))
                 .collect();
             constants.sort();
+            let numbers: String = (constants.iter())
+                .filter_map(|(k, v)| Some(format!("({k:?}, {}), ", expander.number(v)?)))
+                .collect();
             for (k, v) in constants {
                 expander.out.push(Line {
                     text: format!("const {k} = {v};"),
@@ -354,7 +396,7 @@ fn main() {
             expander.file(&file, ("permutations.txt", 1));
             let source_path = out.join(format!("{}.wgsl", key.replace('/', "__")));
             let subgroups = defines.contains_key("SUBGROUP");
-            table += &reflect(&key, &expander.out, subgroups, &source_path);
+            table += &reflect(&key, &expander.out, &numbers, subgroups, &source_path);
         }
     }
     table += "];\n";

@@ -14,6 +14,8 @@ pub struct ShaderInfo {
     pub params: Option<ParamsInfo>,
     /// All bindings of group 0, by index.
     pub bindings: &'static [Binding],
+    /// Constants of the permutation that are whole numbers: its tile, mostly.
+    pub constants: &'static [(&'static str, u32)],
     /// Whether it uses subgroup operations.
     pub subgroups: bool,
 }
@@ -70,6 +72,11 @@ impl ShaderInfo {
         // build.rs walks the folders in order, but `.` sorts before `_` and `/`
         // elsewhere: a scan over some hundred rows is cheap and has no such trap.
         SHADERS.iter().find(|s| s.key == key)
+    }
+
+    /// A constant of the permutation.
+    pub fn constant(&self, name: &str) -> Option<u32> {
+        (self.constants.iter()).find_map(|(n, value)| (*n == name).then_some(*value))
     }
 
     /// Invocations in one workgroup.

@@ -1,0 +1,161 @@
+// conv2d: gradient of the weights of kernels of KERNEL x KERNEL taps, first pass
+//   partial[s, m, c, a, b] = sum over the pixels (n, i, j) of piece s of
+//       g(n, m, i, j) x(n, c, i STRIDE + a - pad, j STRIDE + b - pad)
+// conv2d/join_pieces adds the pieces in order.
+//   PADDED    the window may leave x, and x may be upsampled
+//   SUBGROUP  lanes load one channel of g each and share it (subgroups of 8)
+// Tile: per invocation one channel of x, its own, x 8 EIGHTS channels of g x all
+// taps, in registers; at each step a run of RUN pixels down a column of g with the
+// window of x that they share.
+
+struct Params {
+    images: u32,
+    in_channels: u32,   // C
+    in_height: u32,     // of x, before upsampling
+    in_width: u32,
+    out_channels: u32,  // M
+    out_height: u32,    // of g
+    out_width: u32,
+    pad: u32,
+    upsample_log2: u32, // x is repeated 2^that times along each axis first
+    runs: u32,          // in a column of g
+    piece: u32,         // runs (over columns, then down, then over images) in a piece
+    scale: f32,         // factor of the sums
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> g: array<f32>;              // [images, M, out_height, out_width]
+@group(0) @binding(2) var<storage, read> x: array<f32>;              // [images, C, in_height, in_width]
+@group(0) @binding(3) var<storage, read_write> partial: array<f32>;  // [pieces, M, C, KERNEL, KERNEL]
+
+const TAPS = KERNEL * KERNEL;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32
+#ifdef SUBGROUP
+        , @builtin(subgroup_invocation_id) subgroup_lane: u32
+#endif
+) {
+    let plane = params.out_height * params.out_width;
+    let in_plane = params.in_height * params.in_width;
+    let c = group.x * LANES + lane;
+    let x_channel = min(c, params.in_channels - 1u) * in_plane;
+    let m_first = group.y * EIGHTS * 8u;
+#repeat s 0 EIGHTS
+#ifdef SUBGROUP
+    let g_$s = min(m_first + $su * 8u + subgroup_lane, params.out_channels - 1u) * plane;
+#else
+#repeat l 0 8
+    let g_$s_$l = min(m_first + $su * 8u + $lu, params.out_channels - 1u) * plane;
+#end
+#endif
+#repeat l 0 8
+#repeat a 0 KERNEL
+#repeat b 0 KERNEL
+    var sum_$s_$l_$a_$b = 0.0;
+#end
+#end
+#end
+#end
+
+    let first = group.z * params.piece;
+    let last = min(first + params.piece, params.images * params.runs * params.out_width);
+    var column = first % params.out_width;
+    var run = first / params.out_width % params.runs;
+    var image = first / params.out_width / params.runs;
+    for (var unit = first; unit < last; unit += 1u) {
+        let row = run * RUN;
+        let at_g = image * params.out_channels * plane + row * params.out_width + column;
+        let at_x = image * params.in_channels * in_plane + x_channel;
+        // Of a run that hangs over the edge, pixels outside count as zero.
+#repeat t 0 RUN
+        let used_$t = row + $tu < params.out_height;
+        let step_$t = select(0u, $tu * params.out_width, used_$t);
+#repeat s 0 EIGHTS
+#ifdef SUBGROUP
+        let share_$s_$t = select(0.0, g[at_g + g_$s + step_$t], used_$t);
+#endif
+#end
+#end
+#repeat b 0 KERNEL
+#ifdef PADDED
+        let x_column_$b = i32(column * STRIDE + $bu) - i32(params.pad);
+        let within_$b = x_column_$b >= 0 && x_column_$b < i32(params.in_width << params.upsample_log2);
+        let at_column_$b = at_x + select(0u, u32(x_column_$b) >> params.upsample_log2, within_$b);
+#else
+        let at_column_$b = at_x + column * STRIDE + $bu;
+#endif
+#end
+#repeat r 0 RUN*STRIDE+KERNEL-STRIDE
+#ifdef PADDED
+        let row_$r = i32(row * STRIDE + $ru) - i32(params.pad);
+        let inside_$r = row_$r >= 0 && row_$r < i32(params.in_height << params.upsample_log2);
+        let at_row_$r = select(0u, u32(row_$r) >> params.upsample_log2, inside_$r) * params.in_width;
+#else
+        let at_row_$r = min(row * STRIDE + $ru, params.in_height - 1u) * params.in_width;
+#endif
+#repeat b 0 KERNEL
+#ifdef PADDED
+        let v_$r_$b = select(0.0, x[at_column_$b + at_row_$r], inside_$r && within_$b);
+#else
+        let v_$r_$b = x[at_column_$b + at_row_$r];
+#endif
+#end
+#end
+#repeat s 0 EIGHTS
+#repeat l 0 8
+        {
+#repeat t 0 RUN
+#ifdef SUBGROUP
+            let g_$t = subgroupBroadcast(share_$s_$t, $lu);
+#else
+            let g_$t = select(0.0, g[at_g + g_$s_$l + step_$t], used_$t);
+#endif
+#end
+#repeat a 0 KERNEL
+#repeat b 0 KERNEL
+            {
+                var sum = sum_$s_$l_$a_$b;
+#repeat t 0 RUN
+                sum = fma(g_$t, v_${$t*STRIDE+$a}_$b, sum);
+#end
+                sum_$s_$l_$a_$b = sum;
+            }
+#end
+#end
+        }
+#end
+#end
+        column += 1u;
+        if column == params.out_width {
+            column = 0u;
+            run += 1u;
+        }
+        if run == params.runs {
+            run = 0u;
+            image += 1u;
+        }
+    }
+
+    // One store for all sums, in a loop: written out, compilers take long over them.
+    var sums: array<f32, 8u * EIGHTS * TAPS>;
+#repeat s 0 EIGHTS
+#repeat l 0 8
+#repeat a 0 KERNEL
+#repeat b 0 KERNEL
+    sums[($su * 8u + $lu) * TAPS + $au * KERNEL + $bu] = sum_$s_$l_$a_$b;
+#end
+#end
+#end
+#end
+    if c >= params.in_channels {
+        return;
+    }
+    let channels = min(8u * EIGHTS, params.out_channels - m_first);
+    let at = ((group.z * params.out_channels + m_first) * params.in_channels + c) * TAPS;
+    for (var m = 0u; m < channels; m += 1u) {
+        for (var tap = 0u; tap < TAPS; tap += 1u) {
+            partial[at + m * params.in_channels * TAPS + tap] = sums[m * TAPS + tap] * params.scale;
+        }
+    }
+}

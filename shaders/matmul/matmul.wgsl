@@ -1,9 +1,10 @@
 // matmul: c[i, j] = sum over k of a(i, k) b(k, j), + bias[j], then a pointwise tail.
 // Both operands are addressed by strides, so transposes are free.
 // Tile: 8 ROWS x COLUMNS results per invocation in registers (no workgroup memory:
-// barriers are dear on software Vulkan); 8 x 8 invocations per workgroup. With splits > 1 workgroup z sums its own piece of k into
-// `c[z, i, j]` and matmul/join adds the pieces in order. With SUBGROUP the 8 lanes
-// of a subgroup load one row each and share it.
+// barriers are dear on software Vulkan); invocations lie 8 to a row of the workgroup,
+// neighbours in neighbouring columns. With splits > 1 workgroup z sums its own piece
+// of k into `c[z, i, j]` and matmul/join adds the pieces in order.
+//   SUBGROUP  lanes load one row each and share it (subgroups of 8)
 
 #include "common/epilogue.wgsl"
 
@@ -21,7 +22,7 @@ struct Params {
     tail: u32,     // EPILOGUE_*; only with one split
 }
 
-const SIDE = 8u; // invocations along each side of a workgroup
+const SIDE = 8u; // invocations in a row of the workgroup
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;        // [m, k] or [k, m]
@@ -31,33 +32,31 @@ const SIDE = 8u; // invocations along each side of a workgroup
 @group(0) @binding(5) var<storage, read_write> c: array<f32>;  // [splits, m, n]
 
 fn store(split: u32, i: u32, j: u32, sum: f32) {
-    if i < params.m && j < params.n {
-        var value = sum;
-        if params.has_bias == 1u && split == 0u {
-            value += bias[j];
-        }
-        let at = i * params.n + j;
-        if params.tail != 0u {
-            var g = 0.0;
-            if params.tail >= EPILOGUE_GATE {
-                g = gate[at];
-            }
-            value = epilogue(params.tail, value, g);
-        }
-        c[split * params.m * params.n + at] = value;
+    var value = sum;
+    if params.has_bias == 1u && split == 0u {
+        value += bias[j];
     }
+    let at = i * params.n + j;
+    if params.tail != 0u {
+        var g = 0.0;
+        if params.tail >= EPILOGUE_GATE {
+            g = gate[at];
+        }
+        value = epilogue(params.tail, value, g);
+    }
+    c[split * params.m * params.n + at] = value;
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32
 #ifdef SUBGROUP
         , @builtin(subgroup_invocation_id) subgroup_lane: u32
 #endif
 ) {
-    // Neighbouring lanes take neighbouring columns; a lane's own columns lie SIDE
-    // apart, its rows are consecutive. Lanes of a subgroup of 8 share their rows.
+    // A lane's own columns lie SIDE apart, its rows are consecutive. Lanes of a
+    // subgroup of 8 share their rows.
     let j_0 = group.x * SIDE * COLUMNS + lane % SIDE;
-    let i_0 = (group.y * SIDE + lane / SIDE) * ROWS * 8u;
+    let i_0 = (group.y * (LANES / SIDE) + lane / SIDE) * ROWS * 8u;
     let first = group.z * params.piece;
     let last = min(first + params.piece, params.k);
 #repeat j 0 COLUMNS
@@ -114,11 +113,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #end
 #end
     }
+
+    // One store for all sums, in a loop: written out, compilers take long over them.
+    var sums: array<f32, 8u * ROWS * COLUMNS>;
 #repeat s 0 ROWS
 #repeat l 0 8
 #repeat j 0 COLUMNS
-    store(group.z, i_0 + $su * 8u + $lu, j_0 + $ju * SIDE, sum_$s_$l_$j);
+    sums[($su * 8u + $lu) * COLUMNS + $ju] = sum_$s_$l_$j;
 #end
 #end
 #end
+    let rows = min(8u * ROWS, max(params.m, i_0) - i_0);
+    for (var i = 0u; i < rows; i += 1u) {
+        for (var j = 0u; j < COLUMNS; j += 1u) {
+            if j_0 + j * SIDE < params.n {
+                store(group.z, i_0 + i, j_0 + j * SIDE, sums[i * COLUMNS + j]);
+            }
+        }
+    }
 }

@@ -3,36 +3,70 @@
 
 use std::rc::Rc;
 
+use super::lower::work;
 use super::{Backward, DType, Epilogue, Gradient, Lower, Op, TapeError, Tensor, Var, shape_error};
+use crate::gpu::{Capabilities, GpuError};
+use crate::gpu::shader::{SHADERS, ShaderInfo};
 
-/// Results of a workgroup of one permutation of `matmul/matmul`: 8 × 8 invocations of
-/// 8 ROWS × COLUMNS.
-#[derive(Debug, Clone, Copy)]
-struct Tile {
-    name: &'static str,
-    rows: usize,
-    columns: usize,
-}
-
-const WIDE_SHARED: Tile = Tile {
-    name: "wide",
-    rows: 128,
-    columns: 32,
-};
-const WIDE: Tile = Tile {
-    name: "wide",
-    rows: 64,
-    columns: 64,
-};
-const NARROW: Tile = Tile {
-    name: "narrow",
-    rows: 64,
-    columns: 32,
-};
+/// Columns of invocations in a workgroup of `matmul/matmul`.
+const SIDE: usize = 8;
 /// Workgroups below which the sum over k is split to give the device more to do.
 const FEW_GROUPS: usize = 32;
+const FEW_SUBGROUPS: usize = 8;
 /// Shortest piece of k that is worth a workgroup.
 const SHORTEST_PIECE: usize = 256;
+
+/// A permutation of `matmul/matmul` and the results of one of its workgroups.
+#[derive(Debug, Clone, Copy)]
+struct Tile {
+    shader: &'static ShaderInfo,
+    rows: usize,
+    columns: usize,
+    /// Terms of the sum at a time.
+    unroll: usize,
+}
+
+impl Tile {
+    fn of(shader: &'static ShaderInfo) -> Option<Tile> {
+        let constant = |name| shader.constant(name).map(|n| n as usize);
+        Some(Tile {
+            shader,
+            rows: 8 * constant("ROWS")? * constant("LANES")? / SIDE,
+            columns: SIDE * constant("COLUMNS")?,
+            unroll: constant("UNROLL")?,
+        })
+    }
+
+    fn groups(&self, m: usize, n: usize) -> usize {
+        n.div_ceil(self.columns) * m.div_ceil(self.rows)
+    }
+
+    /// Estimated cost on software Vulkan, where one subgroup is a workgroup.
+    fn work(&self, [m, n, k]: [usize; 3]) -> usize {
+        let (rows, columns) = (self.rows / 8, self.columns / SIDE);
+        let (loads, sums) = (self.unroll * (rows + columns), 8 * rows * columns);
+        self.groups(m, n)
+            * (k.div_ceil(self.unroll) * work(loads, sums, self.unroll) + 2 * work(sums, 0, 0))
+    }
+
+    /// The tile for a product, and how many workgroups it should have at least.
+    fn choose(capabilities: &Capabilities, sizes: [usize; 3]) -> Option<(Tile, usize)> {
+        let tiles = |prefix: &'static str| {
+            let shaders = SHADERS.iter().filter(move |s| s.key.starts_with(prefix));
+            shaders.filter_map(Tile::of)
+        };
+        // Sharing rows between lanes wins on software Vulkan (subgroups of 8).
+        if capabilities.subgroup_size == Some(8) {
+            return tiles("matmul/matmul.subgroup_")
+                .min_by_key(|tile| tile.work(sizes))
+                .map(|tile| (tile, FEW_SUBGROUPS));
+        }
+        let [m, n, _] = sizes;
+        let wide = tiles("matmul/matmul.wide").find(|t| t.groups(m, n) >= FEW_GROUPS);
+        wide.or_else(|| tiles("matmul/matmul.narrow").next())
+            .map(|tile| (tile, FEW_GROUPS))
+    }
+}
 
 /// c[M, N] = op(a) op(b) (+ bias[N]); op transposes where asked.
 #[derive(Debug, Clone)]
@@ -140,24 +174,13 @@ impl Op for MatMul {
             Epilogue::Gate(_) => cx.input(2 + self.bias as usize),
             _ => a.clone(),
         };
-        // Sharing rows between lanes wins on software Vulkan (subgroups of 8).
-        let (suffix, shared) = match cx.capabilities().subgroup_size {
-            Some(8) => ("_subgroup", true),
-            _ => ("", false),
-        };
-        let groups = |tile: Tile| n.div_ceil(tile.columns) * m.div_ceil(tile.rows);
-        let (wide, narrow) = if shared {
-            (WIDE_SHARED, NARROW)
-        } else {
-            (WIDE, NARROW)
-        };
-        let tile = if groups(wide) >= FEW_GROUPS {
-            wide
-        } else {
-            narrow
+        let Some((tile, groups)) = Tile::choose(cx.capabilities(), [m, n, k]) else {
+            let reason = "there is no shader 'matmul/matmul'".to_string();
+            let what = "matmul".to_string();
+            return Err(GpuError::Rejected { what, reason }.into());
         };
         // The number of splits depends on shapes and tiles alone: sums have one order.
-        let splits = (FEW_GROUPS / groups(tile)).min(k / SHORTEST_PIECE).max(1);
+        let splits = (groups / tile.groups(m, n)).min(k / SHORTEST_PIECE).max(1);
         let piece = k.div_ceil(splits);
         let splits = k.div_ceil(piece);
         let (a_i, a_k) = if self.transpose_a { (1, m) } else { (k, 1) };
@@ -168,7 +191,7 @@ impl Op for MatMul {
             c.clone()
         };
         let whole = splits == 1;
-        cx.dispatch(&format!("matmul/matmul.{}{suffix}", tile.name))
+        cx.dispatch(tile.shader.key)
             .bind("a", &a)
             .bind("b", &b)
             .bind("bias", &bias)

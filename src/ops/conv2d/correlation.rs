@@ -1,6 +1,7 @@
 //! One launch of `conv2d/window` or `conv2d/gemm`: which kernel, which tile, and its
 //! parameters. Forward pass and input gradient are the same sum.
 
+use super::super::lower::work;
 use super::super::matmul::tail_code;
 use super::super::{Epilogue, Lower, Operand, TapeError};
 use super::{Conv2dOptions, Sizes, pixels_as_steps};
@@ -210,11 +211,4 @@ pub(super) fn candidates(prefix: &str) -> impl Iterator<Item = Tile> {
         .iter()
         .filter(move |s| s.key.starts_with(prefix))
         .filter_map(Tile::of)
-}
-
-/// Estimated cost of one pass through a kernel's inner loop that loads `loads` values
-/// and adds `terms` products to each of `sums` sums, in multiply-adds as lavapipe does
-/// them (measured on two cores: a load is some 18 of them, writing a sum back one).
-pub(super) fn work(loads: usize, sums: usize, terms: usize) -> usize {
-    18 * loads + sums * (terms + 1)
 }

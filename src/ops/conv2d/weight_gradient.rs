@@ -1,7 +1,8 @@
 //! The gradient of a convolution's weights: which kernel, cut into how many pieces.
 
+use super::super::lower::work;
 use super::super::{Lower, Op, Operand, TapeError, Tensor, shape_error};
-use super::correlation::{Tile, candidates, work};
+use super::correlation::{Tile, candidates};
 use super::{Conv2dOptions, Sizes, pixels_as_steps};
 use crate::gpu::Capabilities;
 

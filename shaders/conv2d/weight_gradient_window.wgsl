@@ -1,12 +1,13 @@
-// conv2d: gradient of the weights of kernels of KERNEL x KERNEL taps, first pass
+// conv2d: gradients of weights and bias for kernels of KERNEL x KERNEL taps, first pass
 //   partial[s, m, c, a, b] = sum over the pixels (n, i, j) of piece s of
 //       g(n, m, i, j) x(n, c, i STRIDE + a - pad, j STRIDE + b - pad)
+//   partial_bias[s, m] = sum over the same pixels of g(n, m, i, j)
 // conv2d/join_pieces adds the pieces in order.
-//   PADDED    the window may leave x, and x may be upsampled
-//   SUBGROUP  lanes load one channel of g each and share it (subgroups of 8)
-// Tile: per invocation one channel of x, its own, x 8 EIGHTS channels of g x all
-// taps, in registers; at each step a run of RUN pixels down a column of g with the
-// window of x that they share.
+//   PADDED  the window may leave x, and x may be upsampled
+// Tile: a workgroup is one subgroup of 8. Per lane one channel of x, its own, x 8
+// EIGHTS channels of g x all taps, in registers; at each step a run of RUN pixels down
+// a column of g with the window of x that they share. Each lane loads one channel of g
+// in eight and shares it.
 
 struct Params {
     images: u32,
@@ -26,29 +27,21 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> g: array<f32>;              // [images, M, out_height, out_width]
 @group(0) @binding(2) var<storage, read> x: array<f32>;              // [images, C, in_height, in_width]
-@group(0) @binding(3) var<storage, read_write> partial: array<f32>;  // [pieces, M, C, KERNEL, KERNEL]
+@group(0) @binding(3) var<storage, read_write> partial: array<f32>;       // [pieces, M, C, KERNEL, KERNEL]
+@group(0) @binding(4) var<storage, read_write> partial_bias: array<f32>;  // [pieces, M]
 
 const TAPS = KERNEL * KERNEL;
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32
-#ifdef SUBGROUP
-        , @builtin(subgroup_invocation_id) subgroup_lane: u32
-#endif
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
     let plane = params.out_height * params.out_width;
     let in_plane = params.in_height * params.in_width;
     let c = group.x * LANES + lane;
     let x_channel = min(c, params.in_channels - 1u) * in_plane;
     let m_first = group.y * EIGHTS * 8u;
 #repeat s 0 EIGHTS
-#ifdef SUBGROUP
-    let g_$s = min(m_first + $su * 8u + subgroup_lane, params.out_channels - 1u) * plane;
-#else
-#repeat l 0 8
-    let g_$s_$l = min(m_first + $su * 8u + $lu, params.out_channels - 1u) * plane;
-#end
-#endif
+    var bias_$s = 0.0; // of the lane's own channel
+    let g_$s = min(m_first + $su * 8u + lane, params.out_channels - 1u) * plane;
 #repeat l 0 8
 #repeat a 0 KERNEL
 #repeat b 0 KERNEL
@@ -72,9 +65,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let used_$t = row + $tu < params.out_height;
         let step_$t = select(0u, $tu * params.out_width, used_$t);
 #repeat s 0 EIGHTS
-#ifdef SUBGROUP
         let share_$s_$t = select(0.0, g[at_g + g_$s + step_$t], used_$t);
-#endif
+        bias_$s += share_$s_$t;
 #end
 #end
 #repeat b 0 KERNEL
@@ -106,11 +98,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #repeat l 0 8
         {
 #repeat t 0 RUN
-#ifdef SUBGROUP
             let g_$t = subgroupBroadcast(share_$s_$t, $lu);
-#else
-            let g_$t = select(0.0, g[at_g + g_$s_$l + step_$t], used_$t);
-#endif
 #end
 #repeat a 0 KERNEL
 #repeat b 0 KERNEL
@@ -148,6 +136,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #end
 #end
 #end
+    if group.x == 0u {
+#repeat s 0 EIGHTS
+        if m_first + $su * 8u + lane < params.out_channels {
+            partial_bias[group.z * params.out_channels + m_first + $su * 8u + lane] = bias_$s;
+        }
+#end
+    }
     if c >= params.in_channels {
         return;
     }

@@ -1,15 +1,21 @@
-// conv2d: forward pass and input gradient (unit stride) of kernels of KERNEL x KERNEL taps
+// conv2d: forward pass and input gradient of layers with small square kernels
 //   y[n, m, i, j] = sum over (c, a, b) of
 //       w(m, c, a, b) x(n, c, i STRIDE + a - pad, j STRIDE + b - pad)
-// (+ bias[m], then a pointwise tail). The input gradient is the same sum over the
-// gradient of the output, with the kernel turned half round (w_row, w_column) and
-// pad = KERNEL - 1 - pad of the layer.
-//   PADDED    the window may leave x, and x may be upsampled
-//   SUBGROUP  lanes load one weight each and share it (subgroups of 8)
-// Tile: per invocation a run of RUN pixels down a column x 8 EIGHTS channels, in
-// registers. The pixels of a run share their windows: WINDOW loads of x serve
-// RUN KERNEL taps, which counts where loads are dear (software Vulkan: a load is
-// done lane by lane). Neighbouring lanes take neighbouring columns.
+// (+ bias[m], then a pointwise tail). a and b run over KERNEL taps each.
+//   PADDED      the window may leave x, and x may be upsampled
+//   TRANSPOSED  input gradient of a layer of stride PHASES: x is the gradient of its
+//               output. Pixels of y whose row and column leave the same remainders see
+//               the same taps, so each workgroup takes one such phase, and (i, j)
+//               count within it
+//   POOLED      input gradient of a layer that upsamples by 2: the gradients of the
+//               copies are summed, which is one convolution of stride 2 with sums of
+//               neighbouring weights
+// The input gradient of a layer of stride 1 needs none of this: it is the same sum with
+// the kernel turned half round (w_row, w_column) and other padding.
+// Tile: a workgroup is one subgroup of 8. Per lane a run of RUN pixels down a column x
+// 8 EIGHTS channels, in registers. The pixels of a run share their windows, and each
+// lane loads one weight in eight and shares it: loads are dear on software Vulkan, where
+// they are done lane by lane. Neighbouring lanes take neighbouring columns.
 
 #include "common/epilogue.wgsl"
 
@@ -22,8 +28,10 @@ struct Params {
     out_height: u32,
     out_width: u32,
     pad: u32,
+    y_pad: u32,         // of the layer, where TRANSPOSED
     upsample_log2: u32, // x is repeated 2^that times along each axis
-    runs: u32,          // in a column of y
+    columns: u32,       // of runs: the width of y, or of a phase of it
+    runs: u32,          // in a column
     w_first: i32,       // w(0, 0, 0, 0), and strides of w in elements
     w_m: i32,
     w_c: i32,
@@ -57,20 +65,26 @@ fn store(at: u32, channel: u32, sum: f32) {
 }
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32
-#ifdef SUBGROUP
-        , @builtin(subgroup_invocation_id) subgroup_lane: u32
-#endif
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
     let in_plane = params.in_height * params.in_width;
     let unit = group.x * LANES + lane;
-    let live = unit < params.images * params.runs * params.out_width;
+    let live = unit < params.images * params.runs * params.columns;
     let here = select(0u, unit, live);
-    let column = here % params.out_width;
-    let image = here / params.out_width / params.runs;
-    let row = (here / params.out_width % params.runs) * RUN;
+    let column = here % params.columns;
+    let image = here / params.columns / params.runs;
+    let row = (here / params.columns % params.runs) * RUN;
     let m_first = group.y * EIGHTS * 8u;
     let base = image * params.in_channels * in_plane;
+#ifdef TRANSPOSED
+    let phase_row = group.z / PHASES;
+    let phase_column = group.z % PHASES;
+    // The layer's tap at a = 0 and b = 0; further ones lie PHASES before it.
+    let tap_row = phase_row + PHASES * (KERNEL - 1u);
+    let tap_column = phase_column + PHASES * (KERNEL - 1u);
+    let w_first = params.w_first + i32(tap_row * LAYER_KERNEL + tap_column);
+#else
+    let w_first = params.w_first;
+#endif
 
     // The rows of x in the run's window. Runs that hang over the edge read some row
     // twice for pixels that are not stored.
@@ -84,13 +98,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #endif
 #end
 #repeat s 0 EIGHTS
-#ifdef SUBGROUP
-    let w_$s = params.w_first + i32(min(m_first + $su * 8u + subgroup_lane, params.out_channels - 1u)) * params.w_m;
-#else
-#repeat l 0 8
-    let w_$s_$l = params.w_first + i32(min(m_first + $su * 8u + $lu, params.out_channels - 1u)) * params.w_m;
-#end
-#endif
+    let w_$s = w_first + i32(min(m_first + $su * 8u + lane, params.out_channels - 1u)) * params.w_m;
 #repeat l 0 8
 #repeat t 0 RUN
     var sum_$s_$l_$t = 0.0;
@@ -99,6 +107,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #end
 
     for (var b = 0u; b < KERNEL; b += 1u) {
+#ifdef TRANSPOSED
+        if tap_column - PHASES * b >= LAYER_KERNEL {
+            continue;
+        }
+#endif
 #ifdef PADDED
         let x_column = i32(column * STRIDE + b) - i32(params.pad);
         let within = x_column >= 0 && x_column < i32(params.in_width << params.upsample_log2);
@@ -106,7 +119,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #else
         var at = base + column * STRIDE + b;
 #endif
+#ifdef POOLED
+        // The two columns of the layer's kernel that this one sums.
+        let near_inside = b < LAYER_KERNEL;
+        let far_inside = b > 0u;
+        let near = select(0, i32(LAYER_KERNEL - 1u) - i32(b), near_inside);
+        let far = select(0, i32(LAYER_KERNEL) - i32(b), far_inside);
+        var w_at = 0;
+#else
         var w_at = i32(b) * params.w_column;
+#endif
         for (var c = 0u; c < params.in_channels; c += 1u) {
 #repeat r 0 RUN*STRIDE+KERNEL-STRIDE
 #ifdef PADDED
@@ -115,22 +137,34 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             let v_$r = x[at + at_row_$r];
 #endif
 #end
-#ifdef SUBGROUP
 #repeat s 0 EIGHTS
-#repeat a 0 KERNEL
-            let share_$s_$a = w[u32(w_$s + w_at + $a * params.w_row)];
+#ifdef POOLED
+            let tap_$s_0 = 0.0;
+            let tap_$s_${LAYER_KERNEL+1} = 0.0;
+#repeat a 0 LAYER_KERNEL
+            let near_$s_$a = select(0.0, w[u32(w_$s + w_at + $a * params.w_row + near)], near_inside);
+            let far_$s_$a = select(0.0, w[u32(w_$s + w_at + $a * params.w_row + far)], far_inside);
+            let tap_$s_${$a+1} = near_$s_$a + far_$s_$a;
 #end
+#repeat a 0 KERNEL
+            let share_$s_$a = tap_$s_${LAYER_KERNEL-$a} + tap_$s_${LAYER_KERNEL+1-$a};
+#end
+#else
+#repeat a 0 KERNEL
+#ifdef TRANSPOSED
+            let inside_tap_$s_$a = tap_row - PHASES * $au < LAYER_KERNEL;
+            let share_$s_$a = select(0.0, w[u32(w_$s + w_at + $a * params.w_row)], inside_tap_$s_$a);
+#else
+            let share_$s_$a = w[u32(w_$s + w_at + $a * params.w_row)];
+#endif
 #end
 #endif
+#end
 #repeat s 0 EIGHTS
 #repeat l 0 8
             {
 #repeat a 0 KERNEL
-#ifdef SUBGROUP
                 let weight_$a = subgroupBroadcast(share_$s_$a, $lu);
-#else
-                let weight_$a = w[u32(w_$s_$l + w_at + $a * params.w_row)];
-#endif
 #end
 #repeat t 0 RUN
                 {
@@ -158,16 +192,28 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #end
 #end
 #end
-    if !live {
+#ifdef TRANSPOSED
+    // Rows and columns before the first wrap round and fail the comparisons below.
+    let spread = PHASES;
+    let y_row = row * PHASES + phase_row - params.y_pad;
+    let y_column = column * PHASES + phase_column - params.y_pad;
+#else
+    let spread = 1u;
+    let y_row = row;
+    let y_column = column;
+#endif
+    if !live || y_column >= params.out_width {
         return;
     }
     let plane = params.out_height * params.out_width;
-    let at_y = (image * params.out_channels + m_first) * plane + row * params.out_width + column;
+    let at_y = (image * params.out_channels + m_first) * plane + y_column;
     let channels = min(8u * EIGHTS, params.out_channels - m_first);
-    let rows = min(RUN, params.out_height - row);
     for (var m = 0u; m < channels; m += 1u) {
-        for (var t = 0u; t < rows; t += 1u) {
-            store(at_y + m * plane + t * params.out_width, m_first + m, sums[m * RUN + t]);
+        for (var t = 0u; t < RUN; t += 1u) {
+            let i = y_row + t * spread;
+            if i < params.out_height {
+                store(at_y + m * plane + i * params.out_width, m_first + m, sums[m * RUN + t]);
+            }
         }
     }
 }

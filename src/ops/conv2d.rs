@@ -170,13 +170,19 @@ impl Op for Conv2d {
             };
             out[0] = Some(Var::record1(op, &[g, w])?);
         }
-        if cx.needs[1] {
-            out[1] = Some(Var::record1(WeightGradient { options, sizes }, &[g, x])?);
-        }
-        if self.bias && cx.needs[2] {
-            let [b, m, h, w] = sizes.output();
-            let per_image = g.reshape(&[b, m, h * w])?.sum(2..3)?;
-            out[2] = Some(per_image.reshape(&[b, m])?.sum(0..1)?.reshape(&[m])?);
+        // One pass over the gradient of the output serves both.
+        let bias = self.bias && cx.needs[2];
+        if cx.needs[1] || bias {
+            let op = WeightGradient {
+                options,
+                sizes,
+                bias,
+            };
+            let mut gradients = Var::record(op, &[g, x])?.into_iter();
+            out[1] = gradients.next().filter(|_| cx.needs[1]);
+            if bias {
+                out[2] = gradients.next();
+            }
         }
         Ok(out)
     }

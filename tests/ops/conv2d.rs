@@ -1,4 +1,5 @@
 use crate::common::*;
+use foveate::gpu::shader::SHADERS;
 use foveate::ops::Conv2dOptions;
 use foveate::tape::{Gradient, Tape, Tensor};
 
@@ -41,14 +42,17 @@ pub fn reference(x: &Array, w: &Array, bias: Option<&Array>, o: Conv2dOptions) -
     y
 }
 
-#[test]
-fn strides_paddings_kernels_and_odd_sizes() {
-    let options = |stride, pad, upsample| Conv2dOptions {
+fn options(stride: usize, pad: usize, upsample: usize) -> Conv2dOptions {
+    Conv2dOptions {
         stride,
         pad,
         upsample,
         scale: 0.5,
-    };
+    }
+}
+
+#[test]
+fn strides_paddings_kernels_and_odd_sizes() {
     for (seed, (x, w, o)) in [
         ([1, 1, 3, 3], [1, 1, 3, 3], options(1, 0, 1)),
         ([2, 3, 9, 11], [5, 3, 3, 3], options(2, 0, 1)),
@@ -59,6 +63,13 @@ fn strides_paddings_kernels_and_odd_sizes() {
         ([2, 5, 8, 9], [7, 5, 4, 4], options(2, 1, 1)),
         ([2, 6, 5, 7], [11, 6, 1, 1], options(1, 0, 1)),
         ([1, 2, 41, 41], [8, 2, 3, 3], options(1, 0, 1)),
+        ([2, 9, 12, 13], [33, 9, 3, 3], options(2, 1, 1)),
+        ([2, 17, 10, 8], [19, 17, 3, 3], options(2, 0, 1)),
+        ([2, 20, 6, 5], [40, 20, 3, 3], options(1, 2, 1)),
+        ([1, 34, 7, 9], [18, 34, 3, 3], options(1, 1, 2)),
+        ([2, 3, 4, 3], [3, 3, 3, 3], options(1, 1, 4)),
+        ([1, 2, 5, 5], [2, 2, 3, 3], options(1, 3, 1)),
+        ([1, 2, 9, 9], [2, 2, 3, 3], options(3, 1, 1)),
     ]
     .into_iter()
     .enumerate()
@@ -76,6 +87,59 @@ fn strides_paddings_kernels_and_odd_sizes() {
                 |a| reference(&a[0], &a[1], Some(&a[2]), o),
             );
     }
+}
+
+/// Which tile of `conv2d/window` and `conv2d/weight_gradient_window` runs depends on
+/// shapes: each that there is runs here, and is right.
+#[test]
+fn every_tile_of_the_window_kernels() {
+    if gpu().capabilities().subgroup_size != Some(8) {
+        return;
+    }
+    let mut used = std::collections::BTreeSet::new();
+    for (o, upsampled) in [
+        (options(1, 0, 1), 1),
+        (options(1, 1, 1), 1),
+        (options(2, 0, 1), 1),
+        (options(1, 1, 2), 2),
+    ] {
+        for rows in [3, 4, 6, 8] {
+            for (c, m) in [(3, 5), (12, 13), (33, 26), (26, 33)] {
+                // An output of that many rows, with stride 1 or 2.
+                let height = (rows * o.stride + 2 - 2 * o.pad).div_ceil(upsampled);
+                let shape = [1, c, height, 7];
+                let mut rng = rng(rows as u64);
+                let inputs = vec![
+                    random(&mut rng, &shape),
+                    random(&mut rng, &[m, c, 3, 3]),
+                    random(&mut rng, &[m]),
+                ];
+                let tape = Tape::new();
+                let vars: Vec<_> = (inputs.iter())
+                    .map(|a| tape.constant(&a.shape, &a.f32()).unwrap())
+                    .collect();
+                let y = vars[0].conv2d(&vars[1], Some(&vars[2]), o).unwrap();
+                let loss = y.sum(0..4).unwrap().reshape(&[]).unwrap();
+                for (i, g) in tape.gradients(&loss, &vars, Gradient::True).unwrap().iter().enumerate() {
+                    tape.output(&format!("g{i}"), g.as_ref().unwrap());
+                }
+                tape.output("y", &y);
+                let program = tape.compile(&gpu()).unwrap();
+                used.extend(program.dispatches().map(|d| d.1));
+                Check::new(&format!("conv2d {shape:?} -> {m} {o:?}"), inputs)
+                    .tolerances(5e-6, 3e-5)
+                    .run(
+                        |_, v| v[0].conv2d(&v[1], Some(&v[2]), o),
+                        |a| reference(&a[0], &a[1], Some(&a[2]), o),
+                    );
+            }
+        }
+    }
+    let all = SHADERS.iter().map(|s| s.key);
+    let unused: Vec<_> = all
+        .filter(|key| key.contains("window.") && !used.contains(key))
+        .collect();
+    assert!(unused.is_empty(), "not run: {unused:?}");
 }
 
 /// Two layers with a ReLU between: the ReLU and its gradient run inside the

@@ -10,6 +10,8 @@ use crate::gpu::shader::{SHADERS, ShaderInfo};
 
 /// Invocations of a workgroup of `conv2d/gemm`.
 const GEMM_LANES: usize = 64;
+/// Height and width of the kernels that `conv2d/window` has permutations for.
+const KERNEL: usize = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
@@ -35,87 +37,125 @@ pub(super) struct Correlation<'a> {
 impl Correlation<'_> {
     pub fn launch(self, cx: &mut Lower) -> Result<(), TapeError> {
         match self.window(cx.capabilities()) {
-            Some(tile) => self.launch_window(cx, tile),
+            Some(window) => self.launch_window(cx, window),
             None => self.launch_gemm(cx),
         }
     }
 
-    /// Zeros around x, seen from y.
-    fn pad(&self) -> Option<usize> {
-        match self.direction {
-            Direction::Forward => Some(self.options.pad),
-            Direction::InputGradient => {
-                (self.sizes.kernel_height - 1).checked_sub(self.options.pad)
-            }
-        }
-    }
-
-    /// The permutation of `conv2d/window` with the least estimated work, where the
-    /// device and the layer suit it: lanes that share weights, square kernels.
-    fn window(&self, capabilities: &Capabilities) -> Option<Tile> {
+    /// How `conv2d/window` sees the layer, where the device and the layer suit it:
+    /// lanes that share weights, kernels of 3 × 3.
+    fn window(&self, capabilities: &Capabilities) -> Option<Window> {
         let (s, o) = (self.sizes, self.options);
-        let pad = self.pad()?;
-        let plain = pad == 0 && o.upsample == 1;
-        let kind = match (self.direction, o.stride, o.upsample) {
-            (_, 1, 1) if plain => "valid",
-            (_, 1, 1) | (Direction::Forward, 1, _) => "padded",
-            (Direction::Forward, 2, 1) if plain => "strided",
-            _ => return None,
-        };
-        if capabilities.subgroup_size != Some(8) || s.kernel_height != s.kernel_width {
+        let (kernel, taps) = (KERNEL as i32, (KERNEL * KERNEL) as i32);
+        if capabilities.subgroup_size != Some(8)
+            || [s.kernel_height, s.kernel_width] != [KERNEL, KERNEL]
+        {
             return None;
         }
-        candidates(&format!("conv2d/window.{kind}_"))
-            .filter(|tile| tile.kernel == s.kernel_height)
-            .min_by_key(|tile| {
-                let y = self.y.shape();
-                let units = y[0] * y[2].div_ceil(tile.run) * y[3];
-                let loads = tile.window() + tile.eights * tile.kernel;
-                let sums = 8 * tile.eights * tile.run;
-                units * y[1].div_ceil(8 * tile.eights) * work(loads, sums, tile.kernel)
-            })
+        let forward = Window {
+            kind: "valid",
+            pad: o.pad,
+            y_pad: 0,
+            upsample: o.upsample,
+            phases: 1,
+            w_first: 0,
+            w_m: s.in_channels as i32 * taps,
+            w_c: taps,
+            w_row: kernel,
+            w_column: 1,
+        };
+        let backward = Window {
+            upsample: 1,
+            w_m: forward.w_c,
+            w_c: forward.w_m,
+            ..forward
+        };
+        match (self.direction, o.stride, o.upsample) {
+            (Direction::Forward, 1, 1) if o.pad == 0 => Some(forward),
+            (Direction::Forward, 1, _) => Some(Window {
+                kind: "padded",
+                ..forward
+            }),
+            (Direction::Forward, 2, 1) if o.pad == 0 => Some(Window {
+                kind: "strided",
+                ..forward
+            }),
+            // The kernel turned half round.
+            (Direction::InputGradient, 1, 1) => Some(Window {
+                kind: "padded",
+                pad: (KERNEL - 1).checked_sub(o.pad)?,
+                w_first: taps - 1,
+                w_row: -kernel,
+                w_column: -1,
+                ..backward
+            }),
+            (Direction::InputGradient, 1, 2) => Some(Window {
+                kind: "pooled",
+                pad: (KERNEL - 1).checked_sub(o.pad)?,
+                ..backward
+            }),
+            (Direction::InputGradient, 2, 1) => Some(Window {
+                kind: "transposed",
+                pad: (KERNEL - 1) / 2,
+                y_pad: o.pad,
+                phases: 2,
+                w_row: -2 * kernel,
+                w_column: -2,
+                ..backward
+            }),
+            _ => None,
+        }
     }
 
-    fn launch_window(self, cx: &mut Lower, tile: Tile) -> Result<(), TapeError> {
-        let (s, o) = (self.sizes, self.options);
+    fn launch_window(self, cx: &mut Lower, window: Window) -> Result<(), TapeError> {
         let (x, y) = (self.x.shape(), self.y.shape());
-        let pad = self.pad().unwrap_or(0);
-        let taps = s.taps() as i32;
-        let (kernel, in_channels) = (tile.kernel as i32, s.in_channels as i32);
-        // The input gradient sees the kernel turned half round, its channels swapped.
-        let [first, w_m, w_c, row, column] = match self.direction {
-            Direction::Forward => [0, in_channels * taps, taps, kernel, 1],
-            Direction::InputGradient => [taps - 1, taps, in_channels * taps, -kernel, -1],
+        // Pixels of y, or of the largest of its phases.
+        let phase = |size: usize| match window.phases {
+            1 => size,
+            n => (size - 1 + window.y_pad) / n + 1,
         };
-        let runs = y[2].div_ceil(tile.run);
+        let (rows, columns) = (phase(y[2]), phase(y[3]));
+        let cost = |tile: &Tile| {
+            let loads = tile.window() + tile.eights * tile.kernel;
+            let sums = 8 * tile.eights * tile.run;
+            let runs = y[0] * rows.div_ceil(tile.run) * columns;
+            runs * y[1].div_ceil(8 * tile.eights) * work(loads, sums, tile.kernel)
+        };
+        let prefix = format!("conv2d/window.{}_", window.kind);
+        let Some(tile) = candidates(&prefix).min_by_key(cost) else {
+            return self.launch_gemm(cx);
+        };
+        let runs = rows.div_ceil(tile.run);
         cx.dispatch(tile.shader.key)
             .bind("x", self.x)
             .bind("w", self.w)
             .bind("bias", self.bias.unwrap_or(self.w))
             .bind("gate", self.gate.unwrap_or(self.w))
             .bind("y", self.y)
-            .u32("images", s.images)
+            .u32("images", y[0])
             .u32("in_channels", x[1])
             .u32("in_height", x[2])
             .u32("in_width", x[3])
             .u32("out_channels", y[1])
             .u32("out_height", y[2])
             .u32("out_width", y[3])
-            .u32("pad", pad)
-            .u32("upsample_log2", o.upsample.ilog2() as usize)
+            .u32("pad", window.pad)
+            .u32("y_pad", window.y_pad)
+            .u32("upsample_log2", window.upsample.ilog2() as usize)
+            .u32("columns", columns)
             .u32("runs", runs)
-            .i32("w_first", first)
-            .i32("w_m", w_m)
-            .i32("w_c", w_c)
-            .i32("w_row", row)
-            .i32("w_column", column)
+            .i32("w_first", window.w_first)
+            .i32("w_m", window.w_m)
+            .i32("w_c", window.w_c)
+            .i32("w_row", window.w_row)
+            .i32("w_column", window.w_column)
             .u32("has_bias", self.bias.is_some() as usize)
             .u32("tail", tail_code(self.epilogue))
-            .f32("scale", o.scale)
+            .f32("scale", self.options.scale)
             .groups([
-                (y[0] * runs * y[3]).div_ceil(tile.shader.invocations() as usize) as u32,
+                (y[0] * runs * columns).div_ceil(tile.shader.invocations() as usize) as u32,
                 y[1].div_ceil(8 * tile.eights) as u32,
-                1,
+                (window.phases * window.phases) as u32,
             ])
     }
 
@@ -173,6 +213,26 @@ impl Correlation<'_> {
                 1,
             ])
     }
+}
+
+/// A layer as `conv2d/window` sees it.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    /// Which permutations do it.
+    kind: &'static str,
+    /// Zeros around x, seen from y.
+    pad: usize,
+    /// Zeros around y in the layer, where y has phases.
+    y_pad: usize,
+    upsample: usize,
+    /// Sets of pixels along each axis that see the same taps.
+    phases: usize,
+    /// Where tap (0, 0) lies in w, and strides of w by channels of y and x, and by taps.
+    w_first: i32,
+    w_m: i32,
+    w_c: i32,
+    w_row: i32,
+    w_column: i32,
 }
 
 /// The tile of a permutation of `conv2d/window` or `conv2d/weight_gradient_window`.

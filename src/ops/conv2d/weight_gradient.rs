@@ -16,11 +16,12 @@ const WINDOW_GROUPS: usize = 32;
 const SHORTEST_PIECE: usize = 512;
 const MOST_PIECES: usize = 64;
 
-/// Inputs: g[B, M, OH, OW], x. Output like w.
+/// Inputs: g[B, M, OH, OW], x. Outputs like w and, if asked for, bias.
 #[derive(Debug)]
 pub(super) struct WeightGradient {
     pub options: Conv2dOptions,
     pub sizes: Sizes,
+    pub bias: bool,
 }
 
 impl Op for WeightGradient {
@@ -31,7 +32,9 @@ impl Op for WeightGradient {
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TapeError> {
         match inputs {
             [g, x] if g.shape == self.sizes.output() && x.shape == self.sizes.input() => {
-                Ok(vec![Tensor::f32(&self.sizes.weight())])
+                let mut outputs = vec![Tensor::f32(&self.sizes.weight())];
+                outputs.extend(self.bias.then(|| Tensor::f32(&[self.sizes.out_channels])));
+                Ok(outputs)
             }
             _ => Err(shape_error(
                 "conv2d_weight_gradient",
@@ -85,11 +88,16 @@ impl WeightGradient {
         let pieces = WINDOW_GROUPS.div_ceil(groups[0] * groups[1]);
         let piece = units.div_ceil(pieces.min(units.div_ceil(SHORTEST_PIECE / tile.run)));
         let pieces = units.div_ceil(piece);
-        let partial = self.partial(cx, pieces);
+        let partial = self.partial(cx, 0, pieces);
+        let partial_bias = match self.bias {
+            true => self.partial(cx, 1, pieces),
+            false => cx.workspace(Tensor::f32(&[pieces, s.out_channels])),
+        };
         cx.dispatch(tile.shader.key)
             .bind("g", &g)
             .bind("x", &x)
             .bind("partial", &partial)
+            .bind("partial_bias", &partial_bias)
             .u32("images", s.images)
             .u32("in_channels", s.in_channels)
             .u32("in_height", s.in_height)
@@ -103,7 +111,7 @@ impl WeightGradient {
             .u32("piece", piece)
             .f32("scale", o.scale)
             .groups([groups[0] as u32, groups[1] as u32, pieces as u32])?;
-        self.join(cx, &partial, pieces)
+        self.join(cx, &partial, Some(&partial_bias), pieces)
     }
 
     /// Lanes over pixels: any kernel, any device.
@@ -130,7 +138,7 @@ impl WeightGradient {
         let piece = pixels.div_ceil(pieces);
         let pieces = pixels.div_ceil(piece);
         let step = pixels_as_steps(LANES, s.out_height, s.out_width);
-        let partial = self.partial(cx, pieces);
+        let partial = self.partial(cx, 0, pieces);
         cx.dispatch(&format!("conv2d/weight_gradient.{kind}{suffix}"))
             .bind("g", &g)
             .bind("x", &x)
@@ -158,29 +166,54 @@ impl WeightGradient {
                 s.out_channels.div_ceil(channels) as u32,
                 pieces as u32,
             ])?;
-        self.join(cx, &partial, pieces)
+        self.join(cx, &partial, None, pieces)?;
+        if !self.bias {
+            return Ok(());
+        }
+        let db = cx.output(1);
+        cx.dispatch("conv2d/bias_gradient")
+            .bind("g", &g)
+            .bind("db", &db)
+            .u32("images", s.images)
+            .u32("channels", s.out_channels)
+            .u32("plane", s.out_height * s.out_width)
+            .groups([s.out_channels as u32, 1, 1])
     }
 
-    /// Where the pieces go: one is the result itself.
-    fn partial(&self, cx: &mut Lower, pieces: usize) -> Operand {
-        let dw = cx.output(0);
+    /// Where the pieces of an output go: one is the result itself.
+    fn partial(&self, cx: &mut Lower, output: usize, pieces: usize) -> Operand {
+        let whole = cx.output(output);
         match pieces {
-            1 => dw,
-            _ => cx.workspace(Tensor::f32(&[pieces, dw.tensor.len()])),
+            1 => whole,
+            _ => cx.workspace(Tensor::f32(&[pieces, whole.tensor.len()])),
         }
     }
 
-    fn join(&self, cx: &mut Lower, partial: &Operand, pieces: usize) -> Result<(), TapeError> {
+    fn join(
+        &self,
+        cx: &mut Lower,
+        partial: &Operand,
+        partial_bias: Option<&Operand>,
+        pieces: usize,
+    ) -> Result<(), TapeError> {
         if pieces == 1 {
             return Ok(());
         }
         let dw = cx.output(0);
         let weights = dw.tensor.len();
+        // Without a bias to sum nothing is read or written there.
+        let (biases, partial_bias, db) = match partial_bias {
+            Some(partial) if self.bias => (self.sizes.out_channels, partial.clone(), cx.output(1)),
+            _ => (0, partial.clone(), cx.workspace(Tensor::f32(&[1]))),
+        };
         cx.dispatch("conv2d/join_pieces")
             .bind("partial", partial)
+            .bind("partial_bias", &partial_bias)
             .bind("dw", &dw)
+            .bind("db", &db)
             .u32("count", weights)
+            .u32("bias_count", biases)
             .u32("pieces", pieces)
-            .linear(weights)
+            .linear(weights + biases)
     }
 }

@@ -18,6 +18,7 @@ impl Config {
                 preset,
                 steps: 100_000,
                 batch: 32,
+                burst_updates: false,
                 replay_capacity: 50_000,
                 hidden_dim: 256,
                 overlay_pictures: 256,

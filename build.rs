@@ -16,7 +16,8 @@
 //!
 //! `shaders/permutations.txt` names the permutations: `FILE NAME [DEFINE…]`,
 //! where `DEFINE` is a flag for `#ifdef` or `CONSTANT=value`, which also
-//! becomes a WGSL `const`. A file without a line there has one, unnamed.
+//! becomes a WGSL `const`. A permutation called `-` has no name of its own: it is
+//! the file's; a file without a line there has just that one.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
@@ -360,7 +361,7 @@ fn main() {
         let stem = file.trim_end_matches(".wgsl").to_string();
         let unnamed = vec![(String::new(), vec![])];
         for (name, defines) in permutations.get(&file).unwrap_or(&unnamed) {
-            let key = if name.is_empty() {
+            let key = if name.is_empty() || name == "-" {
                 stem.clone()
             } else {
                 format!("{stem}.{name}")

@@ -1,11 +1,12 @@
 // adam: moments and parameters of a whole arena (Kingma and Ba 2015; eps outside
 // the root, as in PyTorch). Runs after adam/tick.
-// Tile: one element per invocation.
+// Tile: one element per invocation, or four.
 
+#include "common/lane.wgsl"
 #include "common/linear_index.wgsl"
 
 struct Params {
-    count: u32,
+    count: u32,  // elements, or fours
     lr: f32,
     rate_1: f32, // 1 - beta1
     rate_2: f32, // 1 - beta2
@@ -18,10 +19,10 @@ const CORRECTION_2 = 2u;
 
 // All state is bound for writing, `time` too: it may lie in one buffer.
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> p: array<f32>;    // [count]
-@group(0) @binding(2) var<storage, read> g: array<f32>;          // [count]
-@group(0) @binding(3) var<storage, read_write> m: array<f32>;    // [count]
-@group(0) @binding(4) var<storage, read_write> v: array<f32>;    // [count]
+@group(0) @binding(1) var<storage, read_write> p: array<Lane>;    // [count]
+@group(0) @binding(2) var<storage, read> g: array<Lane>;          // [count]
+@group(0) @binding(3) var<storage, read_write> m: array<Lane>;    // [count]
+@group(0) @binding(4) var<storage, read_write> v: array<Lane>;    // [count]
 @group(0) @binding(5) var<storage, read_write> time: array<u32>; // [>= 3], read only
 
 @compute @workgroup_size(64)

@@ -1,11 +1,12 @@
 // binary: y = f(a, b), pointwise with broadcasting over up to four dimensions; f is
-// the permutation. Broadcast dimensions have stride 0.
-// Tile: one element per invocation.
+// the permutation. Broadcast dimensions have stride 0; QUADS is for a and b of y's shape.
+// Tile: one element per invocation, or four.
 
+#include "common/lane.wgsl"
 #include "common/linear_index.wgsl"
 
 struct Params {
-    count: u32,
+    count: u32,  // elements, or fours
     same: u32,   // 1 if a and b have y's shape: no index arithmetic needed
     size_1: u32, // y is [size_0, size_1, size_2, size_3]
     size_2: u32,
@@ -15,11 +16,11 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<f32>;        // broadcasts to y's shape
-@group(0) @binding(2) var<storage, read> b: array<f32>;        // broadcasts to y's shape
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [size_0, size_1, size_2, size_3]
+@group(0) @binding(1) var<storage, read> a: array<Lane>;        // broadcasts to y's shape
+@group(0) @binding(2) var<storage, read> b: array<Lane>;        // broadcasts to y's shape
+@group(0) @binding(3) var<storage, read_write> y: array<Lane>;  // [size_0, size_1, size_2, size_3]
 
-fn f(u: f32, v: f32) -> f32 {
+fn f(u: Lane, v: Lane) -> Lane {
 #ifdef ADD
     return u + v;
 #endif
@@ -39,10 +40,10 @@ fn f(u: f32, v: f32) -> f32 {
     return max(u, v);
 #endif
 #ifdef LESS
-    return select(select(0.0, 0.5, u == v), 1.0, u < v);
+    return select(select(Lane(0.0), Lane(0.5), u == v), Lane(1.0), u < v);
 #endif
 #ifdef EQUAL
-    return select(0.0, 1.0, u == v);
+    return select(Lane(0.0), Lane(1.0), u == v);
 #endif
 #ifdef FIRST
     return u;
@@ -56,6 +57,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     if i >= params.count {
         return;
     }
+#ifdef QUADS
+    y[i] = f(a[i], b[i]);
+#else
     if params.same == 1u {
         y[i] = f(a[i], b[i]);
         return;
@@ -69,4 +73,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let at_a = i_0 * params.a_0 + i_1 * params.a_1 + i_2 * params.a_2 + i_3 * params.a_3;
     let at_b = i_0 * params.b_0 + i_1 * params.b_1 + i_2 * params.b_2 + i_3 * params.b_3;
     y[i] = f(a[at_a], b[at_b]);
+#endif
 }

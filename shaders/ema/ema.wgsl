@@ -1,8 +1,10 @@
 // ema: y = tau * x + keep * y on up to 8 segments of a target, all in one dispatch.
-// Tile: one element per invocation, from the first segment's start to the last's end.
+// Tile: one element per invocation, or four, from the first segment's start to the last's end.
 
+#include "common/lane.wgsl"
 #include "common/linear_index.wgsl"
 
+// All counts and places are in elements, or in fours.
 struct Params {
     start: u32, // first element of any segment
     count: u32, // elements from there to the end of the last segment
@@ -17,8 +19,8 @@ struct Params {
 
 // Both are bound for writing: they may lie in one buffer.
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> x: array<f32>; // [N], online, read only
-@group(0) @binding(2) var<storage, read_write> y: array<f32>; // [M], target
+@group(0) @binding(1) var<storage, read_write> x: array<Lane>; // [N], online, read only
+@group(0) @binding(2) var<storage, read_write> y: array<Lane>; // [M], target
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,

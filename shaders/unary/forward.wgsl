@@ -1,22 +1,22 @@
 // unary: y = f(x), pointwise; f is the permutation.
-// Tile: one element per invocation.
+// Tile: one element per invocation, or four.
 
 #include "common/linear_index.wgsl"
 #include "common/pointwise.wgsl"
 
 struct Params {
-    count: u32,
+    count: u32, // elements, or fours
 }
 
 const SMALLEST_NORMAL = 1.17549435e-38;
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;        // [count]
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;  // [count]
+@group(0) @binding(1) var<storage, read> x: array<Lane>;        // [count]
+@group(0) @binding(2) var<storage, read_write> y: array<Lane>;  // [count]
 
-fn f(v: f32) -> f32 {
+fn f(v: Lane) -> Lane {
 #ifdef RELU
-    return max(v, 0.0);
+    return max(v, Lane(0.0));
 #endif
 #ifdef TANH
     return safe_tanh(v);
@@ -28,13 +28,13 @@ fn f(v: f32) -> f32 {
     return safe_exp(v);
 #endif
 #ifdef LOG
-    return log(max(v, SMALLEST_NORMAL));
+    return log(max(v, Lane(SMALLEST_NORMAL)));
 #endif
 #ifdef SQUARE
     return v * v;
 #endif
 #ifdef SQRT
-    return sqrt(max(v, 0.0));
+    return sqrt(max(v, Lane(0.0)));
 #endif
 #ifdef ABS
     return abs(v);

@@ -1,27 +1,28 @@
 // unary: dx = g * f'(x), pointwise; f is the permutation. `saved` is f(x) where
 // the derivative is simplest in it (relu, tanh, sigmoid, exp, sqrt), else x.
 // relu_guided is guided backpropagation's rule: max(0, g * 1[x > 0]).
-// Tile: one element per invocation.
+// Tile: one element per invocation, or four.
 
+#include "common/lane.wgsl"
 #include "common/linear_index.wgsl"
 
 struct Params {
-    count: u32,
+    count: u32, // elements, or fours
 }
 
 const SMALLEST_NORMAL = 1.17549435e-38;
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> g: array<f32>;         // [count]
-@group(0) @binding(2) var<storage, read> saved: array<f32>;     // [count]
-@group(0) @binding(3) var<storage, read_write> dx: array<f32>;  // [count]
+@group(0) @binding(1) var<storage, read> g: array<Lane>;         // [count]
+@group(0) @binding(2) var<storage, read> saved: array<Lane>;     // [count]
+@group(0) @binding(3) var<storage, read_write> dx: array<Lane>;  // [count]
 
-fn gradient(r: f32, s: f32) -> f32 {
+fn gradient(r: Lane, s: Lane) -> Lane {
 #ifdef RELU
-    return select(0.0, r, s > 0.0);
+    return select(Lane(0.0), r, s > Lane(0.0));
 #endif
 #ifdef RELU_GUIDED
-    return select(0.0, max(r, 0.0), s > 0.0);
+    return select(Lane(0.0), max(r, Lane(0.0)), s > Lane(0.0));
 #endif
 #ifdef TANH
     return r * (1.0 - s * s);
@@ -33,13 +34,13 @@ fn gradient(r: f32, s: f32) -> f32 {
     return r * s;
 #endif
 #ifdef LOG
-    return r / max(s, SMALLEST_NORMAL);
+    return r / max(s, Lane(SMALLEST_NORMAL));
 #endif
 #ifdef SQUARE
     return 2.0 * r * s;
 #endif
 #ifdef SQRT
-    return select(0.0, 0.5 * r / max(s, SMALLEST_NORMAL), s > 0.0);
+    return select(Lane(0.0), 0.5 * r / max(s, Lane(SMALLEST_NORMAL)), s > Lane(0.0));
 #endif
 #ifdef ABS
     return r * sign(s);

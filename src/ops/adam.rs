@@ -98,8 +98,8 @@ impl Op for Adam {
             .f32("rate_1", rate_1)
             .f32("rate_2", rate_2)
             .linear_groups(1)?;
-        let count = p.tensor.len();
-        cx.dispatch("adam/step")
+        let (dispatch, count) = cx.pointwise("adam/step", p.tensor.len());
+        dispatch
             .bind("p", &p)
             .bind("g", &g)
             .bind("m", &m)

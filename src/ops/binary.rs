@@ -75,11 +75,15 @@ fn lower(cx: &mut Lower, key: &str, a: &Operand, b: &Operand) -> Result<(), Tape
     let mut size = [1; MAX_RANK];
     size[MAX_RANK - y.shape().len()..].copy_from_slice(y.shape());
     let same = a.shape() == y.shape() && b.shape() == y.shape();
-    cx.dispatch(key)
+    let (dispatch, count) = match same {
+        true => cx.pointwise(key, y.tensor.len()),
+        false => (cx.dispatch(key), y.tensor.len()),
+    };
+    dispatch
         .bind("a", a)
         .bind("b", b)
         .bind("y", &y)
-        .u32("count", y.tensor.len())
+        .u32("count", count)
         .u32("same", same as usize)
         .u32("size_1", size[1])
         .u32("size_2", size[2])
@@ -92,7 +96,7 @@ fn lower(cx: &mut Lower, key: &str, a: &Operand, b: &Operand) -> Result<(), Tape
         .u32("b_1", sb[1])
         .u32("b_2", sb[2])
         .u32("b_3", sb[3])
-        .linear(y.tensor.len())
+        .linear(count)
 }
 
 impl Op for Binary {

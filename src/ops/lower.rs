@@ -106,6 +106,16 @@ impl Lower<'_> {
         }
     }
 
+    /// Starts a dispatch of a pointwise shader over `count` elements: of its permutation
+    /// for whole fours, where they are. Returns also how many it counts: elements or fours.
+    pub fn pointwise(&mut self, key: &str, count: usize) -> (DispatchBuilder<'_>, usize) {
+        let join = if key.contains('.') { '_' } else { '.' };
+        match count.is_multiple_of(4) {
+            true => (self.dispatch(&format!("{key}{join}quads")), count / 4),
+            false => (self.dispatch(key), count),
+        }
+    }
+
     /// Starts a dispatch of a shader permutation.
     pub fn dispatch(&mut self, key: &str) -> DispatchBuilder<'_> {
         let limit = self.capabilities.max_groups;

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::lower::work;
 use super::{Backward, DType, Epilogue, Gradient, Lower, Op, TapeError, Tensor, Var, shape_error};
-use crate::gpu::{Capabilities, GpuError};
 use crate::gpu::shader::{SHADERS, ShaderInfo};
+use crate::gpu::{Capabilities, GpuError};
 
 /// Columns of invocations in a workgroup of `matmul/matmul`.
 const SIDE: usize = 8;

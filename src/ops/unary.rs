@@ -95,11 +95,13 @@ impl Op for Unary {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (x, y) = (cx.input(0), cx.output(0));
-        cx.dispatch(&format!("unary/forward.{}", self.0.key()))
+        let key = format!("unary/forward.{}", self.0.key());
+        let (dispatch, count) = cx.pointwise(&key, x.tensor.len());
+        dispatch
             .bind("x", &x)
             .bind("y", &y)
-            .u32("count", x.tensor.len())
-            .linear(x.tensor.len())
+            .u32("count", count)
+            .linear(count)
     }
 
     fn as_epilogue(&self) -> Option<Epilogue> {
@@ -122,12 +124,14 @@ impl Op for UnaryGradient {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (g, saved, dx) = (cx.input(0), cx.input(1), cx.output(0));
-        cx.dispatch(&format!("unary/gradient.{}", self.0.key()))
+        let key = format!("unary/gradient.{}", self.0.key());
+        let (dispatch, count) = cx.pointwise(&key, g.tensor.len());
+        dispatch
             .bind("g", &g)
             .bind("saved", &saved)
             .bind("dx", &dx)
-            .u32("count", g.tensor.len())
-            .linear(g.tensor.len())
+            .u32("count", count)
+            .linear(count)
     }
 }
 
@@ -150,12 +154,13 @@ impl Op for ReluGate {
             Gradient::True => "unary/gradient.relu",
             Gradient::Guided => "unary/gradient.relu_guided",
         };
-        cx.dispatch(key)
+        let (dispatch, count) = cx.pointwise(key, g.tensor.len());
+        dispatch
             .bind("g", &g)
             .bind("saved", &gate)
             .bind("dx", &dx)
-            .u32("count", g.tensor.len())
-            .linear(g.tensor.len())
+            .u32("count", count)
+            .linear(count)
     }
 
     fn as_epilogue(&self) -> Option<Epilogue> {
@@ -186,13 +191,14 @@ impl Op for Affine {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (x, y) = (cx.input(0), cx.output(0));
-        cx.dispatch("unary/affine")
+        let (dispatch, count) = cx.pointwise("unary/affine", x.tensor.len());
+        dispatch
             .bind("x", &x)
             .bind("y", &y)
-            .u32("count", x.tensor.len())
+            .u32("count", count)
             .f32("scale", self.scale)
             .f32("shift", self.shift)
-            .linear(x.tensor.len())
+            .linear(count)
     }
 }
 

@@ -171,9 +171,11 @@ fn the_same_bits_twice() {
 
 #[test]
 fn two_dispatches_whatever_the_size() {
-    let optimiser = Optimiser::new(5000, &[0.0; 5000], OPTIONS);
-    let keys: Vec<_> = optimiser.program.dispatches().map(|(_, key)| key).collect();
-    assert_eq!(keys, ["adam/tick", "adam/step"]);
+    for (count, step) in [(4999, "adam/step"), (5000, "adam/step.quads")] {
+        let optimiser = Optimiser::new(count, &vec![0.0; count], OPTIONS);
+        let keys: Vec<_> = optimiser.program.dispatches().map(|(_, key)| key).collect();
+        assert_eq!(keys, ["adam/tick", step]);
+    }
 }
 
 #[test]

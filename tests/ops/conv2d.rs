@@ -120,7 +120,12 @@ fn every_tile_of_the_window_kernels() {
                     .collect();
                 let y = vars[0].conv2d(&vars[1], Some(&vars[2]), o).unwrap();
                 let loss = y.sum(0..4).unwrap().reshape(&[]).unwrap();
-                for (i, g) in tape.gradients(&loss, &vars, Gradient::True).unwrap().iter().enumerate() {
+                for (i, g) in tape
+                    .gradients(&loss, &vars, Gradient::True)
+                    .unwrap()
+                    .iter()
+                    .enumerate()
+                {
                     tape.output(&format!("g{i}"), g.as_ref().unwrap());
                 }
                 tape.output("y", &y);

@@ -2,7 +2,7 @@ use crate::common::*;
 use foveate::ops::UnaryKind;
 
 fn check(kind: UnaryKind, positive: bool, f: impl Fn(f64) -> f64 + Copy) {
-    for (seed, shape) in [(1, vec![1]), (2, vec![7, 13]), (3, vec![3, 5, 101])] {
+    for (seed, shape) in [(1, vec![1]), (2, vec![7, 13]), (3, vec![3, 5, 101]), (4, vec![4, 67])] {
         let mut x = random(&mut rng(seed), &shape);
         for v in &mut x.data {
             *v *= 3.0;
@@ -28,11 +28,13 @@ fn every_kind() {
 
 #[test]
 fn affine() {
-    let x = random(&mut rng(4), &[9, 77]);
-    Check::new("affine", vec![x]).run(
-        |_, v| v[0].affine(-2.5, 0.75),
-        |a| a[0].map(|v| -2.5 * v + 0.75),
-    );
+    for columns in [76, 77] {
+        let x = random(&mut rng(4), &[9, columns]);
+        Check::new("affine", vec![x]).run(
+            |_, v| v[0].affine(-2.5, 0.75),
+            |a| a[0].map(|v| -2.5 * v + 0.75),
+        );
+    }
 }
 
 /// Far out, nothing overflows and tanh is ±1 exactly (the squashed Gaussian's

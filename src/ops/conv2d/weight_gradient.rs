@@ -125,11 +125,11 @@ impl WeightGradient {
         };
         // Compilers of software devices take minutes over long kernels.
         let capabilities = cx.capabilities();
-        let (suffix, channels) = match capabilities.software && capabilities.subgroup_size != Some(8)
-        {
-            true => ("_compact", 1),
-            false => ("", 8),
-        };
+        let (suffix, channels) =
+            match capabilities.software && capabilities.subgroup_size != Some(8) {
+                true => ("_compact", 1),
+                false => ("", 8),
+            };
         let tap_blocks = s.taps().div_ceil(taps);
         let tiles = s.in_channels * tap_blocks * s.out_channels.div_ceil(channels);
         let pixels = s.images * s.out_height * s.out_width;

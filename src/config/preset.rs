@@ -37,7 +37,7 @@ impl Config {
             // (they cost next to nothing), a short horizon with quick targets.
             Preset::Tiny => Config {
                 preset,
-                steps: 4_500,
+                steps: 7_500,
                 image_size: 32,
                 action_repeat: reach.then_some(4),
                 batch: 32,

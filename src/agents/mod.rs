@@ -9,6 +9,7 @@ pub mod sac;
 pub mod sgqn;
 mod snapshot;
 mod trainer;
+pub mod tuning;
 
 pub use agent::{Agent, OverlayBank, Policy, network_shape};
 pub use learner::{Learner, LearnerOptions, Optimiser};

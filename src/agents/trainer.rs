@@ -1,13 +1,13 @@
 //! Training: act, learn, step, remember (SPEC.md A.4), with everything that a run
 //! writes. A run that is killed at any instant and resumed ends with the same bits.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::agent::{Agent, OverlayBank, Policy};
 use super::evaluate::{self, Actor};
 use super::replay::{Replay, ReplayShape, StoredTransition};
 use super::snapshot::{self, Progress};
+use super::tuning;
 use crate::config::Config;
 use crate::envs::native::Mode;
 use crate::envs::{EnvOptions, EnvSpec, Environment, Transition, open};
@@ -146,9 +146,12 @@ impl Trainer {
             crate::config::AgentKind::Sgqn => Some(overlay_bank(gpu, config)?),
             crate::config::AgentKind::Sac => None,
         };
+        tuning::restore(gpu, &directory)?;
         agent.compile_updates(&replay, overlays.as_ref())?;
         let policy = agent.policy(replay.store(), 1)?;
-        note_kernels(gpu, &agent, &directory, notice)?;
+        let programs = agent.updates().map(|(_, program)| program);
+        let kernels = programs.flat_map(|p| p.dispatches()).map(|d| d.1);
+        tuning::note(gpu, kernels, &directory, notice)?;
         Ok(Trainer {
             metrics: MetricsWriter::open(directory.metrics(), meta.metrics)?,
             tensorboard: TensorboardWriter::open(&directory.tensorboard(), meta.tensorboard)?,
@@ -372,35 +375,6 @@ impl Trainer {
         self.log.prune(&positions)?;
         Ok(())
     }
-}
-
-/// Writes which device runs which kernels to `tuning.json`; a resumed run whose choice
-/// differs is told that its bits may differ.
-fn note_kernels(
-    gpu: &Gpu,
-    agent: &Agent,
-    directory: &RunDirectory,
-    notice: &mut dyn FnMut(String),
-) -> Result<(), Error> {
-    let programs = agent.updates().map(|(_, program)| program);
-    let kernels: BTreeSet<&str> = programs.flat_map(|p| p.dispatches()).map(|d| d.1).collect();
-    let info = gpu.info();
-    let choices = serde_json::json!({
-        "adapter": info.name,
-        "backend": format!("{:?}", info.backend),
-        "driver": format!("{} {}", info.driver, info.driver_info),
-        "kernels": kernels,
-    });
-    let now = format!("{choices:#}\n").into_bytes();
-    match directory.read_tuning()? {
-        Some(before) if before != now => notice(
-            "this run was started with another device, driver or choice of kernels (tuning.json): it goes on, but not with the same bits"
-                .to_string(),
-        ),
-        Some(_) => return Ok(()),
-        None => {}
-    }
-    Ok(directory.write_tuning(&now)?)
 }
 
 /// Evaluation plays other episodes than training.

@@ -1,16 +1,22 @@
 //! What every subcommand starts from: a device, and for some a trained run.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::error::CliError;
 use super::output::note;
 use crate::Error;
+use crate::agents::tuning::{TuningCache, Unused};
 use crate::agents::{Agent, env_options, evaluation_seed, load_agent};
 use crate::config::Config;
 use crate::envs::native::Mode;
 use crate::envs::{EnvError, EnvOptions};
-use crate::gpu::{Gpu, GpuOptions};
+use crate::gpu::{Gpu, GpuOptions, Tuning};
 use crate::run::RunDirectory;
+
+/// Time that measuring kernels may take.
+const TUNING_BUDGET: Duration = Duration::from_secs(30);
 
 /// Options of every subcommand.
 #[derive(Debug, clap::Args)]
@@ -33,6 +39,37 @@ impl Session {
     /// Opens the device.
     pub fn gpu(&self) -> Result<Gpu, CliError> {
         Ok(Gpu::new_blocking(self.gpu_options())?)
+    }
+
+    /// Opens the device with what was measured on it before, and leave to measure what
+    /// was not: for commands that run long on what they compile.
+    pub fn tuned_gpu(&self) -> Result<Gpu, CliError> {
+        let gpu = self.gpu()?;
+        let Some(cache) = TuningCache::of_user() else {
+            return Ok(gpu);
+        };
+        match cache.load(&gpu) {
+            Ok(choices) => gpu.set_choices(choices),
+            Err(Unused::Absent) => {}
+            Err(why) => {
+                let why = match why {
+                    Unused::Damaged(reason) => format!("it is damaged: {reason}"),
+                    _ => "it is of another driver or version".to_string(),
+                };
+                let path = cache.path(&gpu);
+                note(&format!("warning: '{}' is not used: {why}", path.display()));
+            }
+        }
+        gpu.set_tuning(Some(Tuning {
+            budget: TUNING_BUDGET,
+            notice: Arc::new(|text| note(text)),
+            keep: Arc::new(move |gpu, choices| {
+                if let Err(error) = cache.keep(gpu, choices) {
+                    note(&format!("warning: what was measured is not kept: {error}"));
+                }
+            }),
+        }));
+        Ok(gpu)
     }
 }
 

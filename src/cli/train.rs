@@ -68,6 +68,10 @@ pub(super) struct Arguments {
     /// Python with dm_control, for real environments [env: FOVEATE_PYTHON]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
+    /// Choose kernels by estimate: neither measure them (up to 30 s, once for each
+    /// device; kept in FOVEATE_CACHE or the platform's cache folder) nor use what was
+    #[arg(long)]
+    no_tune: bool,
     /// No progress on standard error
     #[arg(long)]
     quiet: bool,
@@ -100,11 +104,15 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
             false => None,
         };
         let config = Config::resolve(&arguments.layers(saved))?;
+        // A resumed run keeps the kernels that it began with.
         (session.gpu()?, config, directory)
     } else {
         // Whatever may be wrong with the options is said before anything is written.
         let config = Config::resolve(&arguments.layers(None))?;
-        let gpu = session.gpu()?;
+        let gpu = match arguments.no_tune {
+            true => session.gpu()?,
+            false => session.tuned_gpu()?,
+        };
         (gpu, config, RunDirectory::create(&arguments.run)?)
     };
     let earlier = summary::seconds_of(&summary::rows(&directory.metrics())?);

@@ -1,9 +1,9 @@
 //! The handle to a device and its queue.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{GpuError, GpuOptions, Kernel, adapter, shader::ShaderInfo};
+use super::{Choices, GpuError, GpuOptions, Kernel, Tuning, adapter, shader::ShaderInfo};
 
 /// What kernels may rely on, derived from the device's features and limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,8 @@ struct Inner {
     info: wgpu::AdapterInfo,
     capabilities: Capabilities,
     kernels: Mutex<HashMap<&'static str, Arc<Kernel>>>,
+    choices: Mutex<Choices>,
+    tuning: Mutex<Option<Tuning>>,
     lost: Arc<Mutex<Option<String>>>,
 }
 
@@ -131,6 +133,8 @@ impl Gpu {
             info,
             capabilities,
             kernels: Mutex::default(),
+            choices: Mutex::default(),
+            tuning: Mutex::default(),
             lost,
         }))
     }
@@ -165,9 +169,30 @@ impl Gpu {
         Ok(kernel)
     }
 
-    fn kernels(&self) -> std::sync::MutexGuard<'_, HashMap<&'static str, Arc<Kernel>>> {
-        // A panic while the lock is held leaves the map as it was: nothing to poison.
-        self.0.kernels.lock().unwrap_or_else(|e| e.into_inner())
+    fn kernels(&self) -> MutexGuard<'_, HashMap<&'static str, Arc<Kernel>>> {
+        unpoisoned(&self.0.kernels)
+    }
+
+    /// Which permutations programs compiled from now on run, where there are several.
+    pub fn choices(&self) -> Choices {
+        unpoisoned(&self.0.choices).clone()
+    }
+
+    /// Replaces all choices. A key that no permutation of this version has is passed over
+    /// when a program is compiled.
+    pub fn set_choices(&self, choices: Choices) {
+        *unpoisoned(&self.0.choices) = choices;
+    }
+
+    /// Allows measuring what has not been chosen while programs are compiled; `None`,
+    /// as it is at first, leaves that to estimates. What is measured may differ from
+    /// day to day, and with it the bits of sums.
+    pub fn set_tuning(&self, tuning: Option<Tuning>) {
+        *unpoisoned(&self.0.tuning) = tuning;
+    }
+
+    pub(crate) fn tuning(&self) -> Option<Tuning> {
+        unpoisoned(&self.0.tuning).clone()
     }
 
     /// Runs `create` and turns what wgpu reports meanwhile into a typed error.
@@ -230,4 +255,9 @@ impl Gpu {
             }),
         }
     }
+}
+
+/// A panic while one of these locks is held leaves what it guards whole.
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
 }

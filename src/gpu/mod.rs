@@ -7,6 +7,7 @@
 mod adapter;
 mod arena;
 mod buffer;
+mod choices;
 mod device;
 mod error;
 mod frames;
@@ -17,6 +18,7 @@ pub mod shader;
 pub use adapter::{AdapterReport, GpuOptions, adapters};
 pub use arena::{ARENA_ALIGNMENT, Arena, ArenaEntry, ArenaLayout};
 pub use buffer::{BufferRange, Readback};
+pub use choices::{Choices, Tuning};
 pub use device::{Capabilities, Gpu};
 pub use error::GpuError;
 pub use frames::FrameStore;

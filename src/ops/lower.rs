@@ -3,7 +3,7 @@
 
 use super::{TapeError, Tensor};
 use crate::gpu::shader::{BindingKind, ShaderInfo};
-use crate::gpu::{BufferRange, Capabilities, GpuError, Value};
+use crate::gpu::{BufferRange, Capabilities, Choices, GpuError, Value};
 
 /// Memory, before or after it is placed.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,12 +63,31 @@ pub(crate) struct Dispatch {
     pub groups: [u32; 3],
 }
 
+/// How choices between permutations are made while operations are lowered.
+#[derive(Debug, Default)]
+pub(crate) struct Choosing {
+    pub known: Choices,
+    /// Run this one, to measure it.
+    pub forced: Option<&'static str>,
+    /// What nothing is known about.
+    pub open: Vec<OpenChoice>,
+}
+
+/// A choice that has not been made.
+#[derive(Debug)]
+pub(crate) struct OpenChoice {
+    /// Operation and shapes.
+    pub class: String,
+    pub candidates: Vec<&'static ShaderInfo>,
+}
+
 /// What an operation sees while it is lowered.
 pub struct Lower<'a> {
     pub(crate) op: &'static str,
     pub(crate) inputs: &'a [Operand],
     pub(crate) outputs: &'a [Operand],
     pub(crate) capabilities: &'a Capabilities,
+    pub(crate) choosing: &'a mut Choosing,
     /// Sizes in bytes of the slots made so far, workspaces included.
     pub(crate) slots: &'a mut Vec<u64>,
     pub(crate) dispatches: &'a mut Vec<Dispatch>,
@@ -93,6 +112,26 @@ impl Lower<'_> {
     /// What the device can do.
     pub fn capabilities(&self) -> &Capabilities {
         self.capabilities
+    }
+
+    /// The permutation to run among `candidates`, which compute the same and come with
+    /// the likeliest first: what was measured for this class of shapes, else the first.
+    pub fn choose(
+        &mut self,
+        class: String,
+        candidates: Vec<&'static ShaderInfo>,
+    ) -> Option<&'static ShaderInfo> {
+        let wanted = match self.choosing.forced {
+            Some(key) => Some(key),
+            None => self.choosing.known.get(&class),
+        };
+        let of = |key: &str| candidates.iter().copied().find(|s| s.key == key);
+        if let Some(shader) = wanted.and_then(of) {
+            return Some(shader);
+        }
+        let first = candidates.first().copied();
+        self.choosing.open.push(OpenChoice { class, candidates });
+        first
     }
 
     /// Memory for this operation alone.

@@ -1,6 +1,7 @@
 //! `matmul`: products of two matrices, either transposed, with bias and pointwise
 //! tail; `linear` is the layer y = x Wᵀ + b.
 
+use std::cmp::Reverse;
 use std::rc::Rc;
 
 use super::lower::work;
@@ -49,22 +50,28 @@ impl Tile {
             * (k.div_ceil(self.unroll) * work(loads, sums, self.unroll) + 2 * work(sums, 0, 0))
     }
 
-    /// The tile for a product, and how many workgroups it should have at least.
-    fn choose(capabilities: &Capabilities, sizes: [usize; 3]) -> Option<(Tile, usize)> {
-        let tiles = |prefix: &'static str| {
-            let shaders = SHADERS.iter().filter(move |s| s.key.starts_with(prefix));
-            shaders.filter_map(Tile::of)
+    /// The tiles that suit a device, the one for a product that the estimate prefers
+    /// first, and how many workgroups a product should have at least.
+    fn candidates(capabilities: &Capabilities, sizes: [usize; 3]) -> (Vec<Tile>, usize) {
+        let tiles = |prefix: &'static str| -> Vec<Tile> {
+            let shaders = SHADERS.iter().filter(|s| s.key.starts_with(prefix));
+            shaders.filter_map(Tile::of).collect()
         };
         // Sharing rows between lanes wins on software Vulkan (subgroups of 8).
         if capabilities.subgroup_size == Some(8) {
-            return tiles("matmul/matmul.subgroup_")
-                .min_by_key(|tile| tile.work(sizes))
-                .map(|tile| (tile, FEW_SUBGROUPS));
+            let mut shared = tiles("matmul/matmul.subgroup_");
+            shared.sort_by_key(|tile| tile.work(sizes));
+            return (shared, FEW_SUBGROUPS);
         }
         let [m, n, _] = sizes;
-        let wide = tiles("matmul/matmul.wide").find(|t| t.groups(m, n) >= FEW_GROUPS);
-        wide.or_else(|| tiles("matmul/matmul.narrow").next())
-            .map(|tile| (tile, FEW_GROUPS))
+        let mut plain = tiles("matmul/matmul.wide");
+        plain.extend(tiles("matmul/matmul.narrow"));
+        // Those first that give the device enough to do, of them the largest.
+        plain.sort_by_key(|t| (t.groups(m, n) < FEW_GROUPS, Reverse(t.rows * t.columns)));
+        if plain.iter().all(|t| t.groups(m, n) < FEW_GROUPS) {
+            plain.reverse();
+        }
+        (plain, FEW_GROUPS)
     }
 }
 
@@ -174,7 +181,15 @@ impl Op for MatMul {
             Epilogue::Gate(_) => cx.input(2 + self.bias as usize),
             _ => a.clone(),
         };
-        let Some((tile, groups)) = Tile::choose(cx.capabilities(), [m, n, k]) else {
+        let (tiles, groups) = Tile::candidates(cx.capabilities(), [m, n, k]);
+        let layout = |transposed| if transposed { "t" } else { "n" };
+        let class = format!(
+            "matmul {m}x{k}x{n} {}{}",
+            layout(self.transpose_a),
+            layout(self.transpose_b)
+        );
+        let shaders = tiles.iter().map(|t| t.shader).collect();
+        let Some(tile) = cx.choose(class, shaders).and_then(Tile::of) else {
             let reason = "there is no shader 'matmul/matmul'".to_string();
             let what = "matmul".to_string();
             return Err(GpuError::Rejected { what, reason }.into());

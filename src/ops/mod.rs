@@ -9,7 +9,7 @@ mod tensor;
 mod var;
 
 pub use error::TapeError;
-pub(crate) use lower::{Dispatch, Storage};
+pub(crate) use lower::{Choosing, Dispatch, OpenChoice, Storage};
 pub use lower::{DispatchBuilder, Lower, Operand};
 pub(crate) use op::shape_error;
 pub use op::{Backward, Epilogue, Gradient, Op};

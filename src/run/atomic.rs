@@ -75,7 +75,7 @@ impl Drop for AtomicFile {
 }
 
 /// Writes `bytes` to `path`, whole or not at all.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), RunError> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), RunError> {
     let mut file = AtomicFile::create(path)?;
     file.write(bytes)?;
     file.commit()

@@ -112,7 +112,7 @@ impl RunError {
     }
 
     /// Sorts an error of the operating system: a full disk is its own kind.
-    pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> RunError {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> RunError {
         let path = path.to_owned();
         match source.kind() {
             io::ErrorKind::StorageFull

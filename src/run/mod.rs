@@ -14,7 +14,7 @@
 //! checkpoint last. The checkpoint records how far the others had come, so that
 //! whatever a kill leaves behind, resuming cuts them back to the same moment.
 
-mod atomic;
+pub(crate) mod atomic;
 pub mod checkpoint;
 mod container;
 pub mod directory;

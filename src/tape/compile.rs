@@ -6,17 +6,18 @@ use std::rc::Rc;
 
 use super::plan::{Slot, plan};
 use super::program::{Program, Step};
+use super::tune::tune;
 use super::watcher::Watcher;
 use super::{Tape, TapeError, Tensor, Var};
 use crate::gpu::{Bound, BufferRange, Gpu, ParamBlock};
-use crate::ops::{Dispatch, Graph, Lower, Op, Operand, Pack, Source, Storage, Watch};
+use crate::ops::{Choosing, Dispatch, Graph, Lower, Op, Operand, Pack, Source, Storage, Watch};
 
 /// Uniform blocks start at multiples of this (WebGPU's guaranteed alignment).
 const UNIFORM_ALIGNMENT: usize = 256;
 
 /// A node that will run.
-struct Work {
-    op: Rc<dyn Op>,
+pub(super) struct Work {
+    pub op: Rc<dyn Op>,
     inputs: Vec<usize>,
     outputs: Vec<usize>,
 }
@@ -29,6 +30,7 @@ impl Tape {
         let graph = self.graph.borrow();
         let work = fuse(&graph, live(&graph));
         let mut memory = Memory::assign(gpu, &graph, &work)?;
+        tune(gpu, &memory, &work)?;
         let dispatches = memory.lower(gpu, &work)?;
         memory.build(gpu, &graph, dispatches, watcher)
     }
@@ -118,7 +120,7 @@ fn fuse(graph: &Graph, work: Vec<Work>) -> Vec<Work> {
 }
 
 /// Storage of every value, slots growing as operations ask for workspaces.
-struct Memory {
+pub(super) struct Memory {
     /// Value → operand.
     operands: HashMap<usize, Operand>,
     /// Bytes of each slot.
@@ -299,18 +301,33 @@ impl Memory {
         Ok(())
     }
 
+    /// What a node reads and writes.
+    pub fn operands_of(&self, work: &Work) -> (Vec<Operand>, Vec<Operand>) {
+        let find = |ids: &[usize]| -> Vec<Operand> {
+            ids.iter().map(|id| self.operands[id].clone()).collect()
+        };
+        (find(&work.inputs), find(&work.outputs))
+    }
+
+    /// Bytes of each slot so far.
+    pub fn slots(&self) -> &[u64] {
+        &self.slots
+    }
+
     fn lower(&mut self, gpu: &Gpu, work: &[Work]) -> Result<Vec<Dispatch>, TapeError> {
         let mut dispatches = vec![];
+        let mut choosing = Choosing {
+            known: gpu.choices(),
+            ..Default::default()
+        };
         for w in work.iter().filter(|w| !w.op.is_alias()) {
-            let find = |ids: &[usize]| -> Vec<Operand> {
-                ids.iter().map(|id| self.operands[id].clone()).collect()
-            };
-            let (inputs, outputs) = (find(&w.inputs), find(&w.outputs));
+            let (inputs, outputs) = self.operands_of(w);
             w.op.lower(&mut Lower {
                 op: w.op.name(),
                 inputs: &inputs,
                 outputs: &outputs,
                 capabilities: gpu.capabilities(),
+                choosing: &mut choosing,
                 slots: &mut self.slots,
                 dispatches: &mut dispatches,
             })?;
@@ -392,41 +409,7 @@ impl Memory {
             }
         };
 
-        let mut blocks: Vec<u8> = vec![];
-        let mut block_ranges = vec![];
-        for dispatch in &dispatches {
-            let bytes = ParamBlock::bytes(dispatch.shader, &dispatch.params)?;
-            block_ranges.push((blocks.len() as u64, bytes.len() as u64));
-            blocks.extend_from_slice(&bytes);
-            blocks.resize(blocks.len().next_multiple_of(UNIFORM_ALIGNMENT), 0);
-        }
-        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let uniform = gpu.create("parameters", blocks.len().max(16) as u64, usage)?;
-        if !blocks.is_empty() {
-            gpu.write(&BufferRange::whole(&uniform), &blocks)?;
-        }
-
-        let mut steps = vec![];
-        for (dispatch, (offset, size)) in dispatches.iter().zip(block_ranges) {
-            let kernel = gpu.kernel(dispatch.shader)?;
-            let params = dispatch.shader.params.as_ref().map(|_| BufferRange {
-                buffer: uniform.clone(),
-                offset,
-                size,
-            });
-            let bound: Vec<_> = (dispatch.bound.iter())
-                .map(|(name, operand)| (*name, resolve(operand)))
-                .collect();
-            let bind_group = gpu.guarded(dispatch.shader.key, || {
-                kernel.bind(gpu.device(), params.as_ref(), &bound)
-            })??;
-            steps.push(Step {
-                op: dispatch.op,
-                kernel,
-                bind_group,
-                groups: dispatch.groups,
-            });
-        }
+        let steps = steps(gpu, &dispatches, |operand| Ok(resolve(operand)))?;
 
         let range_of = |id: usize| match resolve(&self.operands[&id]) {
             Bound::Buffer(range) => Some((range, graph.values[id].tensor.clone())),
@@ -457,4 +440,49 @@ impl Memory {
             watcher,
         ))
     }
+}
+
+/// Kernels, parameter blocks and bind groups of dispatches, on the memory that
+/// `resolve` gives each operand.
+pub(super) fn steps(
+    gpu: &Gpu,
+    dispatches: &[Dispatch],
+    mut resolve: impl FnMut(&Operand) -> Result<Bound, TapeError>,
+) -> Result<Vec<Step>, TapeError> {
+    let mut blocks: Vec<u8> = vec![];
+    let mut block_ranges = vec![];
+    for dispatch in dispatches {
+        let bytes = ParamBlock::bytes(dispatch.shader, &dispatch.params)?;
+        block_ranges.push((blocks.len() as u64, bytes.len() as u64));
+        blocks.extend_from_slice(&bytes);
+        blocks.resize(blocks.len().next_multiple_of(UNIFORM_ALIGNMENT), 0);
+    }
+    let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+    let uniform = gpu.create("parameters", blocks.len().max(16) as u64, usage)?;
+    if !blocks.is_empty() {
+        gpu.write(&BufferRange::whole(&uniform), &blocks)?;
+    }
+
+    let mut steps = vec![];
+    for (dispatch, (offset, size)) in dispatches.iter().zip(block_ranges) {
+        let kernel = gpu.kernel(dispatch.shader)?;
+        let params = dispatch.shader.params.as_ref().map(|_| BufferRange {
+            buffer: uniform.clone(),
+            offset,
+            size,
+        });
+        let bound: Vec<_> = (dispatch.bound.iter())
+            .map(|(name, operand)| Ok((*name, resolve(operand)?)))
+            .collect::<Result<_, TapeError>>()?;
+        let bind_group = gpu.guarded(dispatch.shader.key, || {
+            kernel.bind(gpu.device(), params.as_ref(), &bound)
+        })??;
+        steps.push(Step {
+            op: dispatch.op,
+            kernel,
+            bind_group,
+            groups: dispatch.groups,
+        });
+    }
+    Ok(steps)
 }

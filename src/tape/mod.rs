@@ -14,6 +14,7 @@ mod compile;
 mod gradient;
 mod plan;
 mod program;
+mod tune;
 mod watcher;
 
 use std::cell::RefCell;

@@ -15,6 +15,21 @@ pub(crate) struct Step {
     pub groups: [u32; 3],
 }
 
+impl Step {
+    /// Records it, its pipeline included.
+    pub fn record(&self, pass: &mut wgpu::ComputePass) {
+        pass.set_pipeline(&self.kernel.pipeline);
+        self.dispatch(pass);
+    }
+
+    /// Records it where its pipeline is set already.
+    fn dispatch(&self, pass: &mut wgpu::ComputePass) {
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        let [x, y, z] = self.groups;
+        pass.dispatch_workgroups(x, y, z);
+    }
+}
+
 /// Replays a tape. Everything it needs was built by [`Tape::compile`](super::Tape::compile):
 /// replaying allocates nothing on the device and reads nothing back.
 pub struct Program {
@@ -77,9 +92,7 @@ impl Program {
                 pass.set_pipeline(&step.kernel.pipeline);
                 current = Some(&step.kernel);
             }
-            pass.set_bind_group(0, &step.bind_group, &[]);
-            let [x, y, z] = step.groups;
-            pass.dispatch_workgroups(x, y, z);
+            step.dispatch(&mut pass);
         }
     }
 

@@ -2,7 +2,12 @@ use crate::common::*;
 use foveate::ops::UnaryKind;
 
 fn check(kind: UnaryKind, positive: bool, f: impl Fn(f64) -> f64 + Copy) {
-    for (seed, shape) in [(1, vec![1]), (2, vec![7, 13]), (3, vec![3, 5, 101]), (4, vec![4, 67])] {
+    for (seed, shape) in [
+        (1, vec![1]),
+        (2, vec![7, 13]),
+        (3, vec![3, 5, 101]),
+        (4, vec![4, 67]),
+    ] {
         let mut x = random(&mut rng(seed), &shape);
         for v in &mut x.data {
             *v *= 3.0;

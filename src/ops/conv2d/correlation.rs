@@ -121,8 +121,11 @@ impl Correlation<'_> {
             let runs = y[0] * rows.div_ceil(tile.run) * columns;
             runs * y[1].div_ceil(8 * tile.eights) * work(loads, sums, tile.kernel)
         };
-        let prefix = format!("conv2d/window.{}_", window.kind);
-        let Some(tile) = candidates(&prefix).min_by_key(cost) else {
+        let mut tiles = candidates(&format!("conv2d/window.{}_", window.kind));
+        tiles.sort_by_key(cost);
+        let class = format!("conv2d {} {}", window.kind, shapes(x, y));
+        let shaders = tiles.iter().map(|t| t.shader).collect();
+        let Some(tile) = cx.choose(class, shaders).and_then(Tile::of) else {
             return self.launch_gemm(cx);
         };
         let runs = rows.div_ceil(tile.run);
@@ -266,9 +269,19 @@ impl Tile {
 }
 
 /// The tiles of the permutations whose key starts so.
-pub(super) fn candidates(prefix: &str) -> impl Iterator<Item = Tile> {
+pub(super) fn candidates(prefix: &str) -> Vec<Tile> {
     SHADERS
         .iter()
-        .filter(move |s| s.key.starts_with(prefix))
+        .filter(|s| s.key.starts_with(prefix))
         .filter_map(Tile::of)
+        .collect()
+}
+
+/// Shapes of two images as part of a class: `128x32x41x41 32x39x39`.
+pub(super) fn shapes(x: &[usize], y: &[usize]) -> String {
+    let join = |shape: &[usize]| -> String {
+        let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
+        sizes.join("x")
+    };
+    format!("{} {}", join(x), join(&y[1..]))
 }

@@ -2,7 +2,7 @@
 
 use super::super::lower::work;
 use super::super::{Lower, Op, Operand, TapeError, Tensor, shape_error};
-use super::correlation::{Tile, candidates};
+use super::correlation::{Tile, candidates, shapes};
 use super::{Conv2dOptions, Sizes, pixels_as_steps};
 use crate::gpu::Capabilities;
 
@@ -45,7 +45,13 @@ impl Op for WeightGradient {
     }
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
-        match self.window(cx.capabilities()) {
+        let Some((kind, tiles)) = self.window(cx.capabilities()) else {
+            return self.lower_pixels(cx);
+        };
+        let shapes = shapes(&self.sizes.input(), &self.sizes.output());
+        let class = format!("conv2d_weight_gradient {kind} {shapes}");
+        let shaders = tiles.iter().map(|t| t.shader).collect();
+        match cx.choose(class, shaders).and_then(Tile::of) {
             Some(tile) => self.lower_window(cx, tile),
             None => self.lower_pixels(cx),
         }
@@ -53,9 +59,9 @@ impl Op for WeightGradient {
 }
 
 impl WeightGradient {
-    /// The permutation of `conv2d/weight_gradient_window` with the least estimated
-    /// work, where the device and the layer suit it.
-    fn window(&self, capabilities: &Capabilities) -> Option<Tile> {
+    /// The permutations of `conv2d/weight_gradient_window` for the layer, least
+    /// estimated work first, where the device and the layer suit them.
+    fn window(&self, capabilities: &Capabilities) -> Option<(&'static str, Vec<Tile>)> {
         let (s, o) = (self.sizes, self.options);
         let kind = match (o.stride, o.pad == 0 && o.upsample == 1) {
             (1, true) => "valid",
@@ -66,14 +72,15 @@ impl WeightGradient {
         if capabilities.subgroup_size != Some(8) || s.kernel_height != s.kernel_width {
             return None;
         }
-        candidates(&format!("conv2d/weight_gradient_window.{kind}_"))
-            .filter(|tile| tile.kernel == s.kernel_height)
-            .min_by_key(|tile| {
-                let runs = s.images * s.out_height.div_ceil(tile.run) * s.out_width;
-                let loads = tile.kernel * tile.window() + tile.eights * tile.run;
-                let sums = 8 * tile.eights * s.taps();
-                runs * s.out_channels.div_ceil(8 * tile.eights) * work(loads, sums, tile.run)
-            })
+        let mut tiles = candidates(&format!("conv2d/weight_gradient_window.{kind}_"));
+        tiles.retain(|tile| tile.kernel == s.kernel_height);
+        tiles.sort_by_key(|tile| {
+            let runs = s.images * s.out_height.div_ceil(tile.run) * s.out_width;
+            let loads = tile.kernel * tile.window() + tile.eights * tile.run;
+            let sums = 8 * tile.eights * s.taps();
+            runs * s.out_channels.div_ceil(8 * tile.eights) * work(loads, sums, tile.run)
+        });
+        Some((kind, tiles))
     }
 
     fn lower_window(&self, cx: &mut Lower, tile: Tile) -> Result<(), TapeError> {

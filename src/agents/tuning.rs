@@ -1,0 +1,178 @@
+//! Which kernels were measured to be quickest, kept: for a machine in the user's cache
+//! folder, for a run in its `tuning.json`.
+
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+use crate::gpu::shader::SHADERS;
+use crate::gpu::{Choices, Gpu};
+use crate::run::{RunDirectory, RunError, atomic};
+
+/// Names the folder of the cache in place of the platform's own.
+pub const CACHE_VARIABLE: &str = "FOVEATE_CACHE";
+
+/// A device, and the choices that were made for it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Tuned {
+    pub adapter: String,
+    pub backend: String,
+    pub driver: String,
+    /// Digest of all shaders: choices made for others mean nothing.
+    pub shaders: String,
+    pub choices: Choices,
+    /// Shader permutations that a run's programs ran; none in the cache.
+    #[serde(default)]
+    pub kernels: Vec<String>,
+}
+
+impl Tuned {
+    /// What holds for a device now.
+    pub fn now(gpu: &Gpu) -> Tuned {
+        let info = gpu.info();
+        let shaders = SHADERS.iter().fold(0, |crc, shader| {
+            crc32c::crc32c_append(crc, shader.source.as_bytes())
+        });
+        Tuned {
+            adapter: info.name.clone(),
+            backend: format!("{:?}", info.backend),
+            driver: format!("{} {}", info.driver, info.driver_info),
+            shaders: format!("{shaders:08x}"),
+            choices: gpu.choices(),
+            kernels: vec![],
+        }
+    }
+
+    /// Whether choices made there hold here: same device, driver and shaders.
+    pub fn fits(&self, other: &Tuned) -> bool {
+        let machine =
+            |t: &Tuned| [&t.adapter, &t.backend, &t.driver, &t.shaders].map(String::clone);
+        machine(self) == machine(other)
+    }
+
+    /// As it is written: indented JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        format!("{:#}\n", serde_json::json!(self)).into_bytes()
+    }
+}
+
+/// Why a cache holds no choices for a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unused {
+    /// There is none yet.
+    Absent,
+    /// Unreadable, or not what this program writes.
+    Damaged(String),
+    /// Of another driver or another version of the shaders.
+    Foreign,
+}
+
+/// The user's cache of measurements.
+#[derive(Debug, Clone)]
+pub struct TuningCache {
+    folder: PathBuf,
+}
+
+impl TuningCache {
+    /// In `FOVEATE_CACHE`, else in the platform's folder for caches. `None` where
+    /// neither is known.
+    pub fn of_user() -> Option<TuningCache> {
+        let named = std::env::var_os(CACHE_VARIABLE).filter(|v| !v.is_empty());
+        let folder = match named {
+            Some(folder) => PathBuf::from(folder),
+            None => dirs::cache_dir()?.join("foveate"),
+        };
+        Some(TuningCache::new(folder))
+    }
+
+    /// In a folder, which is made when something is kept.
+    pub fn new(folder: impl Into<PathBuf>) -> TuningCache {
+        TuningCache {
+            folder: folder.into(),
+        }
+    }
+
+    /// The file for a device.
+    pub fn path(&self, gpu: &Gpu) -> PathBuf {
+        let info = gpu.info();
+        let name: String = format!("{} {:?}", info.name, info.backend)
+            .chars()
+            .map(|c| match c.is_ascii_alphanumeric() {
+                true => c.to_ascii_lowercase(),
+                false => '-',
+            })
+            .collect();
+        self.folder.join(format!("tuning-{name}.json"))
+    }
+
+    /// The choices that hold for a device, or why there are none.
+    pub fn load(&self, gpu: &Gpu) -> Result<Choices, Unused> {
+        let bytes = match std::fs::read(self.path(gpu)) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(Unused::Absent),
+            Err(e) => return Err(Unused::Damaged(e.to_string())),
+        };
+        let kept: Tuned =
+            serde_json::from_slice(&bytes).map_err(|e| Unused::Damaged(e.to_string()))?;
+        match kept.fits(&Tuned::now(gpu)) {
+            true => Ok(kept.choices),
+            false => Err(Unused::Foreign),
+        }
+    }
+
+    /// Keeps the choices of a device, whole or not at all.
+    ///
+    /// # Errors
+    /// [`RunError::Io`] where the folder cannot be written.
+    pub fn keep(&self, gpu: &Gpu, choices: &Choices) -> Result<(), RunError> {
+        std::fs::create_dir_all(&self.folder)
+            .map_err(|e| RunError::io("create", &self.folder, e))?;
+        let tuned = Tuned {
+            choices: choices.clone(),
+            ..Tuned::now(gpu)
+        };
+        atomic::write(&self.path(gpu), &tuned.to_json())
+    }
+
+    /// Where it lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// Before a run's programs are compiled: one that was started before runs the kernels
+/// that it ran then, whatever has been measured since.
+pub(super) fn restore(gpu: &Gpu, directory: &RunDirectory) -> Result<(), Error> {
+    let Some(bytes) = directory.read_tuning()? else {
+        return Ok(());
+    };
+    gpu.set_tuning(None);
+    // What cannot be read differs from what is noted afterwards: the user is told then.
+    let kept = serde_json::from_slice::<Tuned>(&bytes).map(|kept| kept.choices);
+    gpu.set_choices(kept.unwrap_or_default());
+    Ok(())
+}
+
+/// Afterwards: writes which device runs which kernels to `tuning.json`; a resumed run
+/// that differs is told that its bits may differ.
+pub(super) fn note<'a>(
+    gpu: &Gpu,
+    kernels: impl Iterator<Item = &'a str>,
+    directory: &RunDirectory,
+    notice: &mut dyn FnMut(String),
+) -> Result<(), Error> {
+    let kernels: std::collections::BTreeSet<&str> = kernels.collect();
+    let now = Tuned {
+        kernels: kernels.into_iter().map(str::to_string).collect(),
+        ..Tuned::now(gpu)
+    }
+    .to_json();
+    match directory.read_tuning()? {
+        Some(before) if before != now => notice(
+            "this run was started with another device, driver or choice of kernels (tuning.json): it goes on, but not with the same bits"
+                .to_string(),
+        ),
+        Some(_) => return Ok(()),
+        None => {}
+    }
+    Ok(directory.write_tuning(&now)?)
+}

@@ -1,0 +1,58 @@
+//! Which of several shader permutations runs where more than one computes the same:
+//! by estimate, or as it was measured on this device once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Gpu;
+
+/// For each class of shapes the key of the permutation to run. What is not there is
+/// chosen by estimate.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Choices(BTreeMap<String, String>);
+
+impl Choices {
+    /// The key chosen for a class.
+    pub fn get(&self, class: &str) -> Option<&str> {
+        self.0.get(class).map(String::as_str)
+    }
+
+    /// Chooses for a class.
+    pub fn insert(&mut self, class: impl Into<String>, key: impl Into<String>) {
+        self.0.insert(class.into(), key.into());
+    }
+
+    /// (class, key) of every choice, by class.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + '_ {
+        self.0.iter().map(|(c, k)| (c.as_str(), k.as_str()))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Permission to measure, while programs are compiled, what has not been chosen yet.
+#[derive(Clone)]
+pub struct Tuning {
+    /// Time that measuring may take in all, compiling the candidates included.
+    pub budget: Duration,
+    /// Is told what is being done.
+    pub notice: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Is given all choices after some were added.
+    pub keep: Arc<dyn Fn(&Gpu, &Choices) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Tuning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tuning({:?} left)", self.budget)
+    }
+}

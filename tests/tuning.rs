@@ -31,7 +31,11 @@ fn compile(gpu: &Gpu) -> Program {
     let w = tape.constant(&w.shape, &w.f32()).unwrap();
     let v = tape.constant(&v.shape, &v.f32()).unwrap();
     let features = x.conv2d(&w, None, Default::default()).unwrap();
-    let y = features.reshape(&[2, 7 * 7 * 6]).unwrap().matmul(&v).unwrap();
+    let y = features
+        .reshape(&[2, 7 * 7 * 6])
+        .unwrap()
+        .matmul(&v)
+        .unwrap();
     let loss = y.mul(&y).unwrap().sum(0..2).unwrap().reshape(&[]).unwrap();
     let gradients = tape.gradients(&loss, &[x, w, v], Gradient::True).unwrap();
     for (i, g) in gradients.iter().enumerate() {
@@ -106,7 +110,9 @@ fn choices_decide_and_unknown_ones_do_not() {
     let gpu = fresh();
     let plain = compile(&gpu);
     let products = |program: &Program| -> Vec<&'static str> {
-        let of = program.dispatches().filter(|d| d.1.starts_with("matmul/matmul."));
+        let of = program
+            .dispatches()
+            .filter(|d| d.1.starts_with("matmul/matmul."));
         of.map(|d| d.1).collect()
     };
     // Ask for another tile than the estimate's for the first product.
@@ -135,7 +141,10 @@ fn no_time_leaves_it_to_the_estimate() {
     assert_eq!(keys(&compile(&gpu)), plain);
     assert!(gpu.choices().is_empty());
     let notices = heard.notices.lock().unwrap();
-    assert!(notices.last().unwrap().contains("left to the estimate"), "{notices:?}");
+    assert!(
+        notices.last().unwrap().contains("left to the estimate"),
+        "{notices:?}"
+    );
 }
 
 #[test]
@@ -159,7 +168,10 @@ fn a_cache_is_used_only_where_it_fits() {
     }
     for damage in [&good[..good.len() / 2], "", "[]"] {
         std::fs::write(&path, damage).unwrap();
-        assert!(matches!(cache.load(&gpu), Err(Unused::Damaged(_))), "{damage:?}");
+        assert!(
+            matches!(cache.load(&gpu), Err(Unused::Damaged(_))),
+            "{damage:?}"
+        );
     }
 }
 

@@ -152,14 +152,15 @@ pub(super) fn restore(gpu: &Gpu, directory: &RunDirectory) -> Result<(), Error> 
     Ok(())
 }
 
-/// Afterwards: writes which device runs which kernels to `tuning.json`; a resumed run
-/// that differs is told that its bits may differ.
+/// Afterwards: no more is measured, and `tuning.json` says which device runs which
+/// kernels; a resumed run that differs is told that its bits may differ.
 pub(super) fn note<'a>(
     gpu: &Gpu,
     kernels: impl Iterator<Item = &'a str>,
     directory: &RunDirectory,
     notice: &mut dyn FnMut(String),
 ) -> Result<(), Error> {
+    gpu.set_tuning(None);
     let kernels: std::collections::BTreeSet<&str> = kernels.collect();
     let now = Tuned {
         kernels: kernels.into_iter().map(str::to_string).collect(),

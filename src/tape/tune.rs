@@ -16,7 +16,7 @@ const LONG: Duration = Duration::from_millis(20);
 /// A candidate that takes so many times as long as the best is not run again.
 const HOPELESS: u32 = 2;
 /// What is not quicker than the estimate's choice by this much is noise.
-const WORTHWHILE: f64 = 0.97;
+const WORTHWHILE: f64 = 0.9;
 
 /// Measures every choice that is still open in `work`, as long as the device has leave
 /// and time to ([`Gpu::set_tuning`]), and adds them to the device's choices.

@@ -5,3 +5,4 @@ mod failures;
 mod mistakes;
 mod results;
 mod support;
+mod tuning;

@@ -56,6 +56,11 @@ pub fn foveate(arguments: &[&str]) -> Answer {
 pub fn foveate_with(arguments: &[&str], environment: &[(&str, &str)]) -> Answer {
     let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_foveate"))
         .args(arguments)
+        // Never the user's own cache.
+        .env(
+            "FOVEATE_CACHE",
+            concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"),
+        )
         .envs(environment.iter().copied())
         .output()
         .unwrap();

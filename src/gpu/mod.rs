@@ -13,6 +13,7 @@ mod frames;
 mod kernel;
 mod memory;
 pub mod shader;
+mod timestamps;
 
 pub use adapter::{AdapterReport, GpuOptions, adapters};
 pub use arena::{ARENA_ALIGNMENT, Arena, ArenaEntry, ArenaLayout};
@@ -21,3 +22,4 @@ pub use device::{Capabilities, Gpu};
 pub use error::GpuError;
 pub use frames::FrameStore;
 pub use kernel::{Bound, Kernel, ParamBlock, Value};
+pub(crate) use timestamps::Timestamps;

@@ -109,8 +109,8 @@ impl Op for Ema {
         let end = self.0.last().map_or(0, |s| s.target.end);
         let mut dispatch = cx
             .dispatch("ema/ema")
-            .bind("y", &target)
-            .bind("x", &online)
+            .bind_part("y", &target, end - start)
+            .bind_part("x", &online, end - start)
             .u32("start", start)
             .u32("count", end - start);
         for (i, [from, to, length, tau, keep]) in NAMES.into_iter().enumerate() {

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::lower::work;
 use super::{Backward, DType, Epilogue, Gradient, Lower, Op, TapeError, Tensor, Var, shape_error};
-use crate::gpu::{Capabilities, GpuError};
 use crate::gpu::shader::{SHADERS, ShaderInfo};
+use crate::gpu::{Capabilities, GpuError};
 
 /// Columns of invocations in a workgroup of `matmul/matmul`.
 const SIDE: usize = 8;
@@ -208,6 +208,7 @@ impl Op for MatMul {
             .u32("splits", splits)
             .u32("has_bias", (self.bias && whole) as usize)
             .u32("tail", if whole { tail_code(self.epilogue) } else { 0 })
+            .flops(2 * (m * n) as u64 * k as u64)
             .groups([
                 n.div_ceil(tile.columns) as u32,
                 m.div_ceil(tile.rows) as u32,

@@ -9,8 +9,8 @@ mod tensor;
 mod var;
 
 pub use error::TapeError;
+pub use lower::{Cost, DispatchBuilder, Lower, Operand};
 pub(crate) use lower::{Dispatch, Storage};
-pub use lower::{DispatchBuilder, Lower, Operand};
 pub(crate) use op::shape_error;
 pub use op::{Backward, Epilogue, Gradient, Op};
 pub use tensor::{DType, Tensor};

@@ -310,6 +310,7 @@ impl Memory {
                 op: w.op.name(),
                 inputs: &inputs,
                 outputs: &outputs,
+                in_place: w.op.writes(),
                 capabilities: gpu.capabilities(),
                 slots: &mut self.slots,
                 dispatches: &mut dispatches,
@@ -422,6 +423,7 @@ impl Memory {
             })??;
             steps.push(Step {
                 op: dispatch.op,
+                cost: dispatch.cost,
                 kernel,
                 bind_group,
                 groups: dispatch.groups,

@@ -102,6 +102,7 @@ impl WeightGradient {
             .u32("runs", runs)
             .u32("piece", piece)
             .f32("scale", o.scale)
+            .flops(s.flops())
             .groups([groups[0] as u32, groups[1] as u32, pieces as u32])?;
         self.join(cx, &partial, pieces)
     }
@@ -117,11 +118,11 @@ impl WeightGradient {
         };
         // Compilers of software devices take minutes over long kernels.
         let capabilities = cx.capabilities();
-        let (suffix, channels) = match capabilities.software && capabilities.subgroup_size != Some(8)
-        {
-            true => ("_compact", 1),
-            false => ("", 8),
-        };
+        let (suffix, channels) =
+            match capabilities.software && capabilities.subgroup_size != Some(8) {
+                true => ("_compact", 1),
+                false => ("", 8),
+            };
         let tap_blocks = s.taps().div_ceil(taps);
         let tiles = s.in_channels * tap_blocks * s.out_channels.div_ceil(channels);
         let pixels = s.images * s.out_height * s.out_width;
@@ -153,6 +154,7 @@ impl WeightGradient {
             .u32("step_row", step[1])
             .u32("step_column", step[2])
             .f32("scale", o.scale)
+            .flops(s.flops())
             .groups([
                 (s.in_channels * tap_blocks) as u32,
                 s.out_channels.div_ceil(channels) as u32,

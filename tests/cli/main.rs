@@ -3,5 +3,6 @@
 
 mod failures;
 mod mistakes;
+mod profile;
 mod results;
 mod support;

@@ -11,7 +11,7 @@ use crate::config::{AgentKind, Config, MaskFill};
 use crate::gpu::{Arena, ArenaLayout, BufferRange, FrameStore, Gpu, GpuError, Readback};
 use crate::nn::{Actor, NetworkShape};
 use crate::ops::{DType, Stream, TapeError, Tensor, Var};
-use crate::tape::{Program, Tape};
+use crate::tape::{Profile, Program, Tape, Timer};
 
 /// Random streams of a run: same seed, different numbers.
 #[derive(Debug, Clone, Copy)]
@@ -301,15 +301,22 @@ impl Agent {
 
     /// Submits the update of an agent step.
     pub fn update(&self, step: u64) -> Result<(), TapeError> {
+        self.update_program(step)?.run()
+    }
+
+    /// The update of an agent step, timed dispatch by dispatch. It changes what
+    /// [`Agent::update`] changes, to the same bits, and waits until that is done.
+    pub fn profile_update(&self, step: u64, timer: Timer) -> Result<Profile, TapeError> {
+        self.update_program(step)?.profile(timer)
+    }
+
+    fn update_program(&self, step: u64) -> Result<&Program, TapeError> {
         let turn = self.turn(step);
-        match self.updates.get(&turn) {
-            Some(program) => program.run(),
-            None => Err(TapeError::UnknownName {
-                what: "update program",
-                given: format!("{turn:?}"),
-                known: format!("{:?}", self.updates.keys().collect::<Vec<_>>()),
-            }),
-        }
+        (self.updates.get(&turn)).ok_or_else(|| TapeError::UnknownName {
+            what: "update program",
+            given: format!("{turn:?}"),
+            known: format!("{:?}", self.updates.keys().collect::<Vec<_>>()),
+        })
     }
 
     /// The compiled updates.

@@ -4,6 +4,7 @@ mod agent;
 pub mod evaluate;
 pub mod explain;
 mod learner;
+mod profiling;
 mod replay;
 pub mod sac;
 pub mod sgqn;
@@ -13,6 +14,7 @@ pub mod tuning;
 
 pub use agent::{Agent, OverlayBank, Policy, network_shape};
 pub use learner::{Learner, LearnerOptions, Optimiser};
+pub use profiling::ProfiledUpdate;
 pub use replay::{Replay, ReplayShape, StoredTransition};
 pub use snapshot::{Progress, load_agent};
 pub use trainer::{Report, Trainer, env_options, evaluation_seed, overlay_bank};

@@ -8,6 +8,8 @@
 //! targets  θ̄ ← τ θ + (1 − τ) θ̄                                              two rates: encoder, critics
 //! ```
 
+use std::fmt;
+
 use super::learner::Learner;
 use crate::nn::{Actor, Critic, Encoder};
 use crate::ops::{TapeError, Var};
@@ -212,4 +214,20 @@ pub struct Turn {
     pub actor: bool,
     pub targets: bool,
     pub auxiliary: bool,
+}
+
+/// `critic + actor + targets`: the critic's turn is always.
+impl fmt::Display for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("critic")?;
+        let parts = [
+            (self.actor, "actor"),
+            (self.targets, "targets"),
+            (self.auxiliary, "auxiliary"),
+        ];
+        for (_, part) in parts.iter().filter(|(due, _)| *due) {
+            write!(f, " + {part}")?;
+        }
+        Ok(())
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::agent::{Agent, OverlayBank, Policy};
 use super::evaluate::{self, Actor};
+use super::profiling::{ProfiledUpdate, Profiling};
 use super::replay::{Replay, ReplayShape, StoredTransition};
 use super::snapshot::{self, Progress};
 use super::tuning;
@@ -54,6 +55,7 @@ pub struct Trainer {
     log: ReplayLog,
     started: Instant,
     python: Option<std::path::PathBuf>,
+    profiling: Option<Profiling>,
 }
 
 impl std::fmt::Debug for Trainer {
@@ -172,7 +174,20 @@ impl Trainer {
             checkpoints,
             started: Instant::now(),
             python,
+            profiling: None,
         })
+    }
+
+    /// Has the last `count` updates of the run profiled. They are updates like all
+    /// others: the run ends with the same bits.
+    pub fn profile_last(&mut self, count: u64) -> Result<(), Error> {
+        self.profiling = Some(Profiling::new(&self.gpu, count)?);
+        Ok(())
+    }
+
+    /// The updates that were profiled, in order.
+    pub fn profiled(&self) -> &[ProfiledUpdate] {
+        self.profiling.as_ref().map_or(&[], Profiling::updates)
     }
 
     /// The agent.
@@ -242,9 +257,9 @@ impl Trainer {
         };
         if step >= self.config.init_steps {
             let burst = self.config.burst_updates && step == self.config.init_steps;
-            for _ in 0..if burst { self.config.init_steps } else { 1 } {
-                self.agent.update(step)?;
-                self.progress.updates += 1;
+            let due = if burst { self.config.init_steps } else { 1 };
+            for done in 1..=due {
+                self.update(step, due - done + report.steps - (step + 1))?;
             }
         }
         let mut transition = [Transition::default()];
@@ -263,6 +278,18 @@ impl Trainer {
         if self.progress.step.is_multiple_of(self.config.log_freq) {
             self.log_losses(report)?;
         }
+        Ok(())
+    }
+
+    /// One update, after which the run has `left` more.
+    fn update(&mut self, step: u64, left: u64) -> Result<(), Error> {
+        match &mut self.profiling {
+            Some(profiling) => {
+                profiling.update(&self.agent, step, self.progress.updates, left)?;
+            }
+            None => self.agent.update(step)?,
+        }
+        self.progress.updates += 1;
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use super::film::Film;
 use super::output::{duration, note, print, table};
 use super::session::{Session, Trained, adapter_name, evaluation_options};
 use super::summary::{self, Returns, normalised};
-use super::train::fit;
+use super::train::{Fitting, fit};
 use crate::agents::evaluate::{Actor, returns};
 use crate::config::{AgentKind, Config, Layers, Preset};
 use crate::envs::native::Mode;
@@ -38,11 +38,14 @@ const MODES: [(Mode, &str); 4] = [
     (Mode::VideoEasy, "video_easy"),
     (Mode::VideoHard, "video_hard"),
 ];
-/// All that a demo writes into its directory, beside the lock.
-const FILES: [&str; 6] = [
+/// All that a demo, or a training that continues it, writes into its directory, beside
+/// the lock.
+const FILES: [&str; 8] = [
     "config.toml",
     "metrics.jsonl",
     "tuning.json",
+    "profile.txt",
+    "profile.json",
     "summary.json",
     CURVE,
     ATTENTION,
@@ -113,7 +116,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         }
     };
     let earlier = summary::seconds_of(&summary::rows(&directory.metrics())?);
-    let fitted = fit(&gpu, &config, directory, None, arguments.quiet)?;
+    let fitted = fit(&gpu, &config, directory, &Fitting::quietly(arguments.quiet))?;
     let train_seconds = earlier + started.elapsed().as_secs_f64();
     let (updates, steps) = (fitted.trainer.updates(), fitted.steps);
     // From here on the agent is the one that was saved, as for eval and explain.

@@ -5,6 +5,7 @@
 //! | `devices`, `train`, `eval`, `explain`, `demo` | one subcommand each |
 //! | `session` | the device that was asked for, and trained runs read from disk |
 //! | `progress` | the progress bar, or plain lines where there is no terminal |
+//! | `profile` | where the time of updates went: a table and a trace |
 //! | `summary` | what is computed from returns and from `metrics.jsonl` |
 //! | `film`, `attention`, `stills` | episodes and image files → pictures of attention |
 //! | `output` | printing that survives a closed pipe |
@@ -20,6 +21,7 @@ mod eval;
 mod explain;
 mod film;
 mod output;
+mod profile;
 mod progress;
 mod session;
 mod stills;

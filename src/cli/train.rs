@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::error::CliError;
 use super::output::{duration, note, print};
+use super::profile;
 use super::progress::Progress;
 use super::session::{Session, adapter_name, evaluation_options};
 use super::summary::{self, Returns};
@@ -23,6 +24,7 @@ Examples:
   foveate train --agent sac --env native/cartpole --set batch=64 --set critic_lr=3e-4 --run runs/sac
   foveate train --agent sgqn --env dm_control/cartpole-swingup --steps 2000 --run runs/real
   foveate train --run runs/reach --resume --steps 5000
+  foveate train --agent sgqn --env native/reach --steps 2600 --profile=20 --run runs/profiled
 
 Later layers win: preset, --config, --set, the other flags. The run directory gets
 config.toml, metrics.jsonl, TensorBoard events, checkpoints, the replay, a learning
@@ -72,10 +74,25 @@ pub(super) struct Arguments {
     /// device; kept in FOVEATE_CACHE or the platform's cache folder) nor use what was
     #[arg(long)]
     no_tune: bool,
+    /// Time the last N updates (10 if no number is given), operation by operation: a
+    /// table on standard output and in profile.txt, and profile.json for
+    /// https://ui.perfetto.dev. The results of the run stay the same
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "10",
+        value_parser = clap::value_parser!(u64).range(1..=MOST_PROFILED),
+    )]
+    profile: Option<u64>,
     /// No progress on standard error
     #[arg(long)]
     quiet: bool,
 }
+
+/// More make a trace that no viewer likes to open.
+const MOST_PROFILED: u64 = 100;
 
 impl Arguments {
     fn layers(&self, saved: Option<Config>) -> Layers {
@@ -116,15 +133,17 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         (gpu, config, RunDirectory::create(&arguments.run)?)
     };
     let earlier = summary::seconds_of(&summary::rows(&directory.metrics())?);
-    let fitted = fit(
-        &gpu,
-        &config,
-        directory,
-        arguments.python.clone(),
-        arguments.quiet,
-    )?;
+    let fitting = Fitting {
+        python: arguments.python.clone(),
+        profile: arguments.profile,
+        quiet: arguments.quiet,
+    };
+    let fitted = fit(&gpu, &config, directory, &fitting)?;
     let trainer = &fitted.trainer;
     let train_seconds = earlier + started.elapsed().as_secs_f64();
+    if arguments.profile.is_some() {
+        profile::report(trainer, &config, &adapter_name(&gpu))?;
+    }
 
     let options = evaluation_options(&config, Mode::Train, arguments.python.clone());
     let actor = Actor::Agent(trainer.agent());
@@ -168,6 +187,27 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     ))
 }
 
+/// How to train, beside what decides the result.
+#[derive(Debug, Default)]
+pub(super) struct Fitting {
+    /// Python for real environments.
+    pub python: Option<PathBuf>,
+    /// How many of the last updates to profile.
+    pub profile: Option<u64>,
+    /// Show no progress.
+    pub quiet: bool,
+}
+
+impl Fitting {
+    /// Nothing but training, with progress unless `quiet`.
+    pub fn quietly(quiet: bool) -> Fitting {
+        Fitting {
+            quiet,
+            ..Default::default()
+        }
+    }
+}
+
 /// A trainer at the end of its run.
 pub(super) struct Fitted {
     pub trainer: Trainer,
@@ -181,9 +221,9 @@ pub(super) fn fit(
     gpu: &Gpu,
     config: &Config,
     directory: RunDirectory,
-    python: Option<PathBuf>,
-    quiet: bool,
+    fitting: &Fitting,
 ) -> Result<Fitted, CliError> {
+    let quiet = fitting.quiet;
     let root = directory.root().to_path_buf();
     let is_new = !directory.has_config();
     directory.write_config(&config.to_toml()?)?;
@@ -196,6 +236,7 @@ pub(super) fn fit(
             adapter_name(gpu)
         ));
     }
+    let python = fitting.python.clone();
     let mut trainer = match Trainer::new(gpu, config, directory, python, &mut |text| note(&text)) {
         Ok(trainer) => trainer,
         Err(error) => {
@@ -205,6 +246,9 @@ pub(super) fn fit(
             return Err(error.into());
         }
     };
+    if let Some(count) = fitting.profile {
+        trainer.profile_last(count)?;
+    }
     let mut progress = Progress::new(quiet);
     let mut steps = 0;
     let outcome = trainer.run(&mut |report| {

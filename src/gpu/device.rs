@@ -18,6 +18,8 @@ pub struct Capabilities {
     pub max_buffer: u64,
     /// Workgroups per dimension of a dispatch.
     pub max_groups: u32,
+    /// Whether it can say when its work began and ended; not whether that is true.
+    pub timestamps: bool,
     /// Offsets of storage bindings are multiples of this many bytes.
     pub offset_alignment: u64,
 }
@@ -125,6 +127,7 @@ impl Gpu {
             max_binding: limits.max_storage_buffer_binding_size,
             max_buffer: limits.max_buffer_size,
             max_groups: limits.max_compute_workgroups_per_dimension,
+            timestamps: device.features().contains(wgpu::Features::TIMESTAMP_QUERY),
             offset_alignment: limits.min_storage_buffer_offset_alignment.into(),
         };
         Gpu(Arc::new(Inner {

@@ -44,6 +44,11 @@ pub enum GpuError {
     /// wgpu rejected a call: a defect in foveate or in the driver.
     #[error("the device rejected '{what}': {reason}")]
     Rejected { what: String, reason: String },
+    /// Timing by timestamps on a device that has none.
+    #[error(
+        "adapter '{adapter}' has no timestamps (or they were not asked of it): time by wall clock"
+    )]
+    NoTimestamps { adapter: String },
     /// Reading a buffer back failed.
     #[error("reading '{what}' back from the device failed: {reason}")]
     Readback { what: String, reason: String },

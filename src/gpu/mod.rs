@@ -14,6 +14,7 @@ mod frames;
 mod kernel;
 mod memory;
 pub mod shader;
+mod timestamps;
 
 pub use adapter::{AdapterReport, GpuOptions, adapters};
 pub use arena::{ARENA_ALIGNMENT, Arena, ArenaEntry, ArenaLayout};
@@ -23,3 +24,4 @@ pub use device::{Capabilities, Gpu};
 pub use error::GpuError;
 pub use frames::FrameStore;
 pub use kernel::{Bound, Kernel, ParamBlock, Value};
+pub(crate) use timestamps::Timestamps;

@@ -79,6 +79,11 @@ impl ShaderInfo {
         (self.constants.iter()).find_map(|(n, value)| (*n == name).then_some(*value))
     }
 
+    /// Whether it writes what is bound to `name`.
+    pub fn writes(&self, name: &str) -> bool {
+        (self.bindings.iter()).any(|b| b.name == name && b.kind == BindingKind::ReadWrite)
+    }
+
     /// Invocations in one workgroup.
     pub fn invocations(&self) -> u32 {
         self.workgroup.iter().product()

@@ -69,7 +69,7 @@ impl Op for Concat {
                 .bind("part_1", part(1))
                 .bind("part_2", part(2))
                 .bind("part_3", part(3))
-                .bind("y", &y)
+                .bind_part("y", &y, outer * written)
                 .u32("count", outer * written)
                 .u32("whole", whole)
                 .u32("start", start)

@@ -85,6 +85,12 @@ impl Sizes {
         self.kernel_height * self.kernel_width
     }
 
+    /// Of the convolution; each of its gradients has as many.
+    fn flops(&self) -> u64 {
+        let outputs: usize = self.output().iter().product();
+        2 * outputs as u64 * (self.in_channels * self.taps()) as u64
+    }
+
     fn input(&self) -> [usize; 4] {
         [self.images, self.in_channels, self.in_height, self.in_width]
     }

@@ -14,7 +14,7 @@ fn lower(
     let (a, offsets, b) = (cx.input(0), cx.input(1), cx.output(0));
     let count = b.tensor.len();
     cx.dispatch(key)
-        .bind(names[0], &a)
+        .bind_part(names[0], &a, count)
         .bind("offsets", &offsets)
         .bind(names[1], &b)
         .u32("channels", picture[1])

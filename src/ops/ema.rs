@@ -123,8 +123,8 @@ impl Op for Ema {
         };
         let mut dispatch = cx
             .dispatch(key)
-            .bind("y", &target)
-            .bind("x", &online)
+            .bind_part("y", &target, end - start)
+            .bind_part("x", &online, end - start)
             .u32("start", start / unit)
             .u32("count", (end - start) / unit);
         for (i, [from, to, length, tau, keep]) in NAMES.into_iter().enumerate() {

@@ -45,7 +45,7 @@ impl Op for Gather {
         let (x, rows, y) = (cx.input(0), cx.input(1), cx.output(0));
         let sources = x.shape()[0];
         cx.dispatch("gather/forward")
-            .bind("x", &x)
+            .bind_part("x", &x, y.tensor.len())
             .bind("rows", &rows)
             .bind("y", &y)
             .u32("count", y.tensor.len())

@@ -2,7 +2,7 @@
 //! that the tape then plans memory for.
 
 use super::{TapeError, Tensor};
-use crate::gpu::shader::{BindingKind, ShaderInfo};
+use crate::gpu::shader::ShaderInfo;
 use crate::gpu::{BufferRange, Capabilities, Choices, GpuError, Value};
 
 /// Memory, before or after it is placed.
@@ -53,6 +53,16 @@ impl Operand {
     }
 }
 
+/// What a dispatch has to do, whatever kernel does it: the yardstick of its speed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cost {
+    /// Floating-point operations, a multiply-add counting two; 0 where the operation
+    /// states none, because memory bounds it.
+    pub flops: u64,
+    /// Bytes read and written: each operand once, what is changed in place twice.
+    pub bytes: u64,
+}
+
 /// One dispatch, before memory is placed.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
@@ -61,6 +71,7 @@ pub(crate) struct Dispatch {
     pub bound: Vec<(&'static str, Operand)>,
     pub params: Vec<(&'static str, Value)>,
     pub groups: [u32; 3],
+    pub cost: Cost,
 }
 
 /// How choices between permutations are made while operations are lowered.
@@ -86,6 +97,8 @@ pub struct Lower<'a> {
     pub(crate) op: &'static str,
     pub(crate) inputs: &'a [Operand],
     pub(crate) outputs: &'a [Operand],
+    /// Indices of the inputs that it changes in place.
+    pub(crate) in_place: &'a [usize],
     pub(crate) capabilities: &'a Capabilities,
     pub(crate) choosing: &'a mut Choosing,
     /// Sizes in bytes of the slots made so far, workspaces included.
@@ -168,6 +181,9 @@ impl Lower<'_> {
             }),
             bound: vec![],
             params: vec![],
+            flops: 0,
+            touched: vec![],
+            in_place: self.in_place.iter().map(|&i| &self.inputs[i]).collect(),
             dispatches: self.dispatches,
         }
     }
@@ -182,12 +198,24 @@ pub struct DispatchBuilder<'a> {
     shader: Result<&'static ShaderInfo, GpuError>,
     bound: Vec<(&'static str, Operand)>,
     params: Vec<(&'static str, Value)>,
+    flops: u64,
+    /// Bytes that are read or written of each that is bound.
+    touched: Vec<u64>,
+    in_place: Vec<&'a Operand>,
     dispatches: &'a mut Vec<Dispatch>,
 }
 
 impl DispatchBuilder<'_> {
     /// Binds an operand to a name of the shader.
-    pub fn bind(mut self, name: &'static str, operand: &Operand) -> Self {
+    pub fn bind(self, name: &'static str, operand: &Operand) -> Self {
+        self.bind_part(name, operand, operand.tensor.len())
+    }
+
+    /// Binds an operand of which only `elements` are read or written: the source of a
+    /// gather, or a part of a larger result.
+    pub fn bind_part(mut self, name: &'static str, operand: &Operand, elements: usize) -> Self {
+        let bytes = (elements * operand.tensor.dtype.size()) as u64;
+        self.touched.push(bytes.min(operand.size));
         self.bound.push((name, operand.clone()));
         self
     }
@@ -207,6 +235,13 @@ impl DispatchBuilder<'_> {
     /// Sets an f32 parameter.
     pub fn f32(mut self, name: &'static str, value: f32) -> Self {
         self.params.push((name, Value::F32(value)));
+        self
+    }
+
+    /// States the floating-point operations of the mathematics, a multiply-add counting
+    /// two: not those that a kernel adds, so that kernels can be compared.
+    pub fn flops(mut self, count: u64) -> Self {
+        self.flops = count;
         self
     }
 
@@ -230,7 +265,7 @@ impl DispatchBuilder<'_> {
 
     /// That many workgroups.
     pub fn groups(self, groups: [u32; 3]) -> Result<(), TapeError> {
-        let shader = self.shader?;
+        let shader = self.shader.clone()?;
         if let Some(&n) = groups.iter().find(|&&n| n > self.limit) {
             return Err(TapeError::TooLarge {
                 op: self.op,
@@ -249,21 +284,41 @@ impl DispatchBuilder<'_> {
                 });
             }
         }
+        let cost = Cost {
+            flops: self.flops,
+            bytes: self.bytes(shader),
+        };
         self.dispatches.push(Dispatch {
             op: self.op,
             shader,
             bound: self.bound,
             params: self.params,
             groups,
+            cost,
         });
         Ok(())
+    }
+
+    /// Bytes that go between memory and the dispatch.
+    fn bytes(&self, shader: &ShaderInfo) -> u64 {
+        let same = |a: &Operand, b: &Operand| a.same_memory(b, 0) && a.size == b.size;
+        let mut bytes = 0;
+        for (i, ((name, operand), touched)) in self.bound.iter().zip(&self.touched).enumerate() {
+            // One operand stands in for others that the shader asks for and does not use.
+            if self.bound[..i].iter().any(|(_, b)| same(operand, b)) {
+                continue;
+            }
+            let in_place = shader.writes(name) && self.in_place.iter().any(|i| same(operand, i));
+            bytes += if in_place { 2 * touched } else { *touched };
+        }
+        bytes
     }
 }
 
 impl Dispatch {
     /// Whether the shader writes the operand bound to `name`.
     pub fn writes(&self, name: &str) -> bool {
-        (self.shader.bindings.iter()).any(|b| b.name == name && b.kind == BindingKind::ReadWrite)
+        self.shader.writes(name)
     }
 }
 

@@ -223,6 +223,7 @@ impl Op for MatMul {
             .u32("splits", splits)
             .u32("has_bias", (self.bias && whole) as usize)
             .u32("tail", if whole { tail_code(self.epilogue) } else { 0 })
+            .flops(2 * (m * n) as u64 * k as u64)
             .groups([
                 n.div_ceil(tile.columns) as u32,
                 m.div_ceil(tile.rows) as u32,

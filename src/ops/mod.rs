@@ -10,7 +10,7 @@ mod var;
 
 pub use error::TapeError;
 pub(crate) use lower::{Choosing, Dispatch, OpenChoice, Storage};
-pub use lower::{DispatchBuilder, Lower, Operand};
+pub use lower::{Cost, DispatchBuilder, Lower, Operand};
 pub(crate) use op::shape_error;
 pub use op::{Backward, Epilogue, Gradient, Op};
 pub use tensor::{DType, Tensor};

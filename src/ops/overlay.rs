@@ -64,7 +64,11 @@ impl Op for Overlay {
         let count = x.tensor.len();
         cx.dispatch("overlay/forward")
             .bind("x", &x)
-            .bind("bank", &bank)
+            .bind_part(
+                "bank",
+                &bank,
+                x.shape()[0] * bank.tensor.len() / bank.shape()[0],
+            )
             .bind("crops", &crops)
             .bind("y", &y)
             .u32("channels", x.shape()[1])

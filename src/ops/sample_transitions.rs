@@ -64,7 +64,7 @@ impl Op for SampleTransitions {
         cx.dispatch("sample_transitions/sample_transitions")
             .bind("step", &step)
             .bind("ring", &ring)
-            .bind("rows", &rows)
+            .bind_part("rows", &rows, self.batch * rows.shape()[1])
             .bind("obs_slots", &outputs[0])
             .bind("next_slots", &outputs[1])
             .bind("action", &outputs[2])

@@ -68,7 +68,7 @@ impl Op for Slice {
         let (x, y) = (cx.input(0), cx.output(0));
         let (whole, inner) = columns(&x.tensor, self.axis);
         cx.dispatch("slice/slice")
-            .bind("x", &x)
+            .bind_part("x", &x, y.tensor.len())
             .bind("y", &y)
             .u32("count", y.tensor.len())
             .u32("whole", whole)

@@ -48,13 +48,15 @@ impl Op for StackFrames {
             slots.clone()
         };
         let pages = 1 + self.pad.is_some() as usize;
+        // Frames lie evenly among the pages.
+        let gathered = y.tensor.len() / self.capacity.div_ceil(self.frames_per_page);
         for (page, first) in (0..self.capacity).step_by(self.frames_per_page).enumerate() {
             let buffer = cx.input(pages + page);
             cx.dispatch("stack_frames/stack_frames")
-                .bind("page", &buffer)
+                .bind_part("page", &buffer, gathered)
                 .bind("slots", &slots)
                 .bind("offsets", &offsets)
-                .bind("y", &y)
+                .bind_part("y", &y, gathered)
                 .u32("stacks", stacks)
                 .u32("frames", frames)
                 .u32("side", self.side)

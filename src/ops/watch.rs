@@ -36,8 +36,8 @@ impl Op for Watch {
         let (packed, ring) = (cx.input(0), cx.input(1));
         let rows = (ring.tensor.len() - 1) / self.count;
         cx.dispatch("watch/watch")
-            .bind("packed", &packed)
-            .bind("ring", &ring)
+            .bind_part("packed", &packed, self.count)
+            .bind_part("ring", &ring, 1 + self.count)
             .u32("count", self.count)
             .u32("rows", rows)
             .linear_groups(1)

@@ -8,6 +8,8 @@
 //! replay/          segment-NNNNNN.bin
 //! tuning.json      kernel choices, reused on resume
 //! media/           curves, panels, animations
+//! profile.txt      time by operation, with --profile
+//! profile.json     the same, dispatch by dispatch, as a trace
 //! summary.json     the results, when the run has ended
 //! run.lock         held while a process trains into the directory
 //! ```
@@ -16,7 +18,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use super::{RunError, atomic};
+use super::{RunError, Trace, atomic};
 
 const LOCK: &str = "run.lock";
 const CONFIG: &str = "config.toml";
@@ -156,6 +158,16 @@ impl RunDirectory {
         self.root.join("summary.json")
     }
 
+    /// `profile.txt`.
+    pub fn profile_table(&self) -> PathBuf {
+        self.root.join("profile.txt")
+    }
+
+    /// `profile.json`.
+    pub fn profile_trace(&self) -> PathBuf {
+        self.root.join("profile.json")
+    }
+
     /// Writes `config.toml`, whole or not at all. The first thing that a new run
     /// does: a directory with other files and without it is not taken for a run.
     pub fn write_config(&self, toml: &str) -> Result<(), RunError> {
@@ -174,6 +186,12 @@ impl RunDirectory {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(RunError::io("read", &self.tuning(), error)),
         }
+    }
+
+    /// Writes `profile.txt` and `profile.json`, each whole or not at all.
+    pub fn write_profile(&self, table: &str, trace: &Trace) -> Result<(), RunError> {
+        atomic::write(&self.profile_table(), format!("{table}\n").as_bytes())?;
+        atomic::write(&self.profile_trace(), trace.to_json().as_bytes())
     }
 
     /// Writes `summary.json`, indented, whole or not at all.

@@ -8,6 +8,7 @@
 //! | [`metrics`] | `metrics.jsonl` |
 //! | [`tensorboard`] | event files for TensorBoard |
 //! | [`checkpoint`] | named tensors and where everything else stood |
+//! | [`trace`] | what happened when, for ui.perfetto.dev |
 //! | [`replay_log`] | the replay, written incrementally beside the checkpoints |
 //!
 //! At a checkpoint a trainer syncs the logs and the replay first and writes the
@@ -23,6 +24,7 @@ pub mod metrics;
 pub mod replay_log;
 mod segment;
 pub mod tensorboard;
+pub mod trace;
 
 pub use checkpoint::{Checkpoint, CheckpointMeta, CheckpointStore, LoadedLatest, Saved};
 pub use container::{ElementType, NamedTensor, TensorSpec};
@@ -31,3 +33,4 @@ pub use error::RunError;
 pub use metrics::MetricsWriter;
 pub use replay_log::{ReplayChunk, ReplayLayout, ReplayLog, ReplayPosition, ReplayReader};
 pub use tensorboard::TensorboardWriter;
+pub use trace::Trace;

@@ -326,6 +326,7 @@ impl Memory {
                 op: w.op.name(),
                 inputs: &inputs,
                 outputs: &outputs,
+                in_place: w.op.writes(),
                 capabilities: gpu.capabilities(),
                 choosing: &mut choosing,
                 slots: &mut self.slots,
@@ -479,6 +480,7 @@ pub(super) fn steps(
         })??;
         steps.push(Step {
             op: dispatch.op,
+            cost: dispatch.cost,
             kernel,
             bind_group,
             groups: dispatch.groups,

@@ -13,6 +13,7 @@
 mod compile;
 mod gradient;
 mod plan;
+mod profile;
 mod program;
 mod tune;
 mod watcher;
@@ -21,9 +22,10 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
-pub use crate::ops::{DType, Gradient, TapeError, Tensor, Var};
+pub use crate::ops::{Cost, DType, Gradient, TapeError, Tensor, Var};
 pub use gradient::ArenaGradients;
 pub use plan::MemoryReport;
+pub use profile::{Profile, ProfileRow, TimedDispatch, Timer, summarise};
 pub use program::Program;
 pub use watcher::WatchedRow;
 

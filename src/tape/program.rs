@@ -6,23 +6,25 @@ use std::sync::Arc;
 use super::watcher::{WatchedRow, Watcher};
 use super::{MemoryReport, TapeError, Tensor};
 use crate::gpu::{BufferRange, Gpu, GpuError, Kernel};
+use crate::ops::Cost;
 
 pub(crate) struct Step {
     /// The operation it belongs to.
     pub op: &'static str,
+    pub cost: Cost,
     pub kernel: Arc<Kernel>,
     pub bind_group: wgpu::BindGroup,
     pub groups: [u32; 3],
 }
 
 impl Step {
-    /// Records it, its pipeline included.
+    /// Records it into a pass, with all that it needs.
     pub fn record(&self, pass: &mut wgpu::ComputePass) {
         pass.set_pipeline(&self.kernel.pipeline);
         self.dispatch(pass);
     }
 
-    /// Records it where its pipeline is set already.
+    /// Records it into a pass that has its pipeline.
     fn dispatch(&self, pass: &mut wgpu::ComputePass) {
         pass.set_bind_group(0, &self.bind_group, &[]);
         let [x, y, z] = self.groups;
@@ -34,7 +36,7 @@ impl Step {
 /// replaying allocates nothing on the device and reads nothing back.
 pub struct Program {
     gpu: Gpu,
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     inputs: HashMap<String, (BufferRange, Tensor)>,
     outputs: HashMap<String, (BufferRange, Tensor)>,
     scratch: Vec<BufferRange>,
@@ -163,35 +165,6 @@ impl Program {
             self.gpu.write(range, &pattern)?;
         }
         Ok(())
-    }
-
-    /// Runs the program once, one dispatch at a time, and waits for each: wall-clock
-    /// seconds of every dispatch, in order, with operation and shader permutation.
-    /// For profiling; it has the effects of [`Program::run`].
-    pub fn profile(&self) -> Result<Vec<(&'static str, &'static str, f64)>, TapeError> {
-        let mut times = vec![];
-        for step in &self.steps {
-            let started = std::time::Instant::now();
-            let mut encoder = self
-                .gpu
-                .device()
-                .create_command_encoder(&Default::default());
-            {
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                pass.set_pipeline(&step.kernel.pipeline);
-                pass.set_bind_group(0, &step.bind_group, &[]);
-                let [x, y, z] = step.groups;
-                pass.dispatch_workgroups(x, y, z);
-            }
-            self.gpu.queue().submit([encoder.finish()]);
-            self.gpu.wait()?;
-            times.push((
-                step.op,
-                step.kernel.shader.key,
-                started.elapsed().as_secs_f64(),
-            ));
-        }
-        Ok(times)
     }
 
     /// Memory that the program allocated.

@@ -88,6 +88,7 @@ fn sandbox(
         op: work.op.name(),
         inputs: &inputs,
         outputs: &outputs,
+        in_place: work.op.writes(),
         capabilities: gpu.capabilities(),
         choosing: &mut choosing,
         slots: &mut slots,

@@ -3,6 +3,7 @@
 
 mod failures;
 mod mistakes;
+mod profile;
 mod results;
 mod support;
 mod tuning;

@@ -155,6 +155,7 @@ impl Correlation<'_> {
             .u32("has_bias", self.bias.is_some() as usize)
             .u32("tail", tail_code(self.epilogue))
             .f32("scale", self.options.scale)
+            .flops(self.sizes.flops())
             .groups([
                 (y[0] * runs * columns).div_ceil(tile.shader.invocations() as usize) as u32,
                 y[1].div_ceil(8 * tile.eights) as u32,
@@ -207,6 +208,7 @@ impl Correlation<'_> {
             .u32("has_bias", self.bias.is_some() as usize)
             .u32("tail", tail_code(self.epilogue))
             .f32("scale", o.scale)
+            .flops(s.flops())
             .u32("step_image", step[0])
             .u32("step_row", step[1])
             .u32("step_column", step[2])

@@ -117,6 +117,7 @@ impl WeightGradient {
             .u32("runs", runs)
             .u32("piece", piece)
             .f32("scale", o.scale)
+            .flops(s.flops())
             .groups([groups[0] as u32, groups[1] as u32, pieces as u32])?;
         self.join(cx, &partial, Some(&partial_bias), pieces)
     }
@@ -168,6 +169,7 @@ impl WeightGradient {
             .u32("step_row", step[1])
             .u32("step_column", step[2])
             .f32("scale", o.scale)
+            .flops(s.flops())
             .groups([
                 (s.in_channels * tap_blocks) as u32,
                 s.out_channels.div_ceil(channels) as u32,

@@ -11,6 +11,7 @@ use crate::config::{AgentKind, Config, MaskFill};
 use crate::gpu::{Arena, ArenaLayout, BufferRange, FrameStore, Gpu, GpuError, Readback};
 use crate::nn::{Actor, NetworkShape};
 use crate::ops::{DType, Stream, TapeError, Tensor, Var};
+use crate::saliency::uniform_grey;
 use crate::tape::{Program, Tape};
 
 /// Random streams of a run: same seed, different numbers.
@@ -268,9 +269,8 @@ impl Agent {
         let fill = match c.mask_fill {
             MaskFill::Zero => tape.full(&[1], 0.0),
             MaskFill::Uniform => {
-                let (low, high) = obs.batch_min_max()?;
                 let u = step.philox_uniform(self.stream(Randomness::Fill), &[1], 0.0, 1.0)?;
-                low.add(&high.sub(&low)?.mul(&u)?)?
+                uniform_grey(&obs, &u)?
             }
         };
         let overlaid = match (turn.auxiliary, overlays) {

@@ -317,6 +317,11 @@ impl Agent {
         self.updates.iter()
     }
 
+    /// Bytes of the parameters, targets, optimisers and counters on the device.
+    pub fn state_bytes(&self) -> u64 {
+        self.learner.bytes() + self.counters.bytes()
+    }
+
     /// Latest value of every watched scalar, by name, waiting for them; the first that
     /// is not finite since the last call is an error's business: it comes first.
     pub fn watched(&mut self) -> Result<Vec<(String, f32)>, GpuError> {
@@ -403,6 +408,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Bytes that its programs planned: see [`MemoryReport`](crate::tape::MemoryReport).
+    pub fn planned_bytes(&self) -> u64 {
+        self.mean.memory().planned + self.sampled.memory().planned
+    }
+
     /// Actions [count · |A|] for stacks given by their slots [count · frames], oldest
     /// first: sampled from the policy, or its mean.
     pub fn act(&self, slots: &[u32], sample: bool) -> Result<Vec<f32>, TapeError> {

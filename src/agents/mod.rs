@@ -4,6 +4,7 @@ mod agent;
 pub mod evaluate;
 pub mod explain;
 mod learner;
+mod memory;
 mod replay;
 pub mod sac;
 pub mod sgqn;
@@ -12,6 +13,7 @@ mod trainer;
 
 pub use agent::{Agent, OverlayBank, Policy, network_shape};
 pub use learner::{Learner, LearnerOptions, Optimiser};
+pub use memory::TrainingMemory;
 pub use replay::{Replay, ReplayShape, StoredTransition};
 pub use snapshot::{Progress, load_agent};
 pub use trainer::{Report, Trainer, env_options, evaluation_seed, overlay_bank};

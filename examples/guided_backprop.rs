@@ -21,6 +21,7 @@ use foveate::media::image_file::{self, LETTERBOX_WHITE};
 use foveate::media::panel::PanelGrid;
 use foveate::media::{MediaError, Rgb8};
 use foveate::ops::Conv2dOptions;
+use foveate::saliency::attribution;
 use foveate::tape::{Gradient, Tape, TapeError, Tensor, Var};
 
 const SIDE: usize = 192;
@@ -108,10 +109,7 @@ fn main() -> foveate::Result<()> {
     tape.output("score", &score);
     // An attribution map is a gradient, and a gradient is an ordinary value.
     for (name, rule) in [("gradient", Gradient::True), ("guided", Gradient::Guided)] {
-        let map = tape.gradients(&score, std::slice::from_ref(&pixels), rule)?;
-        if let Some(map) = &map[0] {
-            tape.output(name, map);
-        }
+        tape.output(name, &attribution(&tape, &score, &pixels, rule)?);
     }
     let program = tape.compile(&gpu)?;
 

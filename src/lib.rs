@@ -12,7 +12,7 @@
 //! | [`ops`] | one file per operation: shapes, forward, gradient, its shader |
 //! | [`tape`] | record → differentiate → compile → replay |
 //! | [`nn`] | layers, encoders, parameters, initialisation |
-//! | [`saliency`] | gradients, guided backprop, quantile masks |
+//! | [`saliency`] | attribution to pixels (gradient, guided backprop), quantile masks, filling |
 //! | [`media`] | pictures: files, panels, curves, animations |
 //! | [`envs`] | native worlds drawn on the GPU; the bridge to real suites |
 //! | [`agents`] | SAC, SGQN |

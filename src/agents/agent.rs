@@ -11,6 +11,7 @@ use crate::config::{AgentKind, Config, MaskFill};
 use crate::gpu::{Arena, ArenaLayout, BufferRange, FrameStore, Gpu, GpuError, Readback};
 use crate::nn::{Actor, NetworkShape};
 use crate::ops::{DType, Stream, TapeError, Tensor, Var};
+use crate::saliency::uniform_grey;
 use crate::tape::{Profile, Program, Tape, Timer};
 
 /// Random streams of a run: same seed, different numbers.
@@ -268,9 +269,8 @@ impl Agent {
         let fill = match c.mask_fill {
             MaskFill::Zero => tape.full(&[1], 0.0),
             MaskFill::Uniform => {
-                let (low, high) = obs.batch_min_max()?;
                 let u = step.philox_uniform(self.stream(Randomness::Fill), &[1], 0.0, 1.0)?;
-                low.add(&high.sub(&low)?.mul(&u)?)?
+                uniform_grey(&obs, &u)?
             }
         };
         let overlaid = match (turn.auxiliary, overlays) {
@@ -322,6 +322,11 @@ impl Agent {
     /// The compiled updates.
     pub fn updates(&self) -> impl Iterator<Item = (&Turn, &Program)> {
         self.updates.iter()
+    }
+
+    /// Bytes of the parameters, targets, optimisers and counters on the device.
+    pub fn state_bytes(&self) -> u64 {
+        self.learner.bytes() + self.counters.bytes()
     }
 
     /// Latest value of every watched scalar, by name, waiting for them; the first that
@@ -410,6 +415,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Bytes that its programs planned: see [`MemoryReport`](crate::tape::MemoryReport).
+    pub fn planned_bytes(&self) -> u64 {
+        self.mean.memory().planned + self.sampled.memory().planned
+    }
+
     /// Actions [count · |A|] for stacks given by their slots [count · frames], oldest
     /// first: sampled from the policy, or its mean.
     pub fn act(&self, slots: &[u32], sample: bool) -> Result<Vec<f32>, TapeError> {

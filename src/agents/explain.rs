@@ -2,12 +2,13 @@
 //! itself, for frame stacks of a store or for any pixels.
 
 use super::agent::Agent;
-use super::sgqn::{attribution, predicted_mask};
+use super::sgqn::predicted_mask;
 use crate::Error;
 use crate::config::AgentKind;
 use crate::gpu::{BufferRange, FrameStore};
 use crate::nn::Actor;
 use crate::ops::{TapeError, Var};
+use crate::saliency::{QuantileMask, attribution};
 use crate::tape::{Gradient, Program, Tape, Tensor};
 
 /// What a picture of an agent's attention is made of, per observation.
@@ -48,11 +49,13 @@ pub fn record(agent: &Agent, tape: &Tape, obs: &Var, rule: Gradient) -> Result<(
     let dim = agent.learner().shape.action_dim;
     let action = raw.slice(1, 0..dim)?.tanh()?.detach()?;
     let [q, _] = sac.q(&features, &action)?;
-    let looked = attribution(&sac, &q, obs, agent.config().rho as f32, rule)?;
+    let map = attribution(tape, &q, obs, rule)?;
+    let frames = agent.learner().shape.frame_stack;
+    let looked = QuantileMask::record(&map, frames, agent.config().rho as f32)?;
     tape.output("obs", obs);
     tape.output("action", &action);
     tape.output("q", &q);
-    tape.output("map", &looked.map);
+    tape.output("map", &map);
     tape.output("mask", &looked.mask);
     if agent.config().agent == AgentKind::Sgqn {
         tape.output("predicted", &predicted_mask(&sac, obs, &action)?.sigmoid()?);

@@ -202,9 +202,8 @@ impl Learner {
         Scope::new(tape, arena, prefix)
     }
 
-    /// Everything that training changes, tensor by tensor: (name, shape, place).
-    /// Optimiser times are u32, all else f32.
-    pub fn tensors(&self) -> Vec<(String, Vec<usize>, BufferRange)> {
+    /// Everything that training changes.
+    fn arenas(&self) -> impl Iterator<Item = &Arena> {
         let optimisers = [
             Some(&self.critic),
             Some(&self.actor),
@@ -212,9 +211,18 @@ impl Learner {
             self.auxiliary.as_ref(),
         ];
         let moments = optimisers.into_iter().flatten().flat_map(|o| o.arenas());
-        [&self.online, &self.target]
-            .into_iter()
-            .chain(moments)
+        [&self.online, &self.target].into_iter().chain(moments)
+    }
+
+    /// Bytes that it takes on the device.
+    pub fn bytes(&self) -> u64 {
+        self.arenas().map(Arena::bytes).sum()
+    }
+
+    /// Everything that training changes, tensor by tensor: (name, shape, place).
+    /// Optimiser times are u32, all else f32.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>, BufferRange)> {
+        self.arenas()
             .flat_map(|arena| {
                 let entries = arena.layout().entries().iter();
                 entries.map(|e| (e.name.clone(), e.shape.clone(), arena.slice(e.range())))

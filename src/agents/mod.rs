@@ -4,6 +4,7 @@ mod agent;
 pub mod evaluate;
 pub mod explain;
 mod learner;
+mod memory;
 mod profiling;
 mod replay;
 pub mod sac;
@@ -14,6 +15,7 @@ pub mod tuning;
 
 pub use agent::{Agent, OverlayBank, Policy, network_shape};
 pub use learner::{Learner, LearnerOptions, Optimiser};
+pub use memory::TrainingMemory;
 pub use profiling::ProfiledUpdate;
 pub use replay::{Replay, ReplayShape, StoredTransition};
 pub use snapshot::{Progress, load_agent};

@@ -191,6 +191,12 @@ impl Replay {
         &self.shape
     }
 
+    /// Bytes that it takes on the device.
+    pub fn bytes(&self) -> u64 {
+        let pages = self.store.pages().iter().map(|page| page.size());
+        pages.sum::<u64>() + self.rows.size() + self.ring.size()
+    }
+
     /// Where frames are drawn or uploaded to.
     pub fn store(&self) -> &FrameStore {
         &self.store

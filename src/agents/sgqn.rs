@@ -13,6 +13,7 @@
 use super::sac::{Batch, Sac, Trace, Turn};
 use crate::nn::{Decoder, Encoder};
 use crate::ops::{TapeError, Var};
+use crate::saliency::{QuantileMask, attribution};
 use crate::tape::Gradient;
 
 /// SGQN's own settings.
@@ -34,46 +35,6 @@ pub struct SgqnBatch {
     pub overlaid: Var,
 }
 
-/// Where a critic looks: M and the mask of it.
-#[derive(Debug, Clone)]
-pub struct Attribution {
-    /// M, f32[B, 3F, H, W], signed, per unit of the 0..255 scale.
-    pub map: Var,
-    /// Per frame maximum over channels of |M|, f32[B, F, H·W].
-    pub magnitude: Var,
-    /// Its ρ-quantile, f32[B, F, 1].
-    pub threshold: Var,
-    /// 1 where magnitude ≥ threshold, f32[B, F, H·W].
-    pub mask: Var,
-}
-
-/// Records the attribution of `q1` (f32[B, 1]) to `obs` and its mask (SPEC.md A.6.1).
-/// `rule` is guided for SGQN, true for the plain gradient.
-pub fn attribution(
-    sac: &Sac,
-    q1: &Var,
-    obs: &Var,
-    rho: f32,
-    rule: Gradient,
-) -> Result<Attribution, TapeError> {
-    let seed = sac.tape.full(&q1.shape(), 1.0);
-    let gradients =
-        sac.tape
-            .gradients_seeded(&[(q1.clone(), seed)], std::slice::from_ref(obs), rule)?;
-    let map = match gradients.into_iter().next().flatten() {
-        Some(map) => map,
-        None => return Err(TapeError::NotDifferentiable { op: "attribution" }),
-    };
-    let magnitude = map.frame_magnitude(sac.learner.shape.frame_stack)?;
-    let threshold = magnitude.quantile(rho)?;
-    Ok(Attribution {
-        mask: magnitude.at_least(&threshold)?,
-        map,
-        magnitude,
-        threshold,
-    })
-}
-
 fn name(trace: &mut Trace, name: &str, var: &Var) {
     trace.push((name.to_string(), var.clone()));
 }
@@ -86,12 +47,14 @@ pub fn update(
     options: SgqnOptions,
 ) -> Result<Trace, TapeError> {
     let (batch, tape) = (&input.batch, sac.tape);
+    let frames = sac.learner.shape.frame_stack;
     let mut trace = vec![];
 
     // Critic: TD error, and consistency under its own mask.
     let y = sac.target(batch, &mut trace)?;
     let q = sac.q(&sac.features(&batch.obs)?, &batch.action)?;
-    let looked = attribution(sac, &q[0], &batch.obs, options.rho, Gradient::Guided)?;
+    let map = attribution(tape, &q[0], &batch.obs, Gradient::Guided)?;
+    let looked = QuantileMask::record(&map, frames, options.rho)?;
     let masked_obs = batch.obs.mask_fill(&looked.mask, &input.fill)?;
     let masked_q = sac.q(&sac.features(&masked_obs)?, &batch.action)?;
     let td = sac.td_loss(&q, &y, &mut trace)?;
@@ -110,10 +73,11 @@ pub fn update(
     // The updated critic looks again; the actor shares its features.
     let features = sac.features(&batch.obs)?;
     let q = sac.q(&features, &batch.action)?;
-    let after = attribution(sac, &q[0], &batch.obs, options.rho, Gradient::Guided)?;
+    let map_after = attribution(tape, &q[0], &batch.obs, Gradient::Guided)?;
+    let after = QuantileMask::record(&map_after, frames, options.rho)?;
     name(&mut trace, "out.mask_after", &after.mask);
     name(&mut trace, "out.mask_after.threshold", &after.threshold);
-    name(&mut trace, "out.attribution_after", &after.map);
+    name(&mut trace, "out.attribution_after", &map_after);
     name(
         &mut trace,
         "out.attribution_after.frame_absmax",

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::agent::{Agent, OverlayBank, Policy};
 use super::evaluate::{self, Actor};
+use super::memory::TrainingMemory;
 use super::profiling::{ProfiledUpdate, Profiling};
 use super::replay::{Replay, ReplayShape, StoredTransition};
 use super::snapshot::{self, Progress};
@@ -53,6 +54,7 @@ pub struct Trainer {
     tensorboard: TensorboardWriter,
     checkpoints: CheckpointStore,
     log: ReplayLog,
+    memory: TrainingMemory,
     started: Instant,
     python: Option<std::path::PathBuf>,
     profiling: Option<Profiling>,
@@ -162,6 +164,7 @@ impl Trainer {
                 snapshot::replay_layout(&replay),
                 meta.replay,
             )?,
+            memory: TrainingMemory::of(&agent, &policy, &replay, overlays.as_ref()),
             gpu: gpu.clone(),
             config: config.clone(),
             spec,
@@ -198,6 +201,11 @@ impl Trainer {
     /// The run directory.
     pub fn directory(&self) -> &RunDirectory {
         &self.directory
+    }
+
+    /// What the run takes on the device.
+    pub fn memory(&self) -> TrainingMemory {
+        self.memory
     }
 
     /// Updates so far.

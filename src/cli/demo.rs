@@ -119,6 +119,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let fitted = fit(&gpu, &config, directory, &Fitting::quietly(arguments.quiet))?;
     let train_seconds = earlier + started.elapsed().as_secs_f64();
     let (updates, steps) = (fitted.trainer.updates(), fitted.steps);
+    let memory = fitted.trainer.memory();
     // From here on the agent is the one that was saved, as for eval and explain.
     drop(fitted);
 
@@ -153,6 +154,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         "normalised": scores.normalised(),
         "train_seconds": train_seconds,
         "seconds": earlier + started.elapsed().as_secs_f64(),
+        "memory_bytes": memory,
         "adapter": adapter_name(&gpu),
     });
     for ((_, key), returns) in MODES.iter().zip(&scores.modes) {

@@ -1,7 +1,7 @@
 //! `foveate devices`: the adapters of this machine.
 
 use super::error::CliError;
-use super::output::{print, table};
+use super::output::{bytes, print, table};
 use super::session::Session;
 use crate::gpu::{AdapterReport, GpuError, adapters};
 
@@ -86,16 +86,4 @@ fn describe(found: &[AdapterReport]) -> String {
         };
     }
     text
-}
-
-/// Bytes in the largest unit that keeps a whole number or one digit.
-fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let (mut value, mut unit) = (count as f64, 0);
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    let digits = usize::from(value.fract() >= 0.05);
-    format!("{value:.digits$} {}", UNITS[unit])
 }

@@ -55,9 +55,34 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
+/// Bytes in the largest unit that keeps a whole number or one digit.
+pub(super) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let (mut value, mut unit) = (count as f64, 0);
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let digits = usize::from(value.fract() >= 0.05);
+    format!("{value:.digits$} {}", UNITS[unit])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_stand_in_the_largest_unit() {
+        for (count, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (128 << 20, "128 MiB"),
+            (3 << 29, "1.5 GiB"),
+            (10_584_000_000, "9.9 GiB"),
+        ] {
+            assert_eq!(bytes(count), text);
+        }
+    }
 
     #[test]
     fn durations_read_like_durations() {

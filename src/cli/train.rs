@@ -6,13 +6,13 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::error::CliError;
-use super::output::{duration, note, print};
+use super::output::{bytes, duration, note, print};
 use super::profile;
 use super::progress::Progress;
 use super::session::{Session, adapter_name, evaluation_options};
 use super::summary::{self, Returns};
-use crate::agents::Trainer;
 use crate::agents::evaluate::{self, Actor};
+use crate::agents::{Trainer, TrainingMemory};
 use crate::config::{Config, Layers};
 use crate::envs::native::Mode;
 use crate::gpu::Gpu;
@@ -168,6 +168,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         "episodes": episodes,
         "train_seconds": train_seconds,
         "seconds": earlier + started.elapsed().as_secs_f64(),
+        "memory_bytes": trainer.memory(),
         "adapter": adapter_name(&gpu),
     }))?;
     print(&format!(
@@ -246,6 +247,9 @@ pub(super) fn fit(
             return Err(error.into());
         }
     };
+    if !fitting.quiet {
+        note(&memory_line(&trainer.memory()));
+    }
     if let Some(count) = fitting.profile {
         trainer.profile_last(count)?;
     }
@@ -263,6 +267,23 @@ pub(super) fn fit(
         steps = checkpoints.list()?.last().map_or(0, |(step, _)| *step);
     }
     Ok(Fitted { trainer, steps })
+}
+
+/// `memory on the device: 32 MiB (replay 30 MiB, …)`
+fn memory_line(memory: &TrainingMemory) -> String {
+    let mut parts = vec![
+        format!("replay {}", bytes(memory.replay)),
+        format!("parameters and optimisers {}", bytes(memory.state)),
+        format!("programs {}", bytes(memory.programs)),
+    ];
+    if memory.pictures > 0 {
+        parts.push(format!("overlay pictures {}", bytes(memory.pictures)));
+    }
+    format!(
+        "memory on the device: {} ({})",
+        bytes(memory.total()),
+        parts.join(", ")
+    )
 }
 
 /// Removes what an attempt that failed at once has made; nothing that holds anything.

@@ -121,6 +121,11 @@ impl Arena {
         &self.0.layout
     }
 
+    /// Bytes that it takes on the device.
+    pub fn bytes(&self) -> u64 {
+        self.0.buffer.size()
+    }
+
     /// A range of elements as a range of the buffer.
     pub fn slice(&self, elements: Range<usize>) -> BufferRange {
         BufferRange {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::support::{checkpoints, copy_of_trained, foveate, json, text, trained};
+use super::support::{SMALL, checkpoints, copy_of_trained, foveate, json, text, trained};
 
 #[test]
 fn every_subcommand_explains_itself_with_an_example() {
@@ -40,6 +40,7 @@ fn training_leaves_a_complete_run_directory() {
     // Updates begin at step init_steps.
     assert_eq!(summary["updates"], 12);
     assert!(summary["train"].as_f64().unwrap().is_finite());
+    assert!(summary["memory_bytes"]["replay"].as_u64().unwrap() > 0);
     for file in ["config.toml", "metrics.jsonl", "media/curve.png"] {
         assert!(run.join(file).metadata().unwrap().len() > 0, "{file}");
     }
@@ -52,6 +53,53 @@ fn training_leaves_a_complete_run_directory() {
         "step-000000000020.safetensors",
     ];
     assert_eq!(names, expected);
+}
+
+/// In one line before it starts, and exactly in the summary.
+#[test]
+fn training_says_what_it_takes_on_the_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let given = ["train", "--agent=sgqn", "--env=native/reach", "--run"];
+    let loud: Vec<&str> = (SMALL.iter().copied())
+        .filter(|option| *option != "--quiet")
+        .collect();
+    let answer = foveate(&[&given[..], &[text(&run), "--steps=1"], &loud].concat());
+    answer.succeeds();
+    let summary = json(&fs::read_to_string(run.join("summary.json")).unwrap());
+    let memory = &summary["memory_bytes"];
+    let of = |key: &str| memory[key].as_u64().unwrap();
+    // 200 transitions of frames of 32×32 pixels, and at most a tenth more than those.
+    let frames = 200 * 3 * 32 * 32;
+    assert!(
+        (frames..frames + frames / 10).contains(&of("replay")),
+        "{memory}"
+    );
+    // The checkpoint holds the same tensors, a header and the environment.
+    let checkpoint = checkpoints(&run)[0].metadata().unwrap().len();
+    let header = 32 * 1024;
+    assert!(of("state") + header > checkpoint, "{memory}: {checkpoint}");
+    assert!(of("state") < checkpoint + header, "{memory}: {checkpoint}");
+    assert!(
+        of("programs") > 0 && of("pictures") == 2 * 3 * 32 * 32,
+        "{memory}"
+    );
+
+    let line = answer
+        .err
+        .lines()
+        .find(|l| l.starts_with("memory on the device: "));
+    let line = line.unwrap_or_else(|| panic!("{}", answer.err));
+    assert!(line.contains("replay 6"), "{line}");
+    for part in [
+        "parameters and optimisers ",
+        "programs ",
+        "overlay pictures 6 KiB",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+    let before_training = answer.err.split("step 1/1").next().unwrap();
+    assert!(before_training.contains(line), "{}", answer.err);
 }
 
 #[test]
@@ -175,6 +223,7 @@ fn the_demo_writes_all_that_it_promises_and_is_not_repeated() {
     ] {
         assert!(summary[key].is_number(), "{key}: {summary}");
     }
+    assert!(summary["memory_bytes"]["programs"].as_u64().unwrap() > 0);
     assert!(!summary["adapter"].as_str().unwrap().is_empty());
     // The preset's init_steps are 2,500: steps 2,500 and 2,501 update.
     assert_eq!(

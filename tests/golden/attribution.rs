@@ -1,4 +1,4 @@
-use foveate::agents::sgqn::attribution;
+use foveate::saliency::{QuantileMask, attribution};
 use foveate::tape::{Gradient, Tape};
 
 use crate::common::golden::Golden;
@@ -15,14 +15,14 @@ fn guided_backpropagation_and_its_masks() {
     let action = rows(&tape, "action", &golden, "input.index");
     let sac = sac(&learner, &tape);
     let [q1, _] = sac.q(&sac.features(&obs).unwrap(), &action).unwrap();
-    let looked = |rho, rule| attribution(&sac, &q1, &obs, rho, rule).unwrap();
-    let (at95, at98) = (
-        looked(0.95, Gradient::Guided),
-        looked(0.98, Gradient::Guided),
-    );
+    let map = |rule| attribution(&tape, &q1, &obs, rule).unwrap();
+    let guided = map(Gradient::Guided);
+    let frames = learner.shape.frame_stack;
+    let mask = |rho| QuantileMask::record(&guided, frames, rho).unwrap();
+    let (at95, at98) = (mask(0.95), mask(0.98));
     let named = [
-        ("vanilla", looked(0.95, Gradient::True).map),
-        ("out.guided_backprop", at95.map),
+        ("vanilla", map(Gradient::True)),
+        ("out.guided_backprop", guided),
         ("out.mask.guided_backprop.rho0.95", at95.mask),
         ("out.mask.guided_backprop.rho0.98", at98.mask),
         ("out.threshold.guided_backprop.rho0.95", at95.threshold),

@@ -1,0 +1,44 @@
+//! How much of a device training takes.
+
+use super::agent::{Agent, OverlayBank, Policy};
+use super::replay::Replay;
+
+/// Bytes that a run holds on the device from its beginning to its end.
+///
+/// Left out is what is small or comes and goes: constants and parameter blocks of the
+/// programs, staging buffers, the environment's scenes, and evaluations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct TrainingMemory {
+    /// Frames and transitions.
+    pub replay: u64,
+    /// Parameters, target networks, optimisers, counters.
+    pub state: u64,
+    /// What the compiled programs, those that update and those that act, need while
+    /// they run: [`planned`](crate::tape::MemoryReport::planned) of each.
+    pub programs: u64,
+    /// Pictures that SGQN overlays.
+    pub pictures: u64,
+}
+
+impl TrainingMemory {
+    /// Adds up what these have allocated.
+    pub(super) fn of(
+        agent: &Agent,
+        policy: &Policy,
+        replay: &Replay,
+        overlays: Option<&OverlayBank>,
+    ) -> TrainingMemory {
+        let updates = agent.updates().map(|(_, program)| program.memory().planned);
+        TrainingMemory {
+            replay: replay.bytes(),
+            state: agent.state_bytes(),
+            programs: updates.sum::<u64>() + policy.planned_bytes(),
+            pictures: overlays.map_or(0, |bank| bank.range.size),
+        }
+    }
+
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.replay + self.state + self.programs + self.pictures
+    }
+}

@@ -25,6 +25,9 @@ pub enum Error {
         bytes: u64,
         fits: usize,
     },
+    /// A ceiling of the bench that took no time.
+    #[error("'{what}' could not be measured: the device's timer saw no time pass")]
+    NoCeiling { what: &'static str },
     /// Real suites have no scripted controller.
     #[error("'{id}' has no scripted expert; the native worlds have")]
     NoExpert { id: String },
@@ -54,7 +57,9 @@ impl Error {
         match self {
             Error::Gpu(e) => e.is_user_mistake(),
             Error::Tape(e) => e.is_user_mistake(),
-            Error::NonFinite { .. } | Error::BadCheckpoint { .. } => false,
+            Error::NonFinite { .. } | Error::BadCheckpoint { .. } | Error::NoCeiling { .. } => {
+                false
+            }
             Error::NoCheckpoint { .. } | Error::NoExpert { .. } | Error::ReplayTooLarge { .. } => {
                 true
             }

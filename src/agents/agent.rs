@@ -95,6 +95,34 @@ fn learner_options(config: &Config) -> LearnerOptions {
     }
 }
 
+impl Turn {
+    /// Whose turn it is at an agent step (SPEC.md A.4).
+    pub fn at(config: &Config, step: u64) -> Turn {
+        let c = config;
+        Turn {
+            actor: step.is_multiple_of(c.actor_update_freq),
+            targets: step.is_multiple_of(c.critic_target_update_freq),
+            auxiliary: c.agent == AgentKind::Sgqn && step.is_multiple_of(c.aux_update_freq),
+        }
+    }
+
+    /// Every turn that occurs, each once.
+    pub fn all(config: &Config) -> Vec<Turn> {
+        let c = config;
+        let periods = [
+            c.actor_update_freq,
+            c.critic_target_update_freq,
+            c.aux_update_freq,
+        ];
+        let mut turns: Vec<Turn> = (0..periods.iter().product::<u64>().min(10_000))
+            .map(|step| Turn::at(config, step))
+            .collect();
+        turns.sort_unstable();
+        turns.dedup();
+        turns
+    }
+}
+
 /// A learner with what it needs to act and to learn.
 #[derive(Debug)]
 pub struct Agent {
@@ -171,30 +199,9 @@ impl Agent {
         }
     }
 
-    /// Whose turn it is at an agent step (SPEC.md A.4).
+    /// Whose turn it is at an agent step.
     pub fn turn(&self, step: u64) -> Turn {
-        let c = &self.config;
-        Turn {
-            actor: step.is_multiple_of(c.actor_update_freq),
-            targets: step.is_multiple_of(c.critic_target_update_freq),
-            auxiliary: c.agent == AgentKind::Sgqn && step.is_multiple_of(c.aux_update_freq),
-        }
-    }
-
-    /// Every turn that occurs from a step on.
-    fn turns(&self) -> Vec<Turn> {
-        let c = &self.config;
-        let periods = [
-            c.actor_update_freq,
-            c.critic_target_update_freq,
-            c.aux_update_freq,
-        ];
-        let mut turns: Vec<Turn> = (0..periods.iter().product::<u64>().min(10_000))
-            .map(|step| self.turn(step))
-            .collect();
-        turns.sort_unstable();
-        turns.dedup();
-        turns
+        Turn::at(&self.config, step)
     }
 
     /// Compiles the update programs for this replay: one for each turn that occurs.
@@ -203,7 +210,7 @@ impl Agent {
         replay: &Replay,
         overlays: Option<&OverlayBank>,
     ) -> Result<(), TapeError> {
-        for turn in self.turns() {
+        for turn in Turn::all(&self.config) {
             let tape = Tape::new();
             self.record_update(&tape, replay, overlays, turn)?;
             self.updates.insert(turn, tape.compile(&self.gpu)?);

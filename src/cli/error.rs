@@ -32,6 +32,16 @@ pub(super) enum CliError {
         path: PathBuf,
         source: std::io::Error,
     },
+    /// A filter of the bench that no row passes.
+    #[error(
+        "--filter '{given}' is part of no name and of no pass{hint}; names: {names}; passes: {passes}"
+    )]
+    Filter {
+        given: String,
+        hint: String,
+        names: String,
+        passes: String,
+    },
     /// Standard output cannot be written.
     #[error("cannot write the results: {0}")]
     Output(std::io::Error),
@@ -42,7 +52,9 @@ impl CliError {
     pub fn is_user_mistake(&self) -> bool {
         match self {
             CliError::Library(e) => e.is_user_mistake(),
-            CliError::OtherDemo { .. } | CliError::OtherFinishedDemo { .. } => true,
+            CliError::OtherDemo { .. }
+            | CliError::OtherFinishedDemo { .. }
+            | CliError::Filter { .. } => true,
             CliError::Summary { .. } | CliError::File { .. } | CliError::Output(_) => false,
         }
     }

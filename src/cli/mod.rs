@@ -2,7 +2,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `devices`, `train`, `eval`, `explain`, `demo` | one subcommand each |
+//! | `devices`, `train`, `eval`, `explain`, `demo`, `bench` | one subcommand each |
 //! | `session` | the device that was asked for, and trained runs read from disk |
 //! | `progress` | the progress bar, or plain lines where there is no terminal |
 //! | `profile` | where the time of updates went: a table and a trace |
@@ -14,6 +14,7 @@
 //! standard error. Exit codes: 0 done, 1 a failure, 2 a user's mistake.
 
 mod attention;
+mod bench;
 mod demo;
 mod devices;
 mod error;
@@ -60,6 +61,7 @@ enum Command {
     Eval(eval::Arguments),
     Explain(explain::Arguments),
     Demo(demo::Arguments),
+    Bench(bench::Arguments),
 }
 
 /// Runs the program with the process's arguments.
@@ -79,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Eval(arguments) => eval::run(&cli.session, arguments),
         Command::Explain(arguments) => explain::run(&cli.session, arguments),
         Command::Demo(arguments) => demo::run(&cli.session, arguments),
+        Command::Bench(arguments) => bench::run(&cli.session, arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

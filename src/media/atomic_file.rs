@@ -2,9 +2,39 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::MediaError;
+
+/// Whether a file can be written to `path`, before there is anything to write: a
+/// temporary neighbour is made and removed, `path` itself is not touched.
+///
+/// # Errors
+/// [`MediaError::Unwritable`].
+pub fn check_writable(path: &Path) -> Result<(), MediaError> {
+    let failed = |source| MediaError::Unwritable {
+        path: path.to_owned(),
+        source,
+    };
+    if path.is_dir() {
+        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+    }
+    let temporary = neighbour(path)?;
+    (File::create(&temporary).and_then(|_| fs::remove_file(&temporary))).map_err(failed)
+}
+
+/// `.NAME.PROCESS.tmp` in the folder of `path`. The process id keeps two processes that
+/// draw the same run apart.
+fn neighbour(path: &Path) -> Result<PathBuf, MediaError> {
+    let name = path.file_name().ok_or_else(|| MediaError::Unwritable {
+        path: path.to_owned(),
+        source: std::io::Error::new(std::io::ErrorKind::InvalidInput, "the path names no file"),
+    })?;
+    let mut temporary = std::ffi::OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    Ok(path.with_file_name(temporary))
+}
 
 /// Writes `bytes` to a temporary neighbour of `path`, syncs it and renames it
 /// over `path`, so that a reader (or a kill) never meets half a picture.
@@ -13,18 +43,7 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), MediaError> {
         path: path.to_owned(),
         source,
     };
-    let name = path.file_name().ok_or_else(|| {
-        failed(std::io::Error::new(
-            std::io::ErrorKind::InvalidInput,
-            "the path names no file",
-        ))
-    })?;
-    // The process id keeps two processes that draw the same run apart.
-    let mut temporary = std::ffi::OsString::from(".");
-    temporary.push(name);
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(temporary);
-
+    let temporary = neighbour(path)?;
     let written = File::create(&temporary)
         .and_then(|mut file| {
             file.write_all(bytes)?;

@@ -9,11 +9,13 @@
 //! | [`panel`] | labelled rows and columns of pictures |
 //! | [`animation`] | pictures in time: GIF |
 //! | [`curve`] | learning curves |
+//! | [`bars`] | bar charts |
 //!
 //! Nothing here needs a GPU, a system font or a system library.
 
 pub mod animation;
 mod atomic_file;
+pub mod bars;
 pub mod colormap;
 pub mod curve;
 mod error;
@@ -22,5 +24,6 @@ pub mod panel;
 pub mod rgb8;
 pub mod text;
 
+pub use atomic_file::check_writable;
 pub use error::MediaError;
 pub use rgb8::Rgb8;

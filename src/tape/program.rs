@@ -88,13 +88,18 @@ impl Program {
             label: Some("foveate"),
             timestamp_writes: None,
         });
+        self.record(&mut pass);
+    }
+
+    /// Records the program into a pass.
+    pub(crate) fn record(&self, pass: &mut wgpu::ComputePass) {
         let mut current: Option<&Arc<Kernel>> = None;
         for step in &self.steps {
             if current.is_none_or(|k| !Arc::ptr_eq(k, &step.kernel)) {
                 pass.set_pipeline(&step.kernel.pipeline);
                 current = Some(&step.kernel);
             }
-            step.dispatch(&mut pass);
+            step.dispatch(pass);
         }
     }
 
@@ -175,6 +180,11 @@ impl Program {
     /// The dispatches of one run in order: (operation, shader permutation).
     pub fn dispatches(&self) -> impl ExactSizeIterator<Item = (&'static str, &'static str)> + '_ {
         self.steps.iter().map(|s| (s.op, s.kernel.shader.key))
+    }
+
+    /// What each dispatch of one run has to do, in their order.
+    pub fn costs(&self) -> impl ExactSizeIterator<Item = Cost> + '_ {
+        self.steps.iter().map(|s| s.cost)
     }
 
     /// Names of the watched scalars, in the order of [`WatchedRow::values`].

@@ -7,7 +7,7 @@ use super::support::{SMALL, checkpoints, copy_of_trained, foveate, json, text, t
 #[test]
 fn every_subcommand_explains_itself_with_an_example() {
     let whole = foveate(&["--help"]);
-    for name in ["devices", "train", "eval", "explain", "demo"] {
+    for name in ["devices", "train", "eval", "explain", "demo", "bench"] {
         assert!(whole.succeeds().contains(name));
         let help = foveate(&[name, "--help"]);
         assert!(
@@ -30,6 +30,28 @@ fn devices_lists_adapters_and_the_one_that_is_picked() {
     // A part of the name, in any case, chooses too.
     let part = name.split(' ').next().unwrap().to_uppercase();
     foveate(&["devices", "--adapter", &part]).succeeds();
+}
+
+/// The ceilings and the rows that pass the filter, as JSON lines, and a picture.
+#[test]
+fn the_bench_prints_json_lines_and_draws_a_chart() {
+    let folder = tempfile::tempdir().unwrap();
+    let plot = folder.path().join("bench.png");
+    let given = format!("--plot={}", plot.display());
+    let answer = foveate(&["bench", "--quick", "--json", "--filter=quantile", &given]);
+    let rows: Vec<_> = answer.succeeds().lines().map(json).collect();
+    let (last, ceilings) = rows.split_last().unwrap();
+    assert!(ceilings.iter().all(|row| row["pass"] == "ceiling"));
+    assert_eq!((ceilings.len(), &last["name"]), (4, &"quantile".into()));
+    let copy = ceilings.iter().find(|row| row["name"] == "ceiling copy");
+    let of = |row: &serde_json::Value| row["gbps"].as_f64().unwrap();
+    let percent = 100.0 * of(last) / of(copy.unwrap());
+    assert!((last["percent_of_ceiling"].as_f64().unwrap() - percent).abs() < 1e-6);
+    assert!(fs::read(plot).unwrap().starts_with(b"\x89PNG"));
+    // A table, for people.
+    let table = foveate(&["bench", "--quick", "--filter=ceiling"]);
+    assert!(table.succeeds().starts_with("name "));
+    assert_eq!(table.succeeds().lines().count(), 5);
 }
 
 #[test]

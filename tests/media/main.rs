@@ -1,6 +1,7 @@
 //! Pictures: one file of tests per file of `src/media`.
 
 mod animation;
+mod bars;
 mod colormap;
 mod curve;
 mod image_file;

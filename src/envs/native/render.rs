@@ -100,6 +100,9 @@ pub struct Renderer {
 }
 
 impl Renderer {
+    /// The shader that draws.
+    pub(crate) const SHADER: &'static str = "raycast/raycast.color";
+
     /// For up to `worlds` scenes at a time and the frames of `store`. Scenes that
     /// show a picture need `pictures`.
     pub fn new(
@@ -118,7 +121,7 @@ impl Renderer {
                 most * PIXELS_PER_GROUP,
             )));
         }
-        let kernel = kernel(gpu, "raycast/raycast.color")?;
+        let kernel = kernel(gpu, Renderer::SHADER)?;
         let params = params(gpu, kernel.shader, worlds, store.image_size(), pictures)?;
         let scenes = gpu.storage("scenes", (worlds * size_of::<SceneData>()) as u64)?;
         let stride = (worlds as u64 * 4).next_multiple_of(limits.offset_alignment.max(4));

@@ -1,0 +1,163 @@
+//! Something that can be run over and over, and what a run of it has to do.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::Error;
+use crate::agents::Agent;
+use crate::agents::sac::Turn;
+use crate::envs::native::Renderer;
+use crate::envs::native::scene::SceneData;
+use crate::gpu::{Gpu, Kernel, Timestamps};
+use crate::tape::{Cost, Program};
+
+/// What is measured.
+#[derive(Debug)]
+pub struct Subject(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Program(Box<Program>),
+    /// One of an agent's update programs.
+    Update(Rc<Agent>, Turn),
+    Kernel(KernelRun),
+    Drawing(Drawing),
+}
+
+/// One dispatch of a kernel outside any program.
+#[derive(Debug)]
+pub(super) struct KernelRun {
+    pub kernel: Arc<Kernel>,
+    pub bind_group: wgpu::BindGroup,
+    pub groups: [u32; 3],
+    pub cost: Cost,
+}
+
+/// Scenes that a renderer draws; it encodes and submits by itself.
+#[derive(Debug)]
+pub(super) struct Drawing {
+    pub renderer: Renderer,
+    pub scenes: Vec<SceneData>,
+    pub slots: Vec<u32>,
+    /// The shader that draws.
+    pub shader: &'static str,
+}
+
+impl Subject {
+    /// A program.
+    pub fn program(program: Program) -> Subject {
+        Subject(Kind::Program(Box::new(program)))
+    }
+
+    /// The update of one turn; [`Agent::compile_updates`] has been called.
+    pub fn update(agent: Rc<Agent>, turn: Turn) -> Subject {
+        Subject(Kind::Update(agent, turn))
+    }
+
+    pub(super) fn kernel(run: KernelRun) -> Subject {
+        Subject(Kind::Kernel(run))
+    }
+
+    pub(super) fn drawing(drawing: Drawing) -> Subject {
+        Subject(Kind::Drawing(drawing))
+    }
+
+    /// The program behind it, if it is one.
+    fn as_program(&self) -> Option<&Program> {
+        match &self.0 {
+            Kind::Program(program) => Some(program),
+            Kind::Update(agent, turn) => {
+                (agent.updates()).find_map(|(t, program)| (t == turn).then_some(program))
+            }
+            Kind::Kernel(_) | Kind::Drawing(_) => None,
+        }
+    }
+
+    /// What one run has to do.
+    pub fn cost(&self) -> Cost {
+        match &self.0 {
+            Kind::Kernel(run) => run.cost,
+            // No yardstick: what a ray has to do depends on what it meets.
+            Kind::Drawing(_) => Cost::default(),
+            _ => {
+                let mut sum = Cost::default();
+                for cost in self.as_program().iter().flat_map(|p| p.costs()) {
+                    sum.flops += cost.flops;
+                    sum.bytes += cost.bytes;
+                }
+                sum
+            }
+        }
+    }
+
+    /// Dispatches of one run.
+    pub fn dispatches(&self) -> usize {
+        self.as_program().map_or(1, |p| p.dispatches().len())
+    }
+
+    /// The shader permutation that has most to do: most floating-point operations, or
+    /// most bytes where no dispatch states any.
+    pub fn variant(&self) -> &'static str {
+        match &self.0 {
+            Kind::Kernel(run) => run.kernel.shader.key,
+            Kind::Drawing(drawing) => drawing.shader,
+            _ => (self.as_program())
+                .and_then(|p| {
+                    let work = |cost: Cost| (cost.flops, cost.bytes);
+                    let all = p.dispatches().zip(p.costs());
+                    all.max_by_key(|(_, cost)| work(*cost))
+                })
+                .map_or("", |((_, shader), _)| shader),
+        }
+    }
+
+    pub(super) fn can_be_stamped(&self) -> bool {
+        !matches!(self.0, Kind::Drawing(_))
+    }
+
+    /// Submits `runs` runs and says when; the encoding is done before. The timestamps,
+    /// if given and possible, are those of the begin of the first and the end of the last.
+    pub(super) fn submit(
+        &self,
+        gpu: &Gpu,
+        runs: usize,
+        stamps: Option<&Timestamps>,
+    ) -> Result<Instant, Error> {
+        gpu.check_lost()?;
+        if let Kind::Drawing(d) = &self.0 {
+            let started = Instant::now();
+            for _ in 0..runs {
+                d.renderer.draw(&d.scenes, &d.slots)?;
+            }
+            return Ok(started);
+        }
+        let mut encoder = gpu.device().create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: Some("bench"),
+                timestamp_writes: stamps.map(|s| s.of_pass(0)),
+            });
+            let program = self.as_program();
+            for _ in 0..runs {
+                match (&self.0, program) {
+                    (_, Some(program)) => program.record(&mut pass),
+                    (Kind::Kernel(run), None) => {
+                        pass.set_pipeline(&run.kernel.pipeline);
+                        pass.set_bind_group(0, &run.bind_group, &[]);
+                        let [x, y, z] = run.groups;
+                        pass.dispatch_workgroups(x, y, z);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if let Some(stamps) = stamps {
+            stamps.resolve(&mut encoder);
+        }
+        let commands = encoder.finish();
+        let started = Instant::now();
+        gpu.queue().submit([commands]);
+        Ok(started)
+    }
+}

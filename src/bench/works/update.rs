@@ -1,0 +1,116 @@
+//! Whole updates of an agent, from replay to new parameters: one row for each turn
+//! that occurs.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use super::{Pass, Scale, Work};
+use crate::Error;
+use crate::agents::sac::Turn;
+use crate::agents::{Agent, OverlayBank, Replay, ReplayShape, StoredTransition};
+use crate::bench::Subject;
+use crate::config::{AgentKind, Config, Preset};
+use crate::envs::Transition;
+use crate::gpu::Gpu;
+
+/// |A|.
+pub const ACTIONS: usize = 2;
+/// Transitions in the replay; how many there are changes nothing.
+const CAPACITY: usize = 256;
+/// Agent steps of the episode in it.
+const STEPS: u64 = 50;
+/// Pictures to overlay.
+const PICTURES: usize = 8;
+
+pub fn works(scale: Scale) -> Vec<Work> {
+    let presets: &[Preset] = match scale.quick {
+        true => &[Preset::Tiny, Preset::Laptop],
+        false => &[Preset::Tiny, Preset::Laptop, Preset::Paper],
+    };
+    let mut works = vec![];
+    for &preset in presets {
+        for (kind, name) in [
+            (AgentKind::Sac, "sac_update"),
+            (AgentKind::Sgqn, "sgqn_update"),
+        ] {
+            let config = Config {
+                replay_capacity: CAPACITY,
+                ..Config::new(kind, "native/reach", preset)
+            };
+            // All turns of an agent share it: making one takes a while.
+            let agent: Rc<OnceCell<Rc<Agent>>> = Rc::default();
+            for turn in Turn::all(&config).into_iter().rev() {
+                let shape = format!("{preset}, batch {}: {turn}", config.batch);
+                let (agent, config) = (agent.clone(), config.clone());
+                works.push(Work::new(name, shape, Pass::Step, move |gpu| {
+                    let shared = match agent.get() {
+                        Some(made) if std::ptr::eq(made.gpu().device(), gpu.device()) => {
+                            made.clone()
+                        }
+                        _ => {
+                            let made = Rc::new(compiled(gpu, &config)?);
+                            // Where another device's is kept, this one is not shared.
+                            let _ = agent.set(made.clone());
+                            made
+                        }
+                    };
+                    Ok(Subject::update(shared, turn))
+                }));
+            }
+        }
+    }
+    works
+}
+
+/// A fresh agent with its update programs.
+fn compiled(gpu: &Gpu, config: &Config) -> Result<Agent, Error> {
+    let mut agent = Agent::new(gpu, config, ACTIONS)?;
+    let side = config.image_size;
+    let pictures: Vec<Vec<u8>> = (0..PICTURES).map(|p| picture(side, p)).collect();
+    let overlays = OverlayBank::new(gpu, &pictures, side)?;
+    agent.compile_updates(&replay(gpu, config)?, Some(&overlays))?;
+    Ok(agent)
+}
+
+/// A replay that holds one episode.
+fn replay(gpu: &Gpu, config: &Config) -> Result<Replay, Error> {
+    let side = config.image_size;
+    let mut replay = Replay::new(
+        gpu,
+        ReplayShape {
+            capacity: CAPACITY,
+            frame_stack: config.frame_stack,
+            action_dim: ACTIONS,
+            image_size: side,
+            episode_steps: STEPS as usize,
+        },
+    )?;
+    let stack = config.frame_stack as u64;
+    for seed in 0..STEPS + stack {
+        let frame = replay.next_frame()?;
+        replay.write_frame(frame, &picture(side, seed as usize))?;
+    }
+    for step in 0..STEPS {
+        let answer = Transition {
+            reward: 0.5,
+            terminated: false,
+            truncated: step + 1 == STEPS,
+        };
+        let frames: Vec<u64> = (step..step + stack).collect();
+        let action = vec![0.1; ACTIONS];
+        replay.push(&StoredTransition::new(
+            &frames,
+            step + stack,
+            &answer,
+            action,
+        ))?;
+    }
+    Ok(replay)
+}
+
+/// Some picture, u8[3, side, side].
+fn picture(side: usize, seed: usize) -> Vec<u8> {
+    (0..3 * side * side)
+        .map(|i| ((i * 7 + seed * 13) % 251) as u8)
+        .collect()
+}

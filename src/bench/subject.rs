@@ -50,9 +50,11 @@ impl Subject {
         Subject(Kind::Program(Box::new(program)))
     }
 
-    /// The update of one turn; [`Agent::compile_updates`] has been called.
-    pub fn update(agent: Rc<Agent>, turn: Turn) -> Subject {
-        Subject(Kind::Update(agent, turn))
+    /// The update of one turn; `None` where [`Agent::compile_updates`] was not called,
+    /// or that turn does not occur.
+    pub fn update(agent: Rc<Agent>, turn: Turn) -> Option<Subject> {
+        let occurs = agent.updates().any(|(t, _)| *t == turn);
+        occurs.then_some(Subject(Kind::Update(agent, turn)))
     }
 
     pub(super) fn kernel(run: KernelRun) -> Subject {

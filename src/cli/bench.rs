@@ -29,7 +29,11 @@ through memory, what a dispatch costs the device, and what recording one costs t
 The others are medians over several samples, warm-up apart, with the rate at the median
 and its share of the ceiling of that kind. A rate counts the mathematics (a multiply-add
 is two operations; each operand is read or written once), whatever a kernel does.
-What fits into a cache may pass 100 %.";
+What fits into a cache may pass 100 %, and so may, on a CPU, what writes where it has
+read: a copy has to fetch what it writes over.
+
+Kernels are chosen as `foveate train` chooses them: measured once for each shape, 30 s at
+most, unless --no-tune leaves that to estimates.";
 
 /// Every pass, for the message about an unknown filter.
 const PASSES: [Pass; 4] = [Pass::Forward, Pass::Backward, Pass::Step, Pass::Ceiling];
@@ -51,6 +55,9 @@ pub(super) struct Arguments {
     /// Also draw per cent of the ceiling as a bar chart
     #[arg(long, value_name = "FILE.png")]
     plot: Option<PathBuf>,
+    /// Choose kernels by estimate: neither measure them nor use what was
+    #[arg(long)]
+    no_tune: bool,
 }
 
 pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliError> {
@@ -60,7 +67,10 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         // The picture comes last, after minutes: find out now whether it can be written.
         check_writable(path)?;
     }
-    let gpu = session.gpu()?;
+    let gpu = match arguments.no_tune {
+        true => session.gpu()?,
+        false => session.tuned_gpu()?,
+    };
     let effort = match arguments.quick {
         true => Effort::QUICK,
         false => Effort::FULL,
@@ -192,10 +202,11 @@ fn describe(rows: &[Row]) -> String {
 
 /// Three significant digits, and never an exponent.
 fn significant(value: f64) -> String {
+    // As it will be rounded.
     let digits = match value.abs() {
-        v if v >= 100.0 => 0,
-        v if v >= 10.0 => 1,
-        v if v >= 1.0 => 2,
+        v if v >= 99.95 => 0,
+        v if v >= 9.995 => 1,
+        v if v >= 0.9995 => 2,
         _ => 3,
     };
     format!("{value:.digits$}")
@@ -301,6 +312,8 @@ mod tests {
         for (value, text) in [
             (0.0, "0.000"),
             (0.0123, "0.012"),
+            (0.9996, "1.00"),
+            (9.996, "10.0"),
             (1.005, "1.00"),
             (23.456, "23.5"),
             (768.4, "768"),

@@ -50,8 +50,10 @@ fn names_that_do_not_exist_are_answered_with_the_nearest() {
         .fails(2, &["vidoe-hard", "'video-hard'"]);
     foveate(&["explain", "--run", run, "--method=gided"]).fails(2, &["gided", "guided"]);
     foveate(&["eval", "--run", run, "--episodes=0"]).fails(2, &["episodes", "0"]);
-    foveate(&["bench", "--filter=matmull"])
-        .fails(2, &["'matmull'", "did you mean 'matmul'", "conv2d", "backward"]);
+    foveate(&["bench", "--filter=matmull"]).fails(
+        2,
+        &["'matmull'", "did you mean 'matmul'", "conv2d", "backward"],
+    );
     foveate(&["devices", "--adapter=Nonesuch 9000"]).fails(2, &["Nonesuch 9000", "available"]);
 }
 

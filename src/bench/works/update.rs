@@ -12,6 +12,7 @@ use crate::bench::Subject;
 use crate::config::{AgentKind, Config, Preset};
 use crate::envs::Transition;
 use crate::gpu::Gpu;
+use crate::tape::TapeError;
 
 /// |A|.
 pub const ACTIONS: usize = 2;
@@ -43,23 +44,37 @@ pub fn works(scale: Scale) -> Vec<Work> {
                 let shape = format!("{preset}, batch {}: {turn}", config.batch);
                 let (agent, config) = (agent.clone(), config.clone());
                 works.push(Work::new(name, shape, Pass::Step, move |gpu| {
-                    let shared = match agent.get() {
-                        Some(made) if std::ptr::eq(made.gpu().device(), gpu.device()) => {
-                            made.clone()
-                        }
-                        _ => {
-                            let made = Rc::new(compiled(gpu, &config)?);
-                            // Where another device's is kept, this one is not shared.
-                            let _ = agent.set(made.clone());
-                            made
-                        }
-                    };
-                    Ok(Subject::update(shared, turn))
+                    prepare(gpu, &agent, &config, turn)
                 }));
             }
         }
     }
     works
+}
+
+/// The update of one turn, of the agent in `shared` if that lives on this device.
+fn prepare(
+    gpu: &Gpu,
+    shared: &OnceCell<Rc<Agent>>,
+    config: &Config,
+    turn: Turn,
+) -> Result<Subject, Error> {
+    let here = |made: &&Rc<Agent>| std::ptr::eq(made.gpu().device(), gpu.device());
+    let agent = match shared.get().filter(here) {
+        Some(made) => made.clone(),
+        None => {
+            let made = Rc::new(compiled(gpu, config)?);
+            // Where another device's is kept, this one is not shared.
+            let _ = shared.set(made.clone());
+            made
+        }
+    };
+    let unknown = || TapeError::UnknownName {
+        what: "update program",
+        given: turn.to_string(),
+        known: "the turns of this configuration".to_string(),
+    };
+    Subject::update(agent, turn).ok_or_else(|| unknown().into())
 }
 
 /// A fresh agent with its update programs.

@@ -46,6 +46,11 @@ const UNDER_WAY: usize = 8;
 /// was reached.
 fn train(run: &Path, more: &[&str], kill_after: Option<Duration>) -> bool {
     let mut command = Command::new(env!("CARGO_BIN_EXE_foveate"));
+    // Never the user's own cache.
+    command.env(
+        "FOVEATE_CACHE",
+        concat!(env!("CARGO_TARGET_TMPDIR"), "/cache-resume"),
+    );
     command.arg("train").args(OPTIONS).args(more);
     command.arg("--run").arg(run);
     if run.join("config.toml").exists() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::*;
 use foveate::agents::tuning::{TuningCache, Unused};
 use foveate::gpu::{Choices, Gpu, Tuning};
-use foveate::tape::{Gradient, Program, Tape, Tensor};
+use foveate::tape::{Gradient, Program, Tape};
 
 /// Several minutes: more than any of these tests can take.
 const AMPLE: Duration = Duration::from_secs(300);
@@ -173,26 +173,4 @@ fn a_cache_is_used_only_where_it_fits() {
             "{damage:?}"
         );
     }
-}
-
-/// Inputs are measured on memory of their own: the program's state stays as it was.
-#[test]
-fn measuring_changes_no_state() {
-    let gpu = fresh();
-    let (tuning, _) = tuning(AMPLE);
-    gpu.set_tuning(Some(tuning));
-    let mut layout = foveate::gpu::ArenaLayout::default();
-    layout.push("w", &[12, 12]);
-    let arena = foveate::gpu::Arena::new(&gpu, "weights", layout).unwrap();
-    let values = random(&mut rng(1), &[12, 12]).f32();
-    gpu.write(&arena.tensor("w").unwrap(), bytemuck::cast_slice(&values))
-        .unwrap();
-    let tape = Tape::new();
-    let w = tape.state(&arena, "w").unwrap();
-    let x = tape.input("x", Tensor::f32(&[12, 12]));
-    tape.output("y", &x.matmul(&w).unwrap());
-    tape.compile(&gpu).unwrap();
-    assert!(!gpu.choices().is_empty());
-    let bytes = gpu.read_blocking(&arena.tensor("w").unwrap()).unwrap();
-    assert_eq!(bytemuck::pod_collect_to_vec::<u8, f32>(&bytes), values);
 }

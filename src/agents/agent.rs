@@ -114,13 +114,28 @@ impl Turn {
             c.critic_target_update_freq,
             c.aux_update_freq,
         ];
-        let mut turns: Vec<Turn> = (0..periods.iter().product::<u64>().min(10_000))
+        // A turn in which some are due occurs first at their least common multiple; one
+        // beyond the numbers of steps never does.
+        let mut turns: Vec<Turn> = (0..1 << periods.len())
+            .filter_map(|due: usize| {
+                let mut chosen = (0..periods.len()).filter(|i| due >> i & 1 == 1);
+                chosen.try_fold(1, |step, i| least_common_multiple(step, periods[i]))
+            })
             .map(|step| Turn::at(config, step))
             .collect();
         turns.sort_unstable();
         turns.dedup();
         turns
     }
+}
+
+/// `None` if it is beyond u64.
+fn least_common_multiple(a: u64, b: u64) -> Option<u64> {
+    let (mut x, mut y) = (a, b);
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    (a / x).checked_mul(b)
 }
 
 /// A learner with what it needs to act and to learn.
@@ -448,5 +463,31 @@ impl Policy {
         self.gpu.queue().submit([encoder.finish()]);
         let bytes = pollster::block_on(self.readback.fetch(bytes))?;
         Ok(bytemuck::pod_collect_to_vec(&bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Preset;
+
+    /// Also those that first occur late, and with periods that no step reaches together.
+    #[test]
+    fn every_turn_is_known() {
+        let mut config = Config::new(AgentKind::Sgqn, "native/reach", Preset::Tiny);
+        let all = |config: &mut Config, [actor, targets, aux]: [u64; 3]| {
+            config.actor_update_freq = actor;
+            config.critic_target_update_freq = targets;
+            config.aux_update_freq = aux;
+            Turn::all(config)
+        };
+        assert_eq!(all(&mut config, [1, 1, 1]).len(), 1);
+        assert_eq!(all(&mut config, [2, 2, 2]).len(), 2);
+        assert_eq!(all(&mut config, [1, 1, 4]).len(), 2);
+        let late = all(&mut config, [2, 101, 103]);
+        assert_eq!(late.len(), 8);
+        assert!(late.contains(&Turn::at(&config, 101 * 103)));
+        let huge = i64::MAX as u64;
+        assert_eq!(all(&mut config, [huge, huge - 1, 1]).len(), 3);
     }
 }

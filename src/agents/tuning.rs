@@ -20,7 +20,7 @@ pub struct Tuned {
     /// Digest of all shaders: choices made for others mean nothing.
     pub shaders: String,
     pub choices: Choices,
-    /// Shader permutations that a run's programs ran; none in the cache.
+    /// Shader permutations that a run's updates run; none in the cache.
     #[serde(default)]
     pub kernels: Vec<String>,
 }
@@ -139,9 +139,24 @@ impl TuningCache {
     }
 }
 
+/// Notes the choices that a new run begins with before its programs are compiled; does
+/// nothing to a run that has begun.
+///
+/// # Errors
+/// Those of the file system.
+pub fn begin(gpu: &Gpu, directory: &RunDirectory) -> Result<(), Error> {
+    match directory.read_tuning()? {
+        Some(_) => Ok(()),
+        None => Ok(directory.write_tuning(&Tuned::now(gpu).to_json())?),
+    }
+}
+
 /// Before a run's programs are compiled: one that was started before runs the kernels
 /// that it ran then, whatever has been measured since.
-pub(super) fn restore(gpu: &Gpu, directory: &RunDirectory) -> Result<(), Error> {
+///
+/// # Errors
+/// Those of the file system.
+pub fn restore(gpu: &Gpu, directory: &RunDirectory) -> Result<(), Error> {
     let Some(bytes) = directory.read_tuning()? else {
         return Ok(());
     };
@@ -167,13 +182,19 @@ pub(super) fn note<'a>(
         ..Tuned::now(gpu)
     }
     .to_json();
-    match directory.read_tuning()? {
-        Some(before) if before != now => notice(
-            "this run was started with another device, driver or choice of kernels (tuning.json): it goes on, but not with the same bits"
+    let Some(before) = directory.read_tuning()? else {
+        return Ok(directory.write_tuning(&now)?);
+    };
+    if before == now {
+        return Ok(());
+    }
+    // Noted at its very beginning, a run has no kernels yet.
+    let begun = Tuned::now(gpu).to_json();
+    if before != begun {
+        notice(
+            "this run was started with another device, driver, version or choice of kernels (tuning.json): it goes on, but not with the same bits"
                 .to_string(),
-        ),
-        Some(_) => return Ok(()),
-        None => {}
+        );
     }
     Ok(directory.write_tuning(&now)?)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::error::CliError;
 use super::output::note;
 use crate::Error;
-use crate::agents::tuning::{TuningCache, Unused};
+use crate::agents::tuning::{self, TuningCache, Unused};
 use crate::agents::{Agent, env_options, evaluation_seed, load_agent};
 use crate::config::Config;
 use crate::envs::native::Mode;
@@ -104,6 +104,8 @@ impl Trained {
             config.backgrounds.clone_from(backgrounds);
         }
         let spec = env_options(&config, Mode::Train, 1, python.clone()).describe()?;
+        // It acts with the kernels that it was trained with.
+        tuning::restore(gpu, &directory)?;
         let agent = Agent::new(gpu, &config, spec.action_dim)?;
         let meta = load_agent(&directory, &agent, &mut |text| note(&text))?;
         Ok(Trained {

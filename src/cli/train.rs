@@ -12,7 +12,7 @@ use super::progress::Progress;
 use super::session::{Session, adapter_name, evaluation_options};
 use super::summary::{self, Returns};
 use crate::agents::evaluate::{self, Actor};
-use crate::agents::{Trainer, TrainingMemory};
+use crate::agents::{Trainer, TrainingMemory, tuning};
 use crate::config::{Config, Layers};
 use crate::envs::native::Mode;
 use crate::gpu::Gpu;
@@ -121,8 +121,12 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
             false => None,
         };
         let config = Config::resolve(&arguments.layers(saved))?;
-        // A resumed run keeps the kernels that it began with.
-        (session.gpu()?, config, directory)
+        // A resumed run keeps the kernels that it began with, if it had come so far.
+        let gpu = match arguments.no_tune || directory.read_tuning()?.is_some() {
+            true => session.gpu()?,
+            false => session.tuned_gpu()?,
+        };
+        (gpu, config, directory)
     } else {
         // Whatever may be wrong with the options is said before anything is written.
         let config = Config::resolve(&arguments.layers(None))?;
@@ -132,6 +136,10 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         };
         (gpu, config, RunDirectory::create(&arguments.run)?)
     };
+    if arguments.no_tune {
+        // Were it killed before it trains, it is resumed without measuring too.
+        tuning::begin(&gpu, &directory)?;
+    }
     let earlier = summary::seconds_of(&summary::rows(&directory.metrics())?);
     let fitting = Fitting {
         python: arguments.python.clone(),
@@ -290,6 +298,7 @@ fn memory_line(memory: &TrainingMemory) -> String {
 fn discard_skeleton(root: &Path) {
     // What cannot be removed does no harm: without config.toml it counts as empty.
     let _ = std::fs::remove_file(root.join("config.toml"));
+    let _ = std::fs::remove_file(root.join("tuning.json"));
     for folder in ["checkpoints", "replay", "tensorboard", "media"] {
         let _ = std::fs::remove_dir(root.join(folder));
     }

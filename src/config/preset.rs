@@ -32,7 +32,7 @@ impl Config {
                 log_freq: 100,
                 ..paper
             },
-            // Chosen so that `native/reach` is learned in minutes, on most seeds, on two cores with
+            // Chosen so that `native/reach` is learned in minutes, on two cores with
             // software Vulkan: small pictures and networks, many random episodes first
             // (they cost next to nothing), a short horizon with quick targets.
             Preset::Tiny => Config {

@@ -48,7 +48,7 @@ pub(super) fn tune(gpu: &Gpu, memory: &Memory, work: &[Work]) -> Result<(), Tape
         if started.elapsed() >= tuning.budget {
             break;
         }
-        let key = quickest(gpu, memory, w, &choice)?;
+        let key = quickest(gpu, memory, w, &choice, started + tuning.budget)?;
         choices.insert(choice.class, key);
         left -= 1;
     }
@@ -100,23 +100,28 @@ fn sandbox(
     })
 }
 
-/// The key of the quickest candidate; the first, which the estimate prefers, unless
-/// another is clearly quicker.
+/// The key of the quickest candidate, as far as there is time; the first, which the
+/// estimate prefers, unless another is clearly quicker.
 fn quickest(
     gpu: &Gpu,
     memory: &Memory,
     work: &Work,
     choice: &OpenChoice,
+    deadline: Instant,
 ) -> Result<&'static str, TapeError> {
     let mut times: Vec<(&'static ShaderInfo, Duration)> = vec![];
     for shader in &choice.candidates {
-        let dispatches = sandbox(gpu, memory, work, Some(shader.key))?.dispatches;
+        if Instant::now() >= deadline {
+            break;
+        }
         let best = times.iter().map(|(_, t)| *t).min();
-        match time(gpu, &dispatches, best) {
+        let measured = sandbox(gpu, memory, work, Some(shader.key))
+            .and_then(|sandbox| time(gpu, &sandbox.dispatches, best));
+        match measured {
             Ok(time) => times.push((shader, time)),
-            // What does not fit beside the program is no candidate.
-            Err(TapeError::Gpu(GpuError::OutOfMemory { .. })) => {}
-            Err(error) => return Err(error),
+            Err(error @ TapeError::Gpu(GpuError::DeviceLost { .. })) => return Err(error),
+            // What this device refuses, or has no room for now, is no candidate.
+            Err(_) => {}
         }
     }
     let estimate = choice.candidates[0];

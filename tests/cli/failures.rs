@@ -145,6 +145,10 @@ fn a_full_disk_stops_training_and_room_lets_it_go_on() {
     "#;
     let checkpoint = checkpoints(trained())[1].metadata().unwrap().len();
     let output = assert_cmd::Command::new("unshare")
+        .env(
+            "FOVEATE_CACHE",
+            concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"),
+        )
         .args(["-rm", "sh", "-c", script, "sh", text(folder.path())])
         .arg(env!("CARGO_BIN_EXE_foveate"))
         .args(["--agent=sgqn", "--env=native/reach"])

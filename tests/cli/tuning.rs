@@ -59,20 +59,73 @@ fn measured_once_kept_and_left_alone_on_request() {
     assert!(fs::read(&file).unwrap().len() > 100);
 }
 
+/// Goes on training `run` for three steps; what it printed, and the shaders it ran.
+fn resume(run: &std::path::Path, cache: &str) -> (Answer, String) {
+    let text = run.to_str().unwrap();
+    let arguments = ["train", "--resume", "--quiet", "--steps=12", "--profile=1"];
+    let arguments = [&arguments[..], &["--run", text]].concat();
+    let answer = foveate_with(&arguments, &[("FOVEATE_CACHE", cache)]);
+    answer.succeeds();
+    let profile = fs::read_to_string(run.join("profile.json")).unwrap();
+    (answer, profile)
+}
+
 #[test]
 fn a_resumed_run_keeps_its_kernels() {
     let root = tempdir().unwrap();
-    let cache = root.path().join("cache");
-    let cache = cache.to_str().unwrap();
-    let (_, before) = train(root.path(), "run", cache, &["--no-tune"]);
-    let run = root.path().join("run");
-    let arguments = ["train", "--resume", "--quiet", "--steps=12", "--run"];
-    let mut arguments = arguments.to_vec();
-    arguments.push(run.to_str().unwrap());
-    let answer = foveate_with(&arguments, &[("FOVEATE_CACHE", cache)]);
-    answer.succeeds();
+    let cache = |name: &str| root.path().join(name).to_str().unwrap().to_string();
+    train(root.path(), "first", &cache("cache"), &[]);
+    // As if the tile that nobody would estimate had been measured to be the best.
+    let file = fs::read_dir(cache("cache"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let mut kept: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let class = "matmul 4x484x8 nt";
+    let measured = kept["choices"][class].as_str().unwrap().to_string();
+    let odd = match measured.contains("subgroup") {
+        true => "matmul/matmul.subgroup_32x64",
+        false if measured.ends_with("wide") => "matmul/matmul.narrow",
+        false => "matmul/matmul.wide",
+    };
+    for choice in kept["choices"].as_object_mut().unwrap().values_mut() {
+        if choice.as_str() == Some(odd) {
+            *choice = measured.clone().into();
+        }
+    }
+    let without = kept.clone();
+    kept["choices"][class] = odd.into();
+    fs::write(&file, kept.to_string()).unwrap();
+
+    let (_, before) = train(root.path(), "run", &cache("cache"), &[]);
+    assert_eq!(before["choices"][class], odd);
+    // Another cache says otherwise; the run goes on as it began.
+    fs::write(&file, without.to_string()).unwrap();
+    let (answer, profile) = resume(&root.path().join("run"), &cache("cache"));
     assert!(!answer.err.contains("another device"), "{}", answer.err);
     assert!(!answer.err.contains("measuring"), "{}", answer.err);
-    let after: Value = serde_json::from_slice(&fs::read(run.join("tuning.json")).unwrap()).unwrap();
-    assert_eq!(after, before);
+    assert!(profile.contains(odd), "{odd} does not run");
+}
+
+#[test]
+fn a_run_killed_before_it_trained_is_resumed_without_measuring_if_it_was_told_so() {
+    let root = tempdir().unwrap();
+    let cache = root.path().join("cache");
+    let cache = cache.to_str().unwrap();
+    train(root.path(), "run", cache, &["--no-tune"]);
+    let run = root.path().join("run");
+    // What `--no-tune` notes before anything is compiled.
+    let mut begun: Value =
+        serde_json::from_slice(&fs::read(run.join("tuning.json")).unwrap()).unwrap();
+    begun["kernels"] = Value::Array(vec![]);
+    fs::write(run.join("tuning.json"), format!("{begun:#}\n")).unwrap();
+    let (answer, _) = resume(&run, cache);
+    assert!(!answer.err.contains("measuring"), "{}", answer.err);
+    assert!(!answer.err.contains("another device"), "{}", answer.err);
+    assert!(
+        fs::read_dir(cache).is_err(),
+        "nothing was measured, nothing is kept"
+    );
 }

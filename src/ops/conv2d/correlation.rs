@@ -121,7 +121,13 @@ impl Correlation<'_> {
             let runs = y[0] * rows.div_ceil(tile.run) * columns;
             runs * y[1].div_ceil(8 * tile.eights) * work(loads, sums, tile.kernel)
         };
+        let groups = |tile: &Tile| {
+            let units = y[0] * rows.div_ceil(tile.run) * columns;
+            units.div_ceil(tile.shader.invocations() as usize)
+        };
+        let most = cx.capabilities().max_groups as usize;
         let mut tiles = candidates(&format!("conv2d/window.{}_", window.kind));
+        tiles.retain(|tile| groups(tile) <= most);
         tiles.sort_by_key(cost);
         let class = format!("conv2d {} {}", window.kind, shapes(x, y));
         let shaders = tiles.iter().map(|t| t.shader).collect();
@@ -157,7 +163,7 @@ impl Correlation<'_> {
             .f32("scale", self.options.scale)
             .flops(self.sizes.flops())
             .groups([
-                (y[0] * runs * columns).div_ceil(tile.shader.invocations() as usize) as u32,
+                groups(&tile) as u32,
                 y[1].div_ceil(8 * tile.eights) as u32,
                 (window.phases * window.phases) as u32,
             ])

@@ -86,7 +86,7 @@ fn what_is_measured_is_used_kept_and_right() {
     let program = compile(&gpu);
     let choices = gpu.choices();
     assert!(!choices.is_empty());
-    assert_eq!(*heard.kept.lock().unwrap(), [choices.clone()]);
+    assert_eq!(*heard.kept.lock().unwrap(), std::slice::from_ref(&choices));
     assert_eq!(heard.notices.lock().unwrap().len(), 1);
     for (class, key) in choices.iter() {
         assert!(keys(&program).contains(key), "{class}: {key} does not run");

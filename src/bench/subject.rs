@@ -22,7 +22,7 @@ enum Kind {
     /// One of an agent's update programs.
     Update(Rc<Agent>, Turn),
     Kernel(KernelRun),
-    Drawing(Drawing),
+    Drawing(Box<Drawing>),
 }
 
 /// One dispatch of a kernel outside any program.
@@ -62,7 +62,7 @@ impl Subject {
     }
 
     pub(super) fn drawing(drawing: Drawing) -> Subject {
-        Subject(Kind::Drawing(drawing))
+        Subject(Kind::Drawing(Box::new(drawing)))
     }
 
     /// The program behind it, if it is one.

@@ -62,7 +62,7 @@ impl Session {
         }
         gpu.set_tuning(Some(Tuning {
             budget: TUNING_BUDGET,
-            notice: Arc::new(|text| note(text)),
+            notice: Arc::new(note),
             keep: Arc::new(move |gpu, choices| {
                 if let Err(error) = cache.keep(gpu, choices) {
                     note(&format!("warning: what was measured is not kept: {error}"));

@@ -40,6 +40,9 @@ impl Choices {
     }
 }
 
+/// What is done with choices that were added on a device.
+pub type Keep = Arc<dyn Fn(&Gpu, &Choices) + Send + Sync>;
+
 /// Permission to measure, while programs are compiled, what has not been chosen yet.
 #[derive(Clone)]
 pub struct Tuning {
@@ -48,7 +51,7 @@ pub struct Tuning {
     /// Is told what is being done.
     pub notice: Arc<dyn Fn(&str) + Send + Sync>,
     /// Is given all choices after some were added.
-    pub keep: Arc<dyn Fn(&Gpu, &Choices) + Send + Sync>,
+    pub keep: Keep,
 }
 
 impl std::fmt::Debug for Tuning {

@@ -16,7 +16,7 @@
 //! | [`media`] | pictures: files, panels, curves, animations |
 //! | [`envs`] | native worlds drawn on the GPU; the bridge to real suites |
 //! | [`agents`] | SAC, SGQN |
-//! | [`bench`] | how fast a device does all that, beside how fast it could be |
+//! | [`mod@bench`] | how fast a device does all that, beside how fast it could be |
 //! | [`run`], [`config`] | run directories, checkpoints, options |
 //! | [`cli`] | the command line |
 

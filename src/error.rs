@@ -1,5 +1,7 @@
 //! The crate's error: every layer has a typed error of its own, this is their sum.
 
+use crate::tape::TapeError;
+
 /// `Result` with foveate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -16,6 +18,15 @@ pub enum Error {
         "{what} became {value} by step {step}: training stopped; the last checkpoint is good. Lower the learning rates, or look at the inputs"
     )]
     NonFinite { what: String, value: f32, step: u64 },
+    /// The device went away while training.
+    #[error(
+        "the device was lost at step {step} ({reason}): training stopped; what was saved before is intact: continue with foveate train --run '{}' --resume", run.display()
+    )]
+    TrainingDeviceLost {
+        run: std::path::PathBuf,
+        step: u64,
+        reason: String,
+    },
     /// A replay that memory does not hold.
     #[error(
         "out of memory: replay_capacity={capacity} needs {bytes} bytes; the largest replay_capacity that fits is {fits}"
@@ -51,15 +62,25 @@ pub enum Error {
 }
 
 impl Error {
+    /// Why the device was lost, if that is what went wrong.
+    pub fn device_lost(&self) -> Option<&str> {
+        match self {
+            Error::Gpu(e) | Error::Tape(TapeError::Gpu(e)) => e.device_lost(),
+            Error::TrainingDeviceLost { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Whether the user can mend this by asking differently (exit code 2), as
     /// opposed to a failure while doing what was rightly asked (exit code 1).
     pub fn is_user_mistake(&self) -> bool {
         match self {
             Error::Gpu(e) => e.is_user_mistake(),
             Error::Tape(e) => e.is_user_mistake(),
-            Error::NonFinite { .. } | Error::BadCheckpoint { .. } | Error::NoCeiling { .. } => {
-                false
-            }
+            Error::NonFinite { .. }
+            | Error::TrainingDeviceLost { .. }
+            | Error::BadCheckpoint { .. }
+            | Error::NoCeiling { .. } => false,
             Error::NoCheckpoint { .. } | Error::NoExpert { .. } | Error::ReplayTooLarge { .. } => {
                 true
             }

@@ -1,12 +1,15 @@
 //! A run is decided by its options alone: the same seed gives the same bits, and so
 //! does a run that is killed again and again, whenever that happens.
 
-use std::fs;
+#[path = "common/end.rs"]
+mod end;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use end::{End, files};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 /// So small that starting takes as long as training. Three episodes of 50 steps and a
@@ -75,61 +78,6 @@ fn train(run: &Path, more: &[&str], kill_after: Option<Duration>) -> bool {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(killed || output.status.success(), "{said}");
     !killed
-}
-
-/// Names and contents of the files in a folder.
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<_> = entries
-        .map(|e| {
-            let name = e.file_name().into_string().unwrap();
-            (name, fs::read(e.path()).unwrap())
-        })
-        .collect();
-    files.sort();
-    files
-}
-
-/// What must not depend on anything but the options.
-#[derive(PartialEq)]
-struct End {
-    /// Both that are kept: parameters, moments, counters, environment, progress.
-    checkpoints: Vec<(String, Vec<u8>)>,
-    /// Lines of `metrics.jsonl` up to the wall-clock time.
-    metrics: Vec<String>,
-}
-
-impl End {
-    fn of(run: &Path) -> End {
-        let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-        End {
-            checkpoints: files(&run.join("checkpoints")),
-            metrics: (metrics.lines())
-                .map(|line| line.split_once(",\"seconds\":").unwrap().0.to_string())
-                .collect(),
-        }
-    }
-
-    #[track_caller]
-    fn assert_same(&self, other: &End) {
-        assert_eq!(self.metrics, other.metrics);
-        let names = |end: &End| -> Vec<String> {
-            end.checkpoints
-                .iter()
-                .map(|(name, _)| name.clone())
-                .collect()
-        };
-        assert_eq!(names(self), names(other));
-        for ((name, ours), (_, theirs)) in self.checkpoints.iter().zip(&other.checkpoints) {
-            let same = ours.iter().zip(theirs).take_while(|(a, b)| a == b).count();
-            assert!(
-                ours == theirs,
-                "{name}: {} and {} bytes, different from byte {same}",
-                ours.len(),
-                theirs.len()
-            );
-        }
-    }
 }
 
 /// The end of a run that nobody disturbed, and how long it took.

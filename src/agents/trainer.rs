@@ -214,7 +214,24 @@ impl Trainer {
     }
 
     /// Trains to the end; `watch` is called after every agent step.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`]; [`Error::TrainingDeviceLost`], after which another trainer
+    /// on another device can go on from the last checkpoint; those of the environment
+    /// and of writing.
     pub fn run(&mut self, watch: &mut dyn FnMut(&Report)) -> Result<(), Error> {
+        let outcome = self.steps(watch);
+        outcome.map_err(|error| match error.device_lost() {
+            Some(reason) => Error::TrainingDeviceLost {
+                run: self.directory.root().to_path_buf(),
+                step: self.progress.step,
+                reason: reason.to_string(),
+            },
+            None => error,
+        })
+    }
+
+    fn steps(&mut self, watch: &mut dyn FnMut(&Report)) -> Result<(), Error> {
         let steps = self.config.agent_steps(self.spec.action_repeat);
         let mut report = Report {
             steps,

@@ -88,6 +88,26 @@ pub(super) fn lacks(
         limits.max_compute_invocations_per_workgroup.into(),
         base.max_compute_invocations_per_workgroup.into(),
     );
+    for (axis, have, want) in [
+        (
+            "x",
+            limits.max_compute_workgroup_size_x,
+            base.max_compute_workgroup_size_x,
+        ),
+        (
+            "y",
+            limits.max_compute_workgroup_size_y,
+            base.max_compute_workgroup_size_y,
+        ),
+        (
+            "z",
+            limits.max_compute_workgroup_size_z,
+            base.max_compute_workgroup_size_z,
+        ),
+    ] {
+        let what = format!("invocations of a workgroup along {axis}");
+        need(&what, have.into(), want.into());
+    }
     need(
         "bytes of workgroup memory",
         limits.max_compute_workgroup_storage_size.into(),

@@ -142,6 +142,7 @@ impl Readback {
             what: "staging buffer".to_string(),
             reason,
         };
+        self.gpu.check_lost()?;
         let slice = self.staging.slice(..bytes);
         let (sender, receiver) = std::sync::mpsc::channel();
         slice.map_async(wgpu::MapMode::Read, move |result| {
@@ -164,6 +165,7 @@ impl Readback {
 
     /// Copies, submits, waits: the bytes of all ranges, one after the other.
     pub async fn read(&self, ranges: &[BufferRange]) -> Result<Vec<u8>, GpuError> {
+        self.gpu.check_lost()?;
         let mut encoder = self
             .gpu
             .device()

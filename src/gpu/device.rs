@@ -1,6 +1,7 @@
 //! The handle to a device and its queue.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{Choices, GpuError, GpuOptions, Kernel, Tuning, adapter, shader::ShaderInfo};
@@ -36,6 +37,7 @@ struct Inner {
     kernels: Mutex<HashMap<&'static str, Arc<Kernel>>>,
     choices: Mutex<Choices>,
     tuning: Mutex<Option<Tuning>>,
+    /// Why the device was lost, if wgpu has told us.
     lost: Arc<Mutex<Option<String>>>,
 }
 
@@ -95,21 +97,30 @@ impl Gpu {
 
     /// Uses a device and queue that the caller owns. Asks for nothing: what foveate
     /// may do is derived from `device.features()` and `device.limits()`. No callback
-    /// of the caller's is replaced.
+    /// of the caller's is replaced: a loss of the device is noticed at the next call.
+    ///
+    /// # Errors
+    /// [`GpuError::DeviceLacks`] if the device was opened with less than the base path
+    /// needs, [`GpuError::AdapterLacks`] if its adapter has no more,
+    /// [`GpuError::DeviceLost`].
     pub fn from_wgpu(
         adapter: &wgpu::Adapter,
         device: wgpu::Device,
         queue: wgpu::Queue,
     ) -> Result<Gpu, GpuError> {
         let info = adapter.get_info();
-        if let Some(lacks) = adapter::lacks(&device.limits(), &adapter.get_downlevel_capabilities())
-        {
-            return Err(GpuError::AdapterLacks {
-                adapter: info.name,
-                lacks,
+        let downlevel = adapter.get_downlevel_capabilities();
+        if let Some(lacks) = adapter::lacks(&device.limits(), &downlevel) {
+            let adapter_can = adapter::lacks(&adapter.limits(), &downlevel).is_none();
+            let adapter = info.name;
+            return Err(match adapter_can {
+                true => GpuError::DeviceLacks { adapter, lacks },
+                false => GpuError::AdapterLacks { adapter, lacks },
             });
         }
-        Ok(Gpu::assemble(info, device, queue, Arc::default()))
+        let gpu = Gpu::assemble(info, device, queue, Arc::default());
+        gpu.check_lost()?;
+        Ok(gpu)
     }
 
     fn assemble(
@@ -222,8 +233,9 @@ impl Gpu {
                 limit: None,
             });
         }
+        // What a lost device makes is invalid, without an error.
+        self.check_lost()?;
         if let Some(error) = invalid.or(internal) {
-            self.check_lost()?;
             return Err(GpuError::Rejected {
                 what: what.to_string(),
                 reason: error.to_string(),
@@ -232,30 +244,61 @@ impl Gpu {
         Ok(made)
     }
 
-    /// An error if the device is known to be lost.
+    /// An error if the device is lost. Takes about a microsecond.
     pub fn check_lost(&self) -> Result<(), GpuError> {
-        match self
+        let told = self
             .0
             .lost
             .lock()
             .unwrap_or_else(|e| e.into_inner())
-            .as_ref()
-        {
-            Some(reason) => Err(GpuError::DeviceLost {
-                reason: reason.clone(),
+            .clone();
+        match told {
+            Some(reason) => Err(GpuError::DeviceLost { reason }),
+            None if self.answers() => Ok(()),
+            None => Err(GpuError::DeviceLost {
+                reason: "it was destroyed, or its driver gave it up".to_string(),
             }),
-            None => Ok(()),
         }
+    }
+
+    /// Whether the device still objects to a mistake. One that is lost takes every call
+    /// as if all were well and reports no errors any more (so WebGPU specifies it),
+    /// whoever opened it and whether or not wgpu has told its owner yet.
+    fn answers(&self) -> bool {
+        let invalid = (self.0.device).push_error_scope(wgpu::ErrorFilter::Validation);
+        let _ = self.0.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("is the device lost?"),
+            size: 4,
+            usage: wgpu::BufferUsages::empty(),
+            mapped_at_creation: false,
+        });
+        pollster::block_on(invalid.pop()).is_some()
     }
 
     /// Waits until all submitted work is done.
     pub fn wait(&self) -> Result<(), GpuError> {
+        self.poll(wgpu::PollType::wait_indefinitely())
+    }
+
+    /// Lets wgpu look after what has been submitted.
+    pub(crate) fn poll(&self, how: wgpu::PollType) -> Result<(), GpuError> {
         self.check_lost()?;
-        match self.0.device.poll(wgpu::PollType::wait_indefinitely()) {
-            Ok(_) => self.check_lost(),
-            Err(e) => Err(GpuError::DeviceLost {
-                reason: e.to_string(),
-            }),
+        // wgpu 30 panics if the driver loses the device while it is polled. By then it
+        // has noted the loss and released its locks, so nothing is left half done.
+        match catch_unwind(AssertUnwindSafe(|| self.0.device.poll(how))) {
+            Ok(Ok(_)) => self.check_lost(),
+            Ok(Err(error)) => {
+                self.check_lost()?;
+                Err(GpuError::Rejected {
+                    what: "waiting for the device".to_string(),
+                    reason: error.to_string(),
+                })
+            }
+            Err(panic) => {
+                self.check_lost()?;
+                // It was something else: a callback of the caller's.
+                resume_unwind(panic)
+            }
         }
     }
 }

@@ -15,6 +15,12 @@ pub enum GpuError {
     /// The adapter has less than foveate's base path needs.
     #[error("adapter '{adapter}' cannot run foveate: {lacks}")]
     AdapterLacks { adapter: String, lacks: String },
+    /// The caller's device was opened with less than foveate's base path needs, though
+    /// its adapter has it.
+    #[error(
+        "the device opened on adapter '{adapter}' cannot run foveate: {lacks}; the adapter has more: ask for at least wgpu::Limits::default() in required_limits"
+    )]
+    DeviceLacks { adapter: String, lacks: String },
     /// The adapter refused to open.
     #[error("adapter '{adapter}' refused to open a device: {reason}")]
     OpenDevice { adapter: String, reason: String },
@@ -38,7 +44,8 @@ pub enum GpuError {
         bytes: u64,
         fits: usize,
     },
-    /// The device was lost (driver reset, unplugged).
+    /// The device was lost (driver reset, unplugged, destroyed). Nothing on it can be
+    /// used any more; another [`Gpu`](super::Gpu) can be opened.
     #[error("the device was lost: {reason}")]
     DeviceLost { reason: String },
     /// wgpu rejected a call: a defect in foveate or in the driver.
@@ -55,6 +62,14 @@ pub enum GpuError {
 }
 
 impl GpuError {
+    /// Why the device was lost, if that is what went wrong.
+    pub fn device_lost(&self) -> Option<&str> {
+        match self {
+            GpuError::DeviceLost { reason } => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Whether the user can mend it by asking differently.
     pub fn is_user_mistake(&self) -> bool {
         matches!(

@@ -75,9 +75,7 @@ impl Watcher {
             what: "watched scalars".to_string(),
             reason,
         };
-        gpu.device()
-            .poll(wgpu::PollType::Poll)
-            .map_err(|e| failed(e.to_string()))?;
+        gpu.poll(wgpu::PollType::Poll)?;
         match receiver.try_recv() {
             Err(TryRecvError::Empty) => return Ok(vec![]),
             Err(TryRecvError::Disconnected) => {

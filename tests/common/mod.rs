@@ -13,16 +13,16 @@ use std::cell::OnceCell;
 /// limits it to WebGPU's core limits without features.
 pub fn gpu() -> Gpu {
     thread_local!(static GPU: OnceCell<Gpu> = const { OnceCell::new() });
-    GPU.with(|cell| {
-        cell.get_or_init(|| {
-            let options = GpuOptions {
-                base_path: std::env::var("FOVEATE_BASE_PATH").is_ok_and(|v| v == "1"),
-                ..Default::default()
-            };
-            Gpu::new_blocking(options).expect("tests need an adapter")
-        })
-        .clone()
-    })
+    GPU.with(|cell| cell.get_or_init(own_gpu).clone())
+}
+
+/// [`gpu`], opened for the caller alone.
+pub fn own_gpu() -> Gpu {
+    let options = GpuOptions {
+        base_path: std::env::var("FOVEATE_BASE_PATH").is_ok_and(|v| v == "1"),
+        ..Default::default()
+    };
+    Gpu::new_blocking(options).expect("tests need an adapter")
 }
 
 /// A dense float64 array.

@@ -1,0 +1,92 @@
+//! A run whose device is lost stops with an error that says how it goes on, loses
+//! nothing that was saved, and on another device comes to the end that it would have
+//! come to anyway.
+
+use std::path::Path;
+
+use foveate::Error;
+use foveate::agents::Trainer;
+use foveate::config::{AgentKind, Config, Preset};
+use foveate::gpu::Gpu;
+use foveate::run::{CheckpointStore, RunDirectory};
+
+use crate::common::own_gpu;
+use crate::end::End;
+
+/// The smallest run that does everything: random steps, updates of all kinds, whole
+/// episodes, evaluations, and a replay that overwrites its oldest.
+fn config() -> Config {
+    Config {
+        image_size: 8,
+        action_repeat: Some(2),
+        actor_update_freq: 2,
+        critic_target_update_freq: 2,
+        aux_update_freq: 2,
+        num_shared_layers: 1,
+        batch: 2,
+        num_filters: 2,
+        hidden_dim: 8,
+        projection_dim: 4,
+        decoder_channels: [4, 4],
+        overlay_pictures: 2,
+        init_steps: 10,
+        replay_capacity: 60,
+        log_freq: 5,
+        checkpoint_freq: 8,
+        eval_freq: 50,
+        eval_episodes: 1,
+        steps: 75,
+        ..Config::new(AgentKind::Sgqn, "native/reach", Preset::Tiny)
+    }
+}
+
+/// Begins a run or goes on with one. Its device is lost after the steps in `losses`.
+fn train(gpu: &Gpu, directory: RunDirectory, losses: &[u64]) -> Result<(), Error> {
+    let config = config();
+    directory.write_config(&config.to_toml()?)?;
+    let mut trainer = Trainer::new(gpu, &config, directory, None, &mut |text| panic!("{text}"))?;
+    trainer.run(&mut |report| {
+        if losses.contains(&report.step) {
+            gpu.device().destroy();
+        }
+    })
+}
+
+/// The step of the newest checkpoint.
+fn saved(run: &Path) -> Option<u64> {
+    let store = CheckpointStore::new(RunDirectory::open(run).unwrap().checkpoints());
+    store.list().unwrap().last().map(|(step, _)| *step)
+}
+
+#[test]
+fn a_run_whose_device_is_lost_goes_on_to_the_same_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole");
+    train(&own_gpu(), RunDirectory::create(&whole).unwrap(), &[]).unwrap();
+    let whole = End::of(&whole);
+    assert!(whole.checkpoints[1].0.contains("75"));
+
+    let run = folder.path().join("run");
+    // Lost before there is a checkpoint, in the middle of an episode between two of
+    // them, while one is being written, and before an evaluation. Each time another
+    // device takes over.
+    for (step, kept) in [(3, None), (21, Some(16)), (32, Some(24)), (50, Some(48))] {
+        let directory = match run.exists() {
+            true => RunDirectory::resume(&run).unwrap(),
+            false => RunDirectory::create(&run).unwrap(),
+        };
+        let error = train(&own_gpu(), directory, &[step]).unwrap_err();
+        let said = error.to_string();
+        for part in ["the device was lost", "--resume", run.to_str().unwrap()] {
+            assert!(said.contains(part), "{said}");
+        }
+        let Error::TrainingDeviceLost { step: at, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(at, step, "{said}");
+        assert!(!error.is_user_mistake());
+        assert_eq!(saved(&run), kept, "after step {step}");
+    }
+    train(&own_gpu(), RunDirectory::resume(&run).unwrap(), &[]).unwrap();
+    End::of(&run).assert_same(&whole);
+}

@@ -12,7 +12,7 @@
 //!   driver has to unroll.
 //!
 //! Bounds of `#repeat`, and what stands in `${…}` anywhere, are numbers or permutation
-//! constants with `+`, `-` and `*` between (no spaces), such as `v_${$t*STRIDE+$a}`.
+//! constants with `+ - * / %` and parentheses (no spaces), such as `v_${$t*STRIDE+$a}`.
 //!
 //! `shaders/permutations.txt` names the permutations: `FILE NAME [DEFINE…]`,
 //! where `DEFINE` is a flag for `#ifdef` or `CONSTANT=value`, which also
@@ -146,17 +146,29 @@ impl Expander<'_> {
         Ok(out + rest)
     }
 
-    /// Sums and differences of products of numbers and permutation constants.
+    /// Numbers and permutation constants with `+ - * / %` and parentheses.
     fn number(&self, expression: &str) -> Option<u32> {
-        if let Some((left, right)) = expression.rsplit_once(['+', '-']) {
-            let (left_value, right) = (self.number(left)?, self.number(right)?);
-            return match expression.as_bytes()[left.len()] {
-                b'+' => left_value.checked_add(right),
-                _ => left_value.checked_sub(right),
+        // Split at the last operator of the lowest rank outside parentheses.
+        let outside = |signs: &[char]| {
+            let mut depth = 0;
+            expression.char_indices().rev().find(|&(_, c)| {
+                depth += (c == ')') as i32 - (c == '(') as i32;
+                depth == 0 && signs.contains(&c)
+            })
+        };
+        if let Some((at, sign)) = outside(&['+', '-']).or_else(|| outside(&['*', '/', '%'])) {
+            let left = self.number(&expression[..at])?;
+            let right = self.number(&expression[at + 1..])?;
+            return match sign {
+                '+' => left.checked_add(right),
+                '-' => left.checked_sub(right),
+                '*' => left.checked_mul(right),
+                '/' => left.checked_div(right),
+                _ => left.checked_rem(right),
             };
         }
-        if let Some((left, right)) = expression.rsplit_once('*') {
-            return self.number(left)?.checked_mul(self.number(right)?);
+        if let Some(inner) = expression.strip_prefix('(') {
+            return self.number(inner.strip_suffix(')')?);
         }
         let word = match self.defines.get(expression) {
             Some(Some(value)) => value.as_str(),

@@ -4,8 +4,8 @@
 //   partial_bias[s, m] = sum over the same pixels of g(n, m, i, j)
 // conv2d/join_pieces adds the pieces in order.
 //   PADDED  the window may leave x, and x may be upsampled
-// Tile: a workgroup is one subgroup of 8. Per lane one channel of x, its own, x 8
-// EIGHTS channels of g x all taps, in registers; at each step a run of RUN pixels down
+// Tile: a workgroup is one subgroup of 8. Per lane one channel of x, its own, x
+// CHANNELS channels of g x all taps, in registers; at each step a run of RUN pixels down
 // a column of g with the window of x that they share. Each lane loads one channel of g
 // in eight and shares it.
 
@@ -38,15 +38,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
     let in_plane = params.in_height * params.in_width;
     let c = group.x * LANES + lane;
     let x_channel = min(c, params.in_channels - 1u) * in_plane;
-    let m_first = group.y * EIGHTS * 8u;
-#repeat s 0 EIGHTS
+    let m_first = group.y * CHANNELS;
+    // A lane's own channels of g lie LANES apart.
+#repeat s 0 (CHANNELS+LANES-1)/LANES
     var bias_$s = 0.0; // of the lane's own channel
-    let g_$s = min(m_first + $su * 8u + lane, params.out_channels - 1u) * plane;
-#repeat l 0 8
+    let g_$s = min(m_first + $su * LANES + lane, params.out_channels - 1u) * plane;
+#end
+#repeat m 0 CHANNELS
 #repeat a 0 KERNEL
 #repeat b 0 KERNEL
-    var sum_$s_$l_$a_$b = 0.0;
-#end
+    var sum_$m_$a_$b = 0.0;
 #end
 #end
 #end
@@ -64,7 +65,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
 #repeat t 0 RUN
         let used_$t = row + $tu < params.out_height;
         let step_$t = select(0u, $tu * params.out_width, used_$t);
-#repeat s 0 EIGHTS
+#repeat s 0 (CHANNELS+LANES-1)/LANES
         let share_$s_$t = select(0.0, g[at_g + g_$s + step_$t], used_$t);
         bias_$s += share_$s_$t;
 #end
@@ -94,25 +95,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
 #endif
 #end
 #end
-#repeat s 0 EIGHTS
-#repeat l 0 8
+#repeat m 0 CHANNELS
         {
 #repeat t 0 RUN
-            let g_$t = subgroupBroadcast(share_$s_$t, $lu);
+            let g_$t = subgroupBroadcast(share_${$m/LANES}_$t, ${$m%LANES}u);
 #end
 #repeat a 0 KERNEL
 #repeat b 0 KERNEL
             {
-                var sum = sum_$s_$l_$a_$b;
+                var sum = sum_$m_$a_$b;
 #repeat t 0 RUN
                 sum = fma(g_$t, v_${$t*STRIDE+$a}_$b, sum);
 #end
-                sum_$s_$l_$a_$b = sum;
+                sum_$m_$a_$b = sum;
             }
 #end
 #end
         }
-#end
 #end
         column += 1u;
         if column == params.out_width {
@@ -126,27 +125,25 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
     }
 
     // One store for all sums, in a loop: written out, compilers take long over them.
-    var sums: array<f32, 8u * EIGHTS * TAPS>;
-#repeat s 0 EIGHTS
-#repeat l 0 8
+    var sums: array<f32, CHANNELS * TAPS>;
+#repeat m 0 CHANNELS
 #repeat a 0 KERNEL
 #repeat b 0 KERNEL
-    sums[($su * 8u + $lu) * TAPS + $au * KERNEL + $bu] = sum_$s_$l_$a_$b;
-#end
+    sums[$mu * TAPS + $au * KERNEL + $bu] = sum_$m_$a_$b;
 #end
 #end
 #end
     if group.x == 0u {
-#repeat s 0 EIGHTS
-        if m_first + $su * 8u + lane < params.out_channels {
-            partial_bias[group.z * params.out_channels + m_first + $su * 8u + lane] = bias_$s;
+#repeat s 0 (CHANNELS+LANES-1)/LANES
+        if m_first + $su * LANES + lane < params.out_channels {
+            partial_bias[group.z * params.out_channels + m_first + $su * LANES + lane] = bias_$s;
         }
 #end
     }
     if c >= params.in_channels {
         return;
     }
-    let channels = min(8u * EIGHTS, params.out_channels - m_first);
+    let channels = min(CHANNELS, params.out_channels - m_first);
     let at = ((group.z * params.out_channels + m_first) * params.in_channels + c) * TAPS;
     for (var m = 0u; m < channels; m += 1u) {
         for (var tap = 0u; tap < TAPS; tap += 1u) {

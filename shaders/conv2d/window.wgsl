@@ -13,7 +13,7 @@
 // The input gradient of a layer of stride 1 needs none of this: it is the same sum with
 // the kernel turned half round (w_row, w_column) and other padding.
 // Tile: a workgroup is one subgroup of 8. Per lane a run of RUN pixels down a column x
-// 8 EIGHTS channels, in registers. The pixels of a run share their windows, and each
+// CHANNELS channels, in registers. The pixels of a run share their windows, and each
 // lane loads one weight in eight and shares it: loads are dear on software Vulkan, where
 // they are done lane by lane. Neighbouring lanes take neighbouring columns.
 
@@ -73,7 +73,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
     let column = here % params.columns;
     let image = here / params.columns / params.runs;
     let row = (here / params.columns % params.runs) * RUN;
-    let m_first = group.y * EIGHTS * 8u;
+    let m_first = group.y * CHANNELS;
     let base = image * params.in_channels * in_plane;
 #ifdef TRANSPOSED
     let phase_row = group.z / PHASES;
@@ -97,12 +97,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
     let at_row_$r = min(row * STRIDE + $ru, params.in_height - 1u) * params.in_width;
 #endif
 #end
-#repeat s 0 EIGHTS
-    let w_$s = w_first + i32(min(m_first + $su * 8u + lane, params.out_channels - 1u)) * params.w_m;
-#repeat l 0 8
-#repeat t 0 RUN
-    var sum_$s_$l_$t = 0.0;
+    // A lane's own channels lie LANES apart.
+#repeat s 0 (CHANNELS+LANES-1)/LANES
+    let w_$s = w_first + i32(min(m_first + $su * LANES + lane, params.out_channels - 1u)) * params.w_m;
 #end
+#repeat m 0 CHANNELS
+#repeat t 0 RUN
+    var sum_$m_$t = 0.0;
 #end
 #end
 
@@ -137,7 +138,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
             let v_$r = x[at + at_row_$r];
 #endif
 #end
-#repeat s 0 EIGHTS
+#repeat s 0 (CHANNELS+LANES-1)/LANES
 #ifdef POOLED
             let tap_$s_0 = 0.0;
             let tap_$s_${LAYER_KERNEL+1} = 0.0;
@@ -160,23 +161,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
 #end
 #endif
 #end
-#repeat s 0 EIGHTS
-#repeat l 0 8
+#repeat m 0 CHANNELS
             {
 #repeat a 0 KERNEL
-                let weight_$a = subgroupBroadcast(share_$s_$a, $lu);
+                let weight_$a = subgroupBroadcast(share_${$m/LANES}_$a, ${$m%LANES}u);
 #end
 #repeat t 0 RUN
                 {
-                    var sum = sum_$s_$l_$t;
+                    var sum = sum_$m_$t;
 #repeat a 0 KERNEL
                     sum = fma(weight_$a, v_${$t*STRIDE+$a}, sum);
 #end
-                    sum_$s_$l_$t = sum;
+                    sum_$m_$t = sum;
                 }
 #end
             }
-#end
 #end
             at += in_plane;
             w_at += params.w_c;
@@ -184,12 +183,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
     }
 
     // One store for all sums, in a loop: written out, compilers take long over them.
-    var sums: array<f32, 8u * EIGHTS * RUN>;
-#repeat s 0 EIGHTS
-#repeat l 0 8
+    var sums: array<f32, CHANNELS * RUN>;
+#repeat m 0 CHANNELS
 #repeat t 0 RUN
-    sums[($su * 8u + $lu) * RUN + $tu] = sum_$s_$l_$t;
-#end
+    sums[$mu * RUN + $tu] = sum_$m_$t;
 #end
 #end
 #ifdef TRANSPOSED
@@ -207,7 +204,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
     }
     let plane = params.out_height * params.out_width;
     let at_y = (image * params.out_channels + m_first) * plane + y_column;
-    let channels = min(8u * EIGHTS, params.out_channels - m_first);
+    let channels = min(CHANNELS, params.out_channels - m_first);
     for (var m = 0u; m < channels; m += 1u) {
         for (var t = 0u; t < RUN; t += 1u) {
             let i = y_row + t * spread;

@@ -1,4 +1,5 @@
 use crate::common::*;
+use foveate::gpu::Choices;
 use foveate::gpu::shader::SHADERS;
 use foveate::ops::Conv2dOptions;
 use foveate::tape::{Gradient, Tape, Tensor};
@@ -90,61 +91,103 @@ fn strides_paddings_kernels_and_odd_sizes() {
 }
 
 /// Which tile of `conv2d/window` and `conv2d/weight_gradient_window` runs depends on
-/// shapes: each that there is runs here, and is right.
+/// shapes: each that there is runs here, on shapes that fill none of its tiles.
 #[test]
 fn every_tile_of_the_window_kernels() {
     if gpu().capabilities().subgroup_size != Some(8) {
         return;
     }
-    let mut used = std::collections::BTreeSet::new();
-    for (o, upsampled) in [
-        (options(1, 0, 1), 1),
-        (options(1, 1, 1), 1),
-        (options(2, 0, 1), 1),
-        (options(1, 1, 2), 2),
-    ] {
-        for rows in [3, 4, 6, 8] {
-            for (c, m) in [(3, 5), (12, 13), (33, 26), (26, 33)] {
-                // An output of that many rows, with stride 1 or 2.
-                let height = (rows * o.stride + 2 - 2 * o.pad).div_ceil(upsampled);
-                let shape = [1, c, height, 7];
-                let mut rng = rng(rows as u64);
-                let inputs = vec![
-                    random(&mut rng, &shape),
-                    random(&mut rng, &[m, c, 3, 3]),
-                    random(&mut rng, &[m]),
-                ];
-                let tape = Tape::new();
-                let vars: Vec<_> = (inputs.iter())
-                    .map(|a| tape.constant(&a.shape, &a.f32()).unwrap())
-                    .collect();
-                let y = vars[0].conv2d(&vars[1], Some(&vars[2]), o).unwrap();
-                let loss = y.sum(0..4).unwrap().reshape(&[]).unwrap();
-                for (i, g) in tape
-                    .gradients(&loss, &vars, Gradient::True)
-                    .unwrap()
-                    .iter()
-                    .enumerate()
-                {
-                    tape.output(&format!("g{i}"), g.as_ref().unwrap());
+    for shader in SHADERS {
+        let Some((file, tile)) = shader.key.split_once("window.") else {
+            continue;
+        };
+        let weight_gradient = file == "conv2d/weight_gradient_";
+        let kind = tile.split_once('_').unwrap().0;
+        let channels = shader.constant("CHANNELS").unwrap() as usize;
+        let run = shader.constant("RUN").unwrap() as usize;
+        // The layers that a kind is for: forward, or by their input gradient.
+        let layers = match kind {
+            "valid" => vec![options(1, 0, 1)],
+            "padded" if weight_gradient => vec![options(1, 1, 1), options(1, 1, 2)],
+            "padded" => vec![options(1, 1, 1), options(1, 2, 2), options(1, 0, 1)],
+            "strided" => vec![options(2, 0, 1)],
+            "transposed" => vec![options(2, 0, 1), options(2, 1, 1)],
+            "pooled" => vec![options(1, 1, 2), options(1, 0, 2)],
+            _ => panic!("which layers does {kind} do?"),
+        };
+        for (seed, o) in layers.into_iter().enumerate() {
+            let by_gradient = match kind {
+                "transposed" | "pooled" => true,
+                "padded" => !weight_gradient && o.pad == 0,
+                _ => false,
+            };
+            // One channel and one row more than fit into a tile and a run, nine
+            // channels on the other side.
+            let (c, m) = if by_gradient {
+                (channels + 1, 9)
+            } else {
+                (9, channels + 1)
+            };
+            let rows = (run + 1) * if kind == "transposed" { 2 } else { 1 };
+            let height = match by_gradient {
+                true => rows.div_ceil(o.upsample),
+                false => (rows * o.stride + 2 - 2 * o.pad).div_ceil(o.upsample),
+            };
+            let x = [2, c, height.max(3), 7];
+            let out = |size: usize| (size * o.upsample + 2 * o.pad - 3) / o.stride + 1;
+            let y = [2, m, out(x[2]), out(x[3])];
+            let list = |shape: &[usize]| {
+                let sizes: Vec<_> = shape.iter().map(usize::to_string).collect();
+                sizes.join("x")
+            };
+            let class = match (weight_gradient, by_gradient) {
+                (true, _) => {
+                    format!(
+                        "conv2d_weight_gradient {kind} {} {}",
+                        list(&x),
+                        list(&y[1..])
+                    )
                 }
-                tape.output("y", &y);
-                let program = tape.compile(&gpu()).unwrap();
-                used.extend(program.dispatches().map(|d| d.1));
-                Check::new(&format!("conv2d {shape:?} -> {m} {o:?}"), inputs)
-                    .tolerances(5e-6, 3e-5)
-                    .run(
-                        |_, v| v[0].conv2d(&v[1], Some(&v[2]), o),
-                        |a| reference(&a[0], &a[1], Some(&a[2]), o),
-                    );
+                (_, false) => format!("conv2d {kind} {} {}", list(&x), list(&y[1..])),
+                (_, true) => format!("conv2d {kind} {} {}", list(&y), list(&x[1..])),
+            };
+            let mut choices = Choices::default();
+            choices.insert(class, shader.key);
+            gpu().set_choices(choices);
+
+            let mut rng = rng(seed as u64);
+            let inputs = vec![
+                random(&mut rng, &x),
+                random(&mut rng, &[m, c, 3, 3]),
+                random(&mut rng, &[m]),
+            ];
+            let tape = Tape::new();
+            let vars: Vec<_> = (inputs.iter())
+                .map(|a| tape.constant(&a.shape, &a.f32()).unwrap())
+                .collect();
+            let loss = vars[0].conv2d(&vars[1], Some(&vars[2]), o).unwrap();
+            let loss = loss.sum(0..4).unwrap().reshape(&[]).unwrap();
+            let gradients = tape.gradients(&loss, &vars, Gradient::True).unwrap();
+            for (i, gradient) in gradients.iter().enumerate() {
+                tape.output(&format!("{i}"), gradient.as_ref().unwrap());
             }
+            tape.output("loss", &loss);
+            let program = tape.compile(&gpu()).unwrap();
+            let mut keys = program.dispatches().map(|d| d.1);
+            assert!(
+                keys.any(|key| key == shader.key),
+                "{} not run for {o:?}",
+                shader.key
+            );
+            Check::new(&format!("{} {x:?} -> {m} {o:?}", shader.key), inputs)
+                .tolerances(5e-6, 3e-5)
+                .run(
+                    |_, v| v[0].conv2d(&v[1], Some(&v[2]), o),
+                    |a| reference(&a[0], &a[1], Some(&a[2]), o),
+                );
         }
     }
-    let all = SHADERS.iter().map(|s| s.key);
-    let unused: Vec<_> = all
-        .filter(|key| key.contains("window.") && !used.contains(key))
-        .collect();
-    assert!(unused.is_empty(), "not run: {unused:?}");
+    gpu().set_choices(Choices::default());
 }
 
 /// Two layers with a ReLU between: the ReLU and its gradient run inside the

@@ -116,10 +116,10 @@ impl Correlation<'_> {
         };
         let (rows, columns) = (phase(y[2]), phase(y[3]));
         let cost = |tile: &Tile| {
-            let loads = tile.window() + tile.eights * tile.kernel;
-            let sums = 8 * tile.eights * tile.run;
+            let loads = tile.window() + tile.shares() * tile.kernel;
+            let sums = tile.channels * tile.run;
             let runs = y[0] * rows.div_ceil(tile.run) * columns;
-            runs * y[1].div_ceil(8 * tile.eights) * work(loads, sums, tile.kernel)
+            runs * y[1].div_ceil(tile.channels) * work(loads, sums, tile.kernel)
         };
         let groups = |tile: &Tile| {
             let units = y[0] * rows.div_ceil(tile.run) * columns;
@@ -164,7 +164,7 @@ impl Correlation<'_> {
             .flops(self.sizes.flops())
             .groups([
                 groups(&tile) as u32,
-                y[1].div_ceil(8 * tile.eights) as u32,
+                y[1].div_ceil(tile.channels) as u32,
                 (window.phases * window.phases) as u32,
             ])
     }
@@ -252,8 +252,7 @@ pub(super) struct Tile {
     pub shader: &'static ShaderInfo,
     pub kernel: usize,
     pub stride: usize,
-    /// Eights of channels.
-    pub eights: usize,
+    pub channels: usize,
     /// Pixels of a run down a column.
     pub run: usize,
 }
@@ -265,9 +264,14 @@ impl Tile {
             shader,
             kernel: constant("KERNEL")?,
             stride: constant("STRIDE")?,
-            eights: constant("EIGHTS")?,
+            channels: constant("CHANNELS")?,
             run: constant("RUN")?,
         })
+    }
+
+    /// Values that each lane loads for the others, of those that belong to a channel.
+    pub fn shares(&self) -> usize {
+        self.channels.div_ceil(self.shader.invocations() as usize)
     }
 
     /// Rows of x that a run looks at.

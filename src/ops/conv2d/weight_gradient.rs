@@ -76,9 +76,9 @@ impl WeightGradient {
         tiles.retain(|tile| tile.kernel == s.kernel_height);
         tiles.sort_by_key(|tile| {
             let runs = s.images * s.out_height.div_ceil(tile.run) * s.out_width;
-            let loads = tile.kernel * tile.window() + tile.eights * tile.run;
-            let sums = 8 * tile.eights * s.taps();
-            runs * s.out_channels.div_ceil(8 * tile.eights) * work(loads, sums, tile.run)
+            let loads = tile.kernel * tile.window() + tile.shares() * tile.run;
+            let sums = tile.channels * s.taps();
+            runs * s.out_channels.div_ceil(tile.channels) * work(loads, sums, tile.run)
         });
         Some((kind, tiles))
     }
@@ -89,7 +89,7 @@ impl WeightGradient {
         let runs = s.out_height.div_ceil(tile.run);
         let groups = [
             s.in_channels.div_ceil(tile.shader.invocations() as usize),
-            s.out_channels.div_ceil(8 * tile.eights),
+            s.out_channels.div_ceil(tile.channels),
         ];
         let units = s.images * runs * s.out_width;
         let pieces = WINDOW_GROUPS.div_ceil(groups[0] * groups[1]);

@@ -40,7 +40,7 @@ impl Optimiser {
             Arena::new(gpu, &format!("{name} {which}"), layout)
         };
         let mut time = ArenaLayout::default();
-        time.push(format!("{name}.time"), &[3]);
+        time.push(format!("{name}.time"), &[4]);
         Ok(Optimiser {
             first_moment: moment("m")?,
             second_moment: moment("v")?,
@@ -60,7 +60,7 @@ impl Optimiser {
     ) -> Result<Vec<(String, Var)>, TapeError> {
         let gradients = tape.arena_gradients(loss, parameters, self.range.clone())?;
         let whole = |arena: &Arena| tape.state_range(arena, 0..self.range.len(), DType::F32);
-        let time = tape.state_range(&self.time, 0..3, DType::U32);
+        let time = tape.state_range(&self.time, 0..4, DType::U32);
         tape.state_range(parameters, self.range.clone(), DType::F32)
             .adam(
                 &gradients.packed,
@@ -156,7 +156,7 @@ impl Learner {
             lr,
             beta1,
             beta2: 0.999,
-            eps: 1e-8,
+            ..Default::default()
         };
         let critic_adam = adam(options.critic_lr, options.critic_beta);
         let actor_adam = adam(options.actor_lr, options.actor_beta);

@@ -1,5 +1,5 @@
-//! Reading the fixtures under `tests/fixtures/sgqn`: tensors that the released PyTorch
-//! implementation computed.
+//! Reading the fixtures under `tests/fixtures`: tensors that the released PyTorch
+//! implementations computed.
 
 use super::Array;
 use safetensors::{Dtype, SafeTensors};
@@ -11,9 +11,9 @@ pub struct Golden {
 }
 
 impl Golden {
-    /// The fixture with this name, without folder and ending.
+    /// The fixture with this name, `FOLDER/NAME` without ending.
     pub fn open(name: &str) -> Golden {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/sgqn");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
         let path = format!("{folder}/{name}.safetensors");
         let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
         Golden {

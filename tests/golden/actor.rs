@@ -8,7 +8,7 @@ use crate::setup::*;
 /// The gradient goes through the CNN here; updates detach it.
 #[test]
 fn policy_and_its_gradients() {
-    let golden = Golden::open("02_actor");
+    let golden = Golden::open("sgqn/02_actor");
     let (learner, tape) = (learner(true), Tape::new());
     let obs = rows(&tape, "obs", &golden, "input.index");
     let encoder = learner.scope(&tape, "critic.encoder");

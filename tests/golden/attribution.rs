@@ -9,7 +9,7 @@ use crate::setup::*;
 /// the mask inverted, its quantile over all frames at once.
 #[test]
 fn guided_backpropagation_and_its_masks() {
-    let golden = Golden::open("04_attribution");
+    let golden = Golden::open("sgqn/04_attribution");
     let (learner, tape) = (learner(true), Tape::new());
     let obs = rows(&tape, "obs", &golden, "input.index");
     let action = rows(&tape, "action", &golden, "input.index");

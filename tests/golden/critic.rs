@@ -7,7 +7,7 @@ use crate::setup::*;
 
 #[test]
 fn critics_and_their_gradients() {
-    let golden = Golden::open("03_critic");
+    let golden = Golden::open("sgqn/03_critic");
     let (learner, tape) = (learner(true), Tape::new());
     let obs = rows(&tape, "obs", &golden, "input.index");
     let action = rows(&tape, "action", &golden, "input.index");

@@ -7,7 +7,7 @@ use crate::setup::*;
 
 #[test]
 fn encoder_and_its_gradients() {
-    let golden = Golden::open("01_encoder");
+    let golden = Golden::open("sgqn/01_encoder");
     let (learner, tape) = (learner(true), Tape::new());
     let obs = rows(&tape, "obs", &golden, "input.index");
     let critic = learner.scope(&tape, "critic.encoder");
@@ -21,7 +21,7 @@ fn encoder_and_its_gradients() {
     let linear = projection.linear("0", &cnn.flatten().unwrap()).unwrap();
     let layernorm = projection.layer_norm("1", &linear).unwrap();
 
-    let pool = Golden::open("pool");
+    let pool = Golden::open("sgqn/pool");
     let obs100 = constant(&tape, &pool, "pool.obs100");
     let centre = obs100.center_crop(84).unwrap();
     let cnn100 = Encoder::cnn(&critic, &centre, &learner.shape).unwrap();

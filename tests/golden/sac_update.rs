@@ -11,7 +11,7 @@ use crate::update::{Dropped, batch, parameter_after};
 /// One update with all turns. `traced`: every intermediate value is kept and compared;
 /// else the program is as training compiles it, and only what it changes is compared.
 fn update(traced: bool) {
-    let golden = Golden::open("05_sac_update");
+    let golden = Golden::open("sgqn/05_sac_update");
     let (learner, tape) = (learner(false), Tape::new());
     let turn = Turn {
         actor: true,

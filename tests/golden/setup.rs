@@ -47,7 +47,7 @@ pub fn learner(auxiliary: bool) -> Learner {
         auxiliary,
     };
     let learner = Learner::new(&gpu(), &shape(), &options).unwrap();
-    let golden = Golden::open("params");
+    let golden = Golden::open("sgqn/params");
     let mut left: HashSet<String> = golden.names().into_iter().collect();
     for (name, shape, range) in learner.tensors() {
         if name.contains("_optimizer.") {
@@ -96,7 +96,7 @@ pub fn constant(tape: &Tape, golden: &Golden, name: &str) -> Var {
 
 /// Rows of the pool, `pool.{what}`, that a fixture's `index` names.
 pub fn rows(tape: &Tape, what: &str, golden: &Golden, index: &str) -> Var {
-    let (mut shape, values) = Golden::open("pool").f32(&format!("pool.{what}"));
+    let (mut shape, values) = Golden::open("sgqn/pool").f32(&format!("pool.{what}"));
     let row: usize = shape[1..].iter().product();
     let (_, index) = golden.i32(index);
     let picked: Vec<f32> = (index.iter())

@@ -19,7 +19,7 @@ const STEPS: [&str; 3] = ["step2.", "step3.", "step4."];
 /// picture b for sample b, not cropped, not mirrored.
 fn overlaid(tape: &Tape, obs: &Var, step: &str) -> Var {
     let name = format!("pool.picture_{}", step.trim_end_matches('.'));
-    let (shape, pictures) = Golden::open("pool").u8(&name);
+    let (shape, pictures) = Golden::open("sgqn/pool").u8(&name);
     let bank = fixed_u8(tape, &shape, &pictures);
     let side = shape[2] as f32;
     let crops: Vec<f32> = (0..BATCH)
@@ -94,7 +94,7 @@ fn moment(state: &HashMap<String, Vec<f32>>, name: &str) -> Option<Vec<f32>> {
 
 /// Three updates, one after the other. `traced` as for one SAC update.
 fn updates(traced: bool) {
-    let golden = Golden::open("06_sgqn_updates");
+    let golden = Golden::open("sgqn/06_sgqn_updates");
     let learner = learner(true);
     let dropped = Cell::new(Dropped::default());
     for (i, prefix) in STEPS.into_iter().enumerate() {

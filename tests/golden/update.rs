@@ -82,7 +82,7 @@ pub fn parameter_after(
 ) -> Result<Dropped, String> {
     let full = format!("{prefix}after.param.{name}");
     let parameter = whole_name(name);
-    let (_, start) = Golden::open("params").f32(&format!("param.{parameter}"));
+    let (_, start) = Golden::open("sgqn/params").f32(&format!("param.{parameter}"));
     let after = state.get(parameter).ok_or("the learner lacks it")?;
     let expected = golden.array(&full).data;
     if name.ends_with(".stats") {

@@ -1,6 +1,7 @@
+use crate::common::golden::Golden;
 use crate::common::*;
 use foveate::gpu::{Arena, ArenaLayout};
-use foveate::ops::AdamOptions;
+use foveate::ops::{AdamOptions, Schedule};
 use foveate::tape::{DType, Program, Tape, Tensor, Var};
 
 const OPTIONS: AdamOptions = AdamOptions {
@@ -8,6 +9,8 @@ const OPTIONS: AdamOptions = AdamOptions {
     beta1: 0.9,
     beta2: 0.999,
     eps: 1e-8,
+    weight_decay: 0.0,
+    schedule: Schedule::Constant,
 };
 
 /// Parameters, m and v of `n` elements and the time, in one arena.
@@ -36,7 +39,7 @@ impl Optimiser {
         for name in ["p", "m", "v"] {
             layout.push(name, &[n]);
         }
-        layout.push("time", &[3]);
+        layout.push("time", &[4]);
         let arena = Arena::new(&gpu(), "optimiser", layout).unwrap();
         gpu()
             .write(&arena.tensor("p").unwrap(), bytemuck::cast_slice(start))
@@ -117,6 +120,76 @@ fn five_steps_follow_the_formula() {
     }
 }
 
+/// The released code's learning rates.
+#[test]
+fn the_schedule_is_the_released_one() {
+    // Metadata: base 1e-4, final 0, 10 epochs of 7 steps, 2 of them warm-up.
+    let (_, rates) = Golden::open("vit/03c_lr_schedule").f32("out.lr");
+    let schedule = Schedule::WarmupCosine {
+        warmup: 14,
+        total: 70,
+        last: 0.0,
+    };
+    assert_eq!(rates.len(), 70);
+    for (step, &rate) in rates.iter().enumerate() {
+        let ours = schedule.lr(1e-4, step as u32);
+        assert!(
+            (ours - rate as f64).abs() <= 1e-7 * 1e-4,
+            "step {step}: {ours} for {rate}"
+        );
+    }
+}
+
+/// AdamW under warm-up and cosine, to the schedule's end and beyond.
+#[test]
+fn decay_and_schedule_follow_the_formulas() {
+    let schedule = Schedule::WarmupCosine {
+        warmup: 4,
+        total: 11,
+        last: 1e-3,
+    };
+    let options = AdamOptions {
+        lr: 1e-2,
+        beta2: 0.95,
+        weight_decay: 0.05,
+        schedule,
+        ..OPTIONS
+    };
+    let n = 65;
+    let start = random(&mut rng(2), &[n]).f32();
+    let optimiser = Optimiser::new(n, &start, options);
+    let mut p: Vec<f64> = start.iter().map(|&v| v as f64).collect();
+    let (mut m, mut v) = (vec![0.0; n], vec![0.0; n]);
+    for t in 0..14 {
+        let g = random(&mut rng(50 + t as u64), &[n]).f32();
+        optimiser.step(&g);
+        // A line through 0 at step 0 and lr at step 3, then the cosine from step 4 on.
+        let lr = match t {
+            0..4 => 1e-2 * t as f64 / 3.0,
+            4..11 => {
+                let part = (t - 4) as f64 / 7.0;
+                1e-3 + 0.5 * 9e-3 * (1.0 + (std::f64::consts::PI * part).cos())
+            }
+            _ => 1e-3,
+        };
+        let got = f32::from_bits(optimiser.read::<u32>("time")[3]) as f64;
+        assert!((got - lr).abs() <= 3e-7 * 1e-2, "step {t}: {got} for {lr}");
+        assert!((schedule.lr(1e-2, t) - lr).abs() <= 1e-9, "step {t}");
+        let (c1, c2) = (
+            1.0 - 0.9f64.powi(t as i32 + 1),
+            1.0 - 0.95f64.powi(t as i32 + 1),
+        );
+        for i in 0..n {
+            let g = g[i] as f64;
+            m[i] = 0.9 * m[i] + 0.1 * g;
+            v[i] = 0.95 * v[i] + 0.05 * g * g;
+            p[i] *= 1.0 - lr * 0.05;
+            p[i] -= lr / c1 * m[i] / (f64::sqrt(v[i]) / f64::sqrt(c2) + 1e-8);
+        }
+        assert_close("p", &optimiser.read("p"), &p, 2e-6);
+    }
+}
+
 /// A parameter that never had a gradient does not move, not by a bit.
 #[test]
 fn zero_gradients_change_nothing() {
@@ -184,7 +257,7 @@ fn what_does_not_fit_is_refused() {
     for name in ["p", "m", "v"] {
         layout.push(name, &[64]);
     }
-    layout.push("time", &[3]);
+    layout.push("time", &[4]);
     let arena = Arena::new(&gpu(), "optimiser", layout).unwrap();
     let tape = Tape::new();
     let [p, m, v, time] = states(&tape, &arena);
@@ -202,10 +275,10 @@ fn what_does_not_fit_is_refused() {
         &g,
         &m,
         &v,
-        &tape.state_range(&arena, 192..194, DType::U32),
+        &tape.state_range(&arena, 192..195, DType::U32),
         OPTIONS,
     );
-    assert!(clock.unwrap_err().to_string().contains("u32[2]"));
+    assert!(clock.unwrap_err().to_string().contains("u32[3]"));
     let constant = g.adam(&g, &m, &v, &time, OPTIONS).unwrap_err().to_string();
     assert!(
         constant.contains("the parameters") && constant.contains("not state"),
@@ -239,6 +312,24 @@ fn what_does_not_fit_is_refused() {
                 ..OPTIONS
             },
             "eps",
+        ),
+        (
+            AdamOptions {
+                weight_decay: -1.0,
+                ..OPTIONS
+            },
+            "weight_decay",
+        ),
+        (
+            AdamOptions {
+                schedule: Schedule::WarmupCosine {
+                    warmup: 3,
+                    total: 2,
+                    last: 0.0,
+                },
+                ..OPTIONS
+            },
+            "warm-up",
         ),
     ] {
         let message = p.adam(&g, &m, &v, &time, options).unwrap_err().to_string();

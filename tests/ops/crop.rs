@@ -59,7 +59,7 @@ fn the_middle() {
 
 #[test]
 fn golden() {
-    let (file, pool) = (Golden::open("07c_augment"), Golden::open("pool"));
+    let (file, pool) = (Golden::open("sgqn/07c_augment"), Golden::open("sgqn/pool"));
     let (shape, obs) = pool.f32("pool.obs100");
     let offsets: Vec<u32> = file
         .i32("crop.offset_row_col")

@@ -131,7 +131,7 @@ fn windows_outside_the_bank_are_moved_inside() {
 
 #[test]
 fn golden() {
-    let (file, pool) = (Golden::open("07c_augment"), Golden::open("pool"));
+    let (file, pool) = (Golden::open("sgqn/07c_augment"), Golden::open("sgqn/pool"));
     let (shape, obs) = pool.f32("pool.obs");
     let (pictures_shape, pictures) = pool.u8("pool.picture_step2");
     let rows = file.i32("overlay.input.index").1;

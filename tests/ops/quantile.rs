@@ -164,7 +164,7 @@ fn assert_mask(program: &Program, golden: &Golden, name: &str) -> Vec<f32> {
 
 #[test]
 fn masks_of_guided_backpropagation() {
-    let golden = Golden::open("04_attribution");
+    let golden = Golden::open("sgqn/04_attribution");
     let (_, attribution) = golden.f32("out.guided_backprop");
     for rho in ["0.95", "0.98"] {
         let program = masking(4, &attribution, rho.parse().unwrap());
@@ -182,7 +182,7 @@ fn masks_of_guided_backpropagation() {
 /// Ties at the quantile, a map that is almost all zero, a constant map.
 #[test]
 fn masks_of_the_edge_cases() {
-    let golden = Golden::open("04_attribution");
+    let golden = Golden::open("sgqn/04_attribution");
     let (_, attribution) = golden.f32("edge.input.attribution");
     let program = masking(1, &attribution, 0.95);
     let mask = assert_mask(&program, &golden, "edge.out.mask.rho0.95");

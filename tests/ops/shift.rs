@@ -51,7 +51,7 @@ fn every_corner_and_odd_sizes() {
 
 #[test]
 fn golden() {
-    let (file, pool) = (Golden::open("07c_augment"), Golden::open("pool"));
+    let (file, pool) = (Golden::open("sgqn/07c_augment"), Golden::open("sgqn/pool"));
     let (shape, obs) = pool.f32("pool.obs");
     let offsets: Vec<u32> = file
         .i32("shift.offset_xy")

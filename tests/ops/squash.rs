@@ -51,7 +51,7 @@ fn both_results_and_their_gradients() {
 /// error: 2e-5 where |u| ≤ 3, 3e-3 beyond, and zero gradient where a is ±1.
 #[test]
 fn matches_the_released_implementation() {
-    let fixture = Golden::open("02_actor");
+    let fixture = Golden::open("sgqn/02_actor");
     let (u, l) = (
         fixture.array("squash.input.u"),
         fixture.array("squash.input.log_prob"),

@@ -69,7 +69,7 @@ fn each_result_alone_and_all_together() {
 /// the last layer's bias is the sum over the batch of this operation's.
 #[test]
 fn matches_the_released_implementation() {
-    let fixture = Golden::open("02_actor");
+    let fixture = Golden::open("sgqn/02_actor");
     let tape = Tape::new();
     let constant = |name: &str| {
         let c = fixture.array(name);

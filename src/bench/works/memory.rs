@@ -79,7 +79,7 @@ fn adam(gpu: &Gpu) -> Result<Subject, Error> {
     let parameters = random_arena(gpu, "parameters", PARAMETERS)?;
     let first = zero_arena(gpu, "first moment", PARAMETERS)?;
     let second = zero_arena(gpu, "second moment", PARAMETERS)?;
-    let time = zero_arena(gpu, "time", 3)?;
+    let time = zero_arena(gpu, "time", 4)?;
     let tape = Tape::new();
     let gradient = random(gpu, &tape, &[PARAMETERS])?;
     let flat = |arena| tape.state_range(arena, 0..PARAMETERS, DType::F32);

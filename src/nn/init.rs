@@ -65,6 +65,17 @@ pub fn delta_orthogonal(
     kernel
 }
 
+/// Normal of mean 0; what lies beyond ±2 is drawn again.
+pub fn truncated_normal(rng: &mut ChaCha12Rng, len: usize, deviation: f64) -> Vec<f32> {
+    let mut draw = || loop {
+        let value = deviation * normal(rng);
+        if value.abs() <= 2.0 {
+            return value as f32;
+        }
+    };
+    (0..len).map(|_| draw()).collect()
+}
+
 /// Uniform in ±bound.
 pub fn uniform(rng: &mut ChaCha12Rng, len: usize, bound: f64) -> Vec<f32> {
     (0..len)

@@ -18,6 +18,9 @@ pub enum Init {
     DeltaOrthogonal(f64),
     /// Uniform in ±bound (PyTorch's default for layers: 1/√fan-in).
     Uniform(f64),
+    /// Normal of mean 0 and this deviation, drawn again where beyond ±2 (the released
+    /// code's bounds: absolute ones).
+    TruncatedNormal(f64),
 }
 
 /// Names, shapes and initialisations of an arena's tensors.
@@ -80,6 +83,9 @@ impl ParameterLayout {
                     init::delta_orthogonal(&mut rng, [out, input, kh, kw], gain)
                 }
                 (Init::Uniform(bound), _) => init::uniform(&mut rng, entry.len(), bound),
+                (Init::TruncatedNormal(deviation), _) => {
+                    init::truncated_normal(&mut rng, entry.len(), deviation)
+                }
                 (Init::Constant(v), _) => vec![v; entry.len()],
                 // The typed constructors above make only fitting pairs.
                 (Init::Orthogonal(_) | Init::DeltaOrthogonal(_), shape) => {

@@ -51,6 +51,8 @@ impl NetworkShape {
 
 const ORTHOGONAL: Init = Init::Orthogonal(1.0);
 const ZERO: Init = Init::Constant(0.0);
+/// PyTorch's default.
+const LAYER_NORM_EPS: f32 = 1e-5;
 
 /// Number of layer `i` (from 0) of the shared CNN in the released code, where 0 is
 /// the centre crop, 1 the division by 255 and odd numbers are ReLUs.
@@ -121,7 +123,7 @@ impl Encoder {
     pub fn projection(scope: &Scope, features: &Var) -> Result<Var, TapeError> {
         let scope = scope.sub("projection.projection");
         let x = scope.linear("0", &features.flatten()?)?;
-        scope.layer_norm("1", &x)?.tanh()
+        scope.layer_norm("1", &x, LAYER_NORM_EPS)?.tanh()
     }
 }
 

@@ -13,7 +13,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Parameters `prefix.*` of `arena`.
+    /// Parameters `prefix.*` of `arena`; with an empty prefix all of them.
     pub fn new(tape: &Tape, arena: &Arena, prefix: &str) -> Scope {
         Scope {
             tape: tape.clone(),
@@ -22,15 +22,21 @@ impl Scope {
         }
     }
 
+    fn full(&self, name: &str) -> String {
+        match self.prefix.as_str() {
+            "" => name.to_string(),
+            prefix => format!("{prefix}.{name}"),
+        }
+    }
+
     /// The scope `prefix.name`.
     pub fn sub(&self, name: &str) -> Scope {
-        Scope::new(&self.tape, &self.arena, &format!("{}.{name}", self.prefix))
+        Scope::new(&self.tape, &self.arena, &self.full(name))
     }
 
     /// The parameter `prefix.name`.
     pub fn var(&self, name: &str) -> Result<Var, TapeError> {
-        self.tape
-            .state(&self.arena, &format!("{}.{name}", self.prefix))
+        self.tape.state(&self.arena, &self.full(name))
     }
 
     /// x Wᵀ + b with `name.weight` and `name.bias`.
@@ -47,9 +53,9 @@ impl Scope {
         x.conv2d(&self.var(&format!("{name}.weight"))?, Some(&bias), options)
     }
 
-    /// Layer normalisation with `name.weight` and `name.bias`, eps 1e-5.
-    pub fn layer_norm(&self, name: &str, x: &Var) -> Result<Var, TapeError> {
+    /// Layer normalisation with `name.weight` and `name.bias`.
+    pub fn layer_norm(&self, name: &str, x: &Var, eps: f32) -> Result<Var, TapeError> {
         let bias = self.var(&format!("{name}.bias"))?;
-        x.layer_norm(&self.var(&format!("{name}.weight"))?, &bias, 1e-5)
+        x.layer_norm(&self.var(&format!("{name}.weight"))?, &bias, eps)
     }
 }

@@ -278,8 +278,19 @@ impl Var {
         Var::record1(op, &[self, b])
     }
 
-    /// The layer y = x Wᵀ + b: `x[B, in]`, `weight[out, in]`, `bias[out]` → `[B, out]`.
+    /// The layer y = x Wᵀ + b along the last dimension: `x[…, in]`, `weight[out, in]`,
+    /// `bias[out]` → `[…, out]`.
     pub fn linear(&self, weight: &Var, bias: &Var) -> Result<Var, TapeError> {
+        if let [outer @ .., _, input] = &self.shape()[..]
+            && !outer.is_empty()
+            && let Some(rows) = self.len().checked_div(*input)
+        {
+            let y = self.reshape(&[rows, *input])?.linear(weight, bias)?;
+            let mut shape = self.shape();
+            shape.truncate(shape.len() - 1);
+            shape.extend(y.shape().last());
+            return y.reshape(&shape);
+        }
         let op = MatMul {
             transpose_a: false,
             transpose_b: true,

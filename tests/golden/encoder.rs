@@ -19,7 +19,7 @@ fn encoder_and_its_gradients() {
     // The stages of the projection, which it does not return.
     let projection = critic.sub("projection.projection");
     let linear = projection.linear("0", &cnn.flatten().unwrap()).unwrap();
-    let layernorm = projection.layer_norm("1", &linear).unwrap();
+    let layernorm = projection.layer_norm("1", &linear, 1e-5).unwrap();
 
     let pool = Golden::open("sgqn/pool");
     let obs100 = constant(&tape, &pool, "pool.obs100");

@@ -1,4 +1,4 @@
-// sample_tokens, second pass: the K tokens of the least keys are kept, in the order of
+// sample_tokens, second pass, and keep_least: the K tokens of the least keys are kept, in the order of
 // their keys.
 // Tile: one token per invocation, which looks for its rank among the tokens of its sample.
 

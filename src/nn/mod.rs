@@ -2,15 +2,19 @@
 
 pub mod init;
 mod layout;
+mod mae;
 mod multimae;
 mod networks;
+mod patches;
 mod position;
 mod scope;
 mod transformer;
 
 pub use layout::{Init, ParameterLayout};
-pub use multimae::{Modality, MultiMae, MultiMaeShape, PatchLoss, Reconstruction, Task};
+pub use mae::{Mae, MaeShape};
+pub use multimae::{Modality, MultiMae, MultiMaeShape, Reconstruction, Task};
 pub use networks::{Actor, Critic, Decoder, Encoder, NetworkShape, Trunk};
+pub use patches::{PatchLoss, PixelOrder, patchify, unpatchify};
 pub use position::{FirstCoordinate, Interpolation, PositionGrid};
 pub use scope::Scope;
 pub use transformer::{Block, CrossAttention, Mlp};

@@ -2,12 +2,13 @@
 //! patches of several images of a scene, one decoder for each image to restore
 //! (SPEC.md B.1–B.4). Parameter names are those of the released PyTorch code.
 
+use super::patches::PatchLoss;
 use super::position::{FirstCoordinate, Interpolation, PositionGrid};
 use super::transformer::{
     Block, CrossAttention, LAYER_NORM_EPS, Mlp, push_linear, push_norm, xavier,
 };
 use super::{Init, ParameterLayout, Scope};
-use crate::ops::{SampledTokens, TapeError, UnaryKind, Var};
+use crate::ops::{SampledTokens, TapeError, Var};
 use crate::tape::Tape;
 
 /// Cells along each side of the grid that position embeddings are made on; they are
@@ -16,8 +17,6 @@ const POSITION_GRID: usize = 28;
 /// Of red, green and blue in ImageNet, in 0..1.
 const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const IMAGENET_DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
-/// Added to a patch's variance.
-const PATCH_EPS: f32 = 1e-6;
 /// Deviation of learned tokens at first.
 const TOKEN_INIT: Init = Init::TruncatedNormal(0.02);
 
@@ -26,17 +25,6 @@ const TOKEN_INIT: Init = Init::TruncatedNormal(0.02);
 pub struct Modality {
     pub name: String,
     pub channels: usize,
-}
-
-/// How a restored patch is compared with the true one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PatchLoss {
-    /// Mean squared error.
-    Squared,
-    /// Mean absolute error.
-    Absolute,
-    /// Mean squared error to the patch less its mean, over its deviation (unbiased).
-    SquaredOfNormalised,
 }
 
 /// A decoder: what it restores, and how much it counts.
@@ -142,16 +130,9 @@ impl MultiMae {
     /// Appends the encoder: `input_adapters.*`, `encoder.*`, `global_tokens`.
     pub fn push_encoder(layout: &mut ParameterLayout, shape: &MultiMaeShape) {
         let (dim, patch) = (shape.dim, shape.patch);
-        for (i, modality) in shape.modalities.iter().enumerate() {
+        for modality in &shape.modalities {
             let name = format!("input_adapters.{}.proj", modality.name);
-            let fan_in = shape.patch_len(i);
-            layout.push(
-                format!("{name}.weight"),
-                &[dim, modality.channels, patch, patch],
-                xavier(dim, fan_in, 1),
-            );
-            let bound = 1.0 / (fan_in as f64).sqrt();
-            layout.push(format!("{name}.bias"), &[dim], Init::Uniform(bound));
+            push_embed(layout, &name, dim, modality.channels, patch);
         }
         for i in 0..shape.depth {
             Block::push(layout, &format!("encoder.{i}"), dim);
@@ -192,42 +173,7 @@ impl MultiMae {
             .mul(&of_channels(IMAGENET_DEVIATION.map(|d| 1.0 / d))?)
     }
 
-    /// Images [B, C, H, W] → patches [B, N, C · patch²], row-major; within a patch by
-    /// channel, row, column.
-    pub fn patches(image: &Var, patch: usize) -> Result<Var, TapeError> {
-        let [b, c, h, w] = image.shape()[..] else {
-            return Err(TapeError::Option {
-                op: "patches",
-                message: format!(
-                    "images of shape {:?}; they must be [B, C, H, W]",
-                    image.shape()
-                ),
-            });
-        };
-        if patch == 0 || h % patch != 0 || w % patch != 0 {
-            return Err(TapeError::Option {
-                op: "patches",
-                message: format!("patches of {patch} do not divide images of {h}×{w}"),
-            });
-        }
-        image
-            .reshape(&[b, c, h / patch, patch, w / patch, patch])?
-            .permute(&[0, 2, 4, 1, 3, 5])?
-            .reshape(&[b, h / patch * (w / patch), c * patch * patch])
-    }
-
-    /// The inverse of [`MultiMae::patches`]: [B, N, C · patch²] → [B, C, H, W].
-    pub fn image(patches: &Var, shape: &MultiMaeShape) -> Result<Var, TapeError> {
-        let ([rows, columns], patch) = (shape.grid(), shape.patch);
-        let full = patches.shape();
-        let (b, c) = (full[0], full[2] / (patch * patch));
-        patches
-            .reshape(&[b, rows, columns, c, patch, patch])?
-            .permute(&[0, 3, 1, 4, 2, 5])?
-            .reshape(&[b, c, shape.height, shape.width])
-    }
-
-    /// Patches of one modality → its tokens [B, N, dim], position embedding included.
+    /// Patches of one modality (by channel, row, column) → its tokens [B, N, dim], position embedding included.
     pub fn tokens(
         tape: &Tape,
         scope: &Scope,
@@ -235,14 +181,9 @@ impl MultiMae {
         modality: usize,
         shape: &MultiMaeShape,
     ) -> Result<Var, TapeError> {
-        let scope = scope.sub(&format!(
-            "input_adapters.{}.proj",
-            shape.modalities[modality].name
-        ));
-        let weight = scope.var("weight")?;
-        let weight = weight.reshape(&[shape.dim, shape.patch_len(modality)])?;
+        let name = format!("input_adapters.{}.proj", shape.modalities[modality].name);
         let position = positions(tape, shape, shape.dim, Interpolation::Bicubic)?;
-        patches.linear(&weight, &scope.var("bias")?)?.add(&position)
+        embed(&scope.sub(&name), patches)?.add(&position)
     }
 
     /// Tokens [B, K, dim], of whatever patches → [B, K + 1, dim]; the last is the global
@@ -377,16 +318,7 @@ fn patch_loss(
     masked: &Var,
     loss: PatchLoss,
 ) -> Result<Var, TapeError> {
-    let target = match loss {
-        PatchLoss::SquaredOfNormalised => normalised(target)?,
-        _ => target.clone(),
-    };
-    let error = prediction.sub(&target)?;
-    let error = match loss {
-        PatchLoss::Absolute => error.abs()?,
-        _ => error.mul(&error)?,
-    };
-    let per_patch = error.mean(2..3)?.reshape(&masked.shape())?;
+    let per_patch = loss.of_each(prediction, target)?;
     let count = masked.sum(1..2)?;
     let one = |like: &Var| like.affine(0.0, 1.0);
     let sum = per_patch.mul(masked)?.sum(1..2)?;
@@ -396,15 +328,4 @@ fn patch_loss(
     per_sample
         .sum_all()?
         .div(&samples.maximum(&one(&samples)?)?)
-}
-
-/// Patches [B, N, L] less their mean, over √(their unbiased variance + 1e-6).
-fn normalised(patches: &Var) -> Result<Var, TapeError> {
-    let len = patches.shape()[2] as f32;
-    let centred = patches.sub(&patches.mean(2..3)?)?;
-    let variance = centred.mul(&centred)?.sum(2..3)?;
-    let deviation = variance
-        .affine(1.0 / (len - 1.0).max(1.0), PATCH_EPS)?
-        .unary(UnaryKind::Sqrt)?;
-    centred.div(&deviation)
 }

@@ -27,6 +27,31 @@ pub(super) fn push_norm(layout: &mut ParameterLayout, name: &str, dim: usize) {
     layout.push(format!("{name}.bias"), &[dim], ZERO);
 }
 
+/// Appends a patch embedding: `prefix.weight` [dim, channels, patch, patch], Xavier-uniform
+/// as a matrix, and `prefix.bias`, as PyTorch begins convolutions.
+pub(super) fn push_embed(
+    layout: &mut ParameterLayout,
+    prefix: &str,
+    dim: usize,
+    channels: usize,
+    patch: usize,
+) {
+    let pixels = channels * patch * patch;
+    let shape = [dim, channels, patch, patch];
+    layout.push(format!("{prefix}.weight"), &shape, xavier(dim, pixels, 1));
+    let bound = 1.0 / (pixels as f64).sqrt();
+    layout.push(format!("{prefix}.bias"), &[dim], Init::Uniform(bound));
+}
+
+/// Patches [B, N, L] (by channel, row, column) → [B, N, D]: a convolution whose stride is
+/// its kernel's size.
+pub(super) fn embed(scope: &Scope, patches: &Var) -> Result<Var, TapeError> {
+    let weight = scope.var("weight")?;
+    let dim = weight.shape()[0];
+    let matrix = weight.reshape(&[dim, weight.len() / dim])?;
+    patches.linear(&matrix, &scope.var("bias")?)
+}
+
 /// Linear, exact GELU, linear.
 #[derive(Debug)]
 pub struct Mlp;

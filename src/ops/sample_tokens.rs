@@ -26,15 +26,16 @@ pub struct SampledOnCpu {
     pub masked: Vec<f32>,
 }
 
-/// Inputs: noise f32[B, T], shares f32[B, M], tie-break f32[B, T].
+/// Inputs: noise f32[B, T], shares f32[B, M], tie-break f32[B, T]. Output: sort keys
+/// f32[B, T], least those of the proposed tokens.
 #[derive(Debug)]
-struct SampleTokens {
+struct Propose {
     /// Of each modality.
     tokens: Vec<usize>,
     keep: usize,
 }
 
-impl Op for SampleTokens {
+impl Op for Propose {
     fn name(&self) -> &'static str {
         "sample_tokens"
     }
@@ -51,12 +52,7 @@ impl Op for SampleTokens {
                     && shares.shape == [noise.shape[0], modalities]
                     && tie_break.shape == noise.shape =>
             {
-                let batch = noise.shape[0];
-                Ok(vec![
-                    Tensor::u32(&[batch * self.keep]),
-                    Tensor::u32(&[batch * total]),
-                    Tensor::f32(&[batch, total]),
-                ])
+                Ok(vec![(*noise).clone()])
             }
             _ => Err(shape_error(
                 "sample_tokens",
@@ -68,38 +64,71 @@ impl Op for SampleTokens {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let [noise, shares, tie_break] = [0, 1, 2].map(|i| cx.input(i));
-        let [kept, restored, masked] = [0, 1, 2].map(|i| cx.output(i));
+        let keys = cx.output(0);
         let total = noise.shape()[1];
-        let count = noise.tensor.len();
         let first = |modality: usize| -> usize {
             match modality < self.tokens.len() {
                 true => self.tokens[..modality].iter().sum(),
                 false => total,
             }
         };
-        let keys = cx.workspace(noise.tensor.clone());
         cx.dispatch("sample_tokens/propose")
             .bind("noise", &noise)
             .bind("shares", &shares)
             .bind("tie_break", &tie_break)
             .bind("keys", &keys)
-            .u32("count", count)
+            .u32("count", keys.tensor.len())
             .u32("tokens", total)
             .u32("modalities", self.tokens.len())
             .u32("first_1", first(1))
             .u32("first_2", first(2))
             .u32("first_3", first(3))
             .f32("keep", self.keep as f32)
-            .linear(count)?;
+            .linear(keys.tensor.len())
+    }
+}
+
+/// Input: keys f32[B, T]. Outputs: those of [`SampledTokens`].
+#[derive(Debug)]
+struct Keep(usize);
+
+impl Op for Keep {
+    fn name(&self) -> &'static str {
+        "keep_least"
+    }
+
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TapeError> {
+        match inputs {
+            [keys]
+                if keys.dtype == DType::F32
+                    && keys.shape.len() == 2
+                    && (1..=keys.shape[1]).contains(&self.0) =>
+            {
+                Ok(vec![
+                    Tensor::u32(&[keys.shape[0] * self.0]),
+                    Tensor::u32(&[keys.len()]),
+                    (*keys).clone(),
+                ])
+            }
+            _ => {
+                let expected = format!("f32[B, T] with 1 ≤ {} ≤ T visible tokens", self.0);
+                Err(shape_error("keep_least", inputs, expected))
+            }
+        }
+    }
+
+    fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
+        let keys = cx.input(0);
+        let [kept, restored, masked] = [0, 1, 2].map(|i| cx.output(i));
         cx.dispatch("sample_tokens/keep")
             .bind("keys", &keys)
             .bind("kept", &kept)
             .bind("restored", &restored)
             .bind("masked", &masked)
-            .u32("count", count)
-            .u32("tokens", total)
-            .u32("keep", self.keep)
-            .linear(count)
+            .u32("count", keys.tensor.len())
+            .u32("tokens", keys.shape()[1])
+            .u32("keep", self.0)
+            .linear(keys.tensor.len())
     }
 }
 
@@ -140,18 +169,30 @@ impl Var {
                 "{keep} visible tokens of {total}; it must be 1 to {total}"
             ));
         }
-        let op = SampleTokens {
+        let op = Propose {
             tokens: tokens.to_vec(),
             keep,
         };
-        let mut outputs = Var::record(op, &[self, shares, tie_break])?.into_iter();
-        match (outputs.next(), outputs.next(), outputs.next()) {
-            (Some(kept), Some(restored), Some(masked)) => Ok(SampledTokens {
-                kept,
-                restored,
-                masked,
+        Var::record1(op, &[self, shares, tie_break])?.keep_least(keep)
+    }
+
+    /// Makes the `keep` tokens of the least keys f32\[B, T\] visible in each sample, in
+    /// the order of their keys, equal ones in their own. With uniform noise for keys this
+    /// is the masking of MAE (SPEC.md B.6).
+    ///
+    /// # Errors
+    /// [`TapeError::Shape`] for other shapes, and for more tokens than there are, or none.
+    pub fn keep_least(&self, keep: usize) -> Result<SampledTokens, TapeError> {
+        match &Var::record(Keep(keep), &[self])?[..] {
+            [kept, restored, masked] => Ok(SampledTokens {
+                kept: kept.clone(),
+                restored: restored.clone(),
+                masked: masked.clone(),
             }),
-            _ => wrong("three outputs".to_string()),
+            _ => Err(TapeError::Option {
+                op: "keep_least",
+                message: "three outputs".to_string(),
+            }),
         }
     }
 }

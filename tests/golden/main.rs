@@ -33,6 +33,7 @@ mod attribution;
 mod compare;
 mod critic;
 mod encoder;
+mod mae;
 mod multimae;
 mod parameters;
 mod sac_update;

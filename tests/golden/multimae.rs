@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 
 use foveate::gpu::Arena;
-use foveate::nn::{MultiMae, MultiMaeShape, ParameterLayout, Scope};
+use foveate::nn::{
+    MultiMae, MultiMaeShape, ParameterLayout, PixelOrder, Scope, patchify, unpatchify,
+};
 use foveate::ops::{AdamOptions, SampledTokens};
 use foveate::tape::{DType, Gradient, Tape, Var};
 
@@ -14,9 +16,10 @@ use crate::compare::{self, Tolerance, Verdict};
 use crate::setup::{constant, run};
 
 /// Of the fixtures' README: outputs 2e-5, losses 1e-5, gradients 1e-4.
-const OUTPUT: Tolerance = Tolerance::Largest(2e-5);
-const LOSS: Tolerance = Tolerance::Largest(1e-5);
-const GRADIENT: Tolerance = Tolerance::Largest(1e-4);
+pub const OUTPUT: Tolerance = Tolerance::Largest(2e-5);
+pub const LOSS: Tolerance = Tolerance::Largest(1e-5);
+const ORDER: PixelOrder = PixelOrder::ChannelsFirst;
+pub const GRADIENT: Tolerance = Tolerance::Largest(1e-4);
 
 pub fn shape() -> MultiMaeShape {
     MultiMaeShape {
@@ -83,14 +86,14 @@ fn one_training_step() {
     let images = ["input.rgb", "input.saliency"].map(|name| constant(&tape, &golden, name));
     let patches = images
         .each_ref()
-        .map(|image| MultiMae::patches(image, shape.patch).unwrap());
+        .map(|image| patchify(image, shape.patch, ORDER).unwrap());
     let sample = sample(&tape, &golden);
     let model = MultiMae::reconstruct(&tape, &scope, &patches, &sample, &shape).unwrap();
 
     let mut outputs = vec![("out.loss_total".to_string(), model.loss.clone())];
     for (i, task) in shape.tasks.iter().enumerate() {
         outputs.push((format!("out.loss_{}", task.name), model.losses[i].clone()));
-        let image = MultiMae::image(&model.patches[i], &shape).unwrap();
+        let image = unpatchify(&model.patches[i], shape.grid(), shape.patch, ORDER).unwrap();
         outputs.push((format!("out.pred_{}", task.name), image));
     }
     // Stages that the model does not return.
@@ -217,7 +220,7 @@ fn embeddings() {
     let saliency = constant(&tape, &golden, "input.saliency");
     let mut tokens = vec![];
     for (i, image) in [rgb, saliency].iter().enumerate() {
-        let patches = MultiMae::patches(image, shape.patch).unwrap();
+        let patches = patchify(image, shape.patch, ORDER).unwrap();
         tokens.push(MultiMae::tokens(&tape, &scope, &patches, i, &shape).unwrap());
     }
     let both = Var::concat(&[&tokens[0], &tokens[1]], 1).unwrap();

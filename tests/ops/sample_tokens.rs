@@ -136,4 +136,9 @@ fn mistakes_are_named() {
     assert!(message(&[8, 0], 2).contains("none empty"));
     assert!(message(&[2, 2, 2, 1, 1], 2).contains("1 to 4"));
     assert!(message(&[4, 5], 2).contains("f32[B, 9]"));
+    let message = noise.keep_least(9).unwrap_err().to_string();
+    assert!(
+        message.contains("keep_least") && message.contains("9"),
+        "{message}"
+    );
 }

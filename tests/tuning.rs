@@ -156,6 +156,13 @@ fn a_cache_is_used_only_where_it_fits() {
     let mut choices = Choices::default();
     choices.insert("matmul 1x2x3 nn", "matmul/matmul.wide");
     cache.keep(&gpu, &choices).unwrap();
+    assert_eq!(cache.load(&gpu), Ok(choices.clone()));
+
+    // What another process measured meanwhile stays.
+    let mut others = Choices::default();
+    others.insert("matmul 4x5x6 nn", "matmul/matmul.narrow");
+    cache.keep(&gpu, &others).unwrap();
+    choices.insert("matmul 4x5x6 nn", "matmul/matmul.narrow");
     assert_eq!(cache.load(&gpu), Ok(choices));
 
     let path = cache.path(&gpu);

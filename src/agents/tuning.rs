@@ -119,15 +119,20 @@ impl TuningCache {
         }
     }
 
-    /// Keeps the choices of a device, whole or not at all.
+    /// Keeps the choices of a device, beside what another process kept of others: the
+    /// file is whole at any time.
     ///
     /// # Errors
     /// [`RunError::Io`] where the folder cannot be written.
     pub fn keep(&self, gpu: &Gpu, choices: &Choices) -> Result<(), RunError> {
         std::fs::create_dir_all(&self.folder)
             .map_err(|e| RunError::io("create", &self.folder, e))?;
+        let mut all = self.load(gpu).unwrap_or_default();
+        for (class, key) in choices.iter() {
+            all.insert(class, key);
+        }
         let tuned = Tuned {
-            choices: choices.clone(),
+            choices: all,
             ..Tuned::now(gpu)
         };
         atomic::write(&self.path(gpu), &tuned.to_json())

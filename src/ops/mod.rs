@@ -27,6 +27,7 @@ mod conv2d;
 mod crop;
 mod ema;
 mod fill_range;
+mod flip;
 mod gather;
 mod layer_norm;
 mod mask;

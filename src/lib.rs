@@ -30,6 +30,7 @@ pub mod gpu;
 pub mod media;
 pub mod nn;
 pub mod ops;
+pub mod pretrain;
 pub mod run;
 pub mod saliency;
 pub mod tape;

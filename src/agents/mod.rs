@@ -14,7 +14,7 @@ mod trainer;
 pub mod tuning;
 
 pub use agent::{Agent, OverlayBank, Policy, network_shape};
-pub use learner::{Learner, LearnerOptions, Optimiser};
+pub use learner::{Learner, LearnerOptions};
 pub use memory::TrainingMemory;
 pub use profiling::ProfiledUpdate;
 pub use replay::{Replay, ReplayShape, StoredTransition};

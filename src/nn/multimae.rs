@@ -173,6 +173,17 @@ impl MultiMae {
             .mul(&of_channels(IMAGENET_DEVIATION.map(|d| 1.0 / d))?)
     }
 
+    /// The inverse for one image [3, H, W], as bytes in 0..255.
+    pub fn rgb_bytes(normalised: &[f32]) -> Vec<u8> {
+        let plane = (normalised.len() / 3).max(1);
+        let byte = |(i, value): (usize, &f32)| {
+            let channel = i / plane;
+            let unit = value * IMAGENET_DEVIATION[channel] + IMAGENET_MEAN[channel];
+            (255.0 * unit).round() as u8
+        };
+        normalised.iter().enumerate().map(byte).collect()
+    }
+
     /// Patches of one modality (by channel, row, column) → its tokens [B, N, dim], position embedding included.
     pub fn tokens(
         tape: &Tape,

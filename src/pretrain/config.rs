@@ -1,0 +1,407 @@
+//! Options of a pretraining run: a preset, a TOML file and assignments laid over each
+//! other, as for agents.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::config::{ConfigError, nearest};
+use crate::nn::{MaeShape, MultiMaeShape};
+use crate::ops::{AdamOptions, Schedule};
+
+/// What is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// One kind of image (He et al. 2022).
+    Mae,
+    /// RGB with or without saliency (Bachmann et al. 2022, as ViSaRL trains it).
+    MultiMae,
+}
+
+/// Everything that decides a pretraining run, beside the images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PretrainConfig {
+    pub method: Method,
+    /// The preset that the other keys started from; by itself it decides nothing.
+    pub preset: String,
+    /// Seeds parameters, batches and masks: 0 to 2⁶³ − 1.
+    pub seed: u64,
+    /// Updates, ≥ 1.
+    pub steps: u64,
+    /// Samples per update, ≥ 1.
+    pub batch: usize,
+    /// Side of the images in pixels: a multiple of `patch` and of 4.
+    pub image_size: usize,
+    /// Side of a patch in pixels.
+    pub patch: usize,
+    /// Width of a token in the encoder and in the decoders: multiples of 4 · heads.
+    pub dim: usize,
+    pub decoder_dim: usize,
+    /// Transformer blocks, ≥ 1.
+    pub depth: usize,
+    pub decoder_depth: usize,
+    /// Heads of the attentions.
+    pub heads: usize,
+    pub decoder_heads: usize,
+    /// Visible patches, of all images of a sample together: 1 to all.
+    pub num_encoded_tokens: usize,
+    /// MAE only: whether patches are restored less their mean, over their deviation.
+    pub norm_pix_loss: bool,
+    /// Learning rate of AdamW after the warm-up: 1e-4 (B.5), finite, ≥ 0.
+    pub lr: f64,
+    /// β₁ and β₂: 0.9, 0.95 (B.5), in [0, 1).
+    pub beta1: f64,
+    pub beta2: f64,
+    /// Weight decay of every parameter: 0.05 (B.5), finite, ≥ 0.
+    pub weight_decay: f64,
+    /// Updates in which the learning rate rises from 0, at most `steps`.
+    pub warmup_steps: u64,
+    /// Whether half of the samples are mirrored (B.5).
+    pub flip: bool,
+    /// Part of the images, those at the end, that is kept from training to measure
+    /// errors on: in [0, 0.5].
+    pub validation: f64,
+    /// Updates between checkpoints, ≥ 1.
+    pub checkpoint_freq: u64,
+    /// Updates between lines of `metrics.jsonl`, ≥ 1.
+    pub log_freq: u64,
+}
+
+/// What a user gave, weakest first.
+#[derive(Debug, Clone, Default)]
+pub struct PretrainLayers {
+    /// Of the run that goes on; in the preset's place.
+    pub saved: Option<PretrainConfig>,
+    pub method: Option<Method>,
+    /// `tiny`, `visarl` or `mae-base`.
+    pub preset: Option<String>,
+    /// TOML with any of the keys.
+    pub file: Option<PathBuf>,
+    /// `key=value`, in the order given.
+    pub set: Vec<String>,
+    pub seed: Option<u64>,
+    pub steps: Option<u64>,
+}
+
+/// Keys that a resumed run may change. The number of steps decides the learning rates.
+const FREE_TO_CHANGE: &[&str] = &["checkpoint_freq", "log_freq"];
+const PRESETS: &[&str] = &["tiny", "visarl", "mae-base"];
+
+impl PretrainConfig {
+    /// A preset.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] for another name.
+    pub fn new(method: Method, preset: &str) -> Result<PretrainConfig, ConfigError> {
+        let visarl = PretrainConfig {
+            method,
+            preset: preset.to_string(),
+            seed: 1,
+            steps: 80_000,
+            batch: 512,
+            image_size: 64,
+            patch: 8,
+            dim: 256,
+            decoder_dim: 256,
+            depth: 4,
+            decoder_depth: 3,
+            heads: 4,
+            decoder_heads: 4,
+            num_encoded_tokens: match method {
+                Method::MultiMae => 32,
+                Method::Mae => 16,
+            },
+            norm_pix_loss: false,
+            lr: 1e-4,
+            beta1: 0.9,
+            beta2: 0.95,
+            weight_decay: 0.05,
+            warmup_steps: 16_000,
+            flip: true,
+            validation: 0.1,
+            checkpoint_freq: 1_000,
+            log_freq: 50,
+        };
+        match preset {
+            "visarl" => Ok(visarl),
+            // Of the size that two cores train in a quarter of an hour.
+            "tiny" => Ok(PretrainConfig {
+                steps: 2_000,
+                batch: 32,
+                dim: 96,
+                decoder_dim: 64,
+                depth: 3,
+                decoder_depth: 1,
+                heads: 3,
+                decoder_heads: 2,
+                lr: 1e-3,
+                warmup_steps: 200,
+                checkpoint_freq: 200,
+                log_freq: 20,
+                ..visarl
+            }),
+            "mae-base" => Ok(PretrainConfig {
+                image_size: 224,
+                patch: 16,
+                batch: 64,
+                dim: 768,
+                decoder_dim: 512,
+                depth: 12,
+                decoder_depth: 8,
+                heads: 12,
+                decoder_heads: 16,
+                num_encoded_tokens: match method {
+                    Method::MultiMae => 98,
+                    Method::Mae => 49,
+                },
+                norm_pix_loss: true,
+                lr: 1.5e-4,
+                ..visarl
+            }),
+            _ => Err(ConfigError::Invalid(format!(
+                "preset '{preset}' is not known; there are {}",
+                PRESETS.join(", ")
+            ))),
+        }
+    }
+
+    /// Lays `layers` over their preset, or over the saved run, and checks the result.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the key, what was given and what would be right.
+    pub fn resolve(layers: &PretrainLayers) -> Result<PretrainConfig, ConfigError> {
+        let base = match &layers.saved {
+            Some(saved) => saved.clone(),
+            None => {
+                let method = layers.method.ok_or(ConfigError::Missing {
+                    key: "method",
+                    known: Some("mae or multimae".to_string()),
+                })?;
+                let preset = layers.preset.as_deref().unwrap_or("tiny");
+                PretrainConfig::new(method, preset)?
+            }
+        };
+        let mut table = Table::try_from(&base).map_err(invalid)?;
+        let known: Vec<String> = table.keys().cloned().collect();
+        let mut put = |key: &str, value: Value, origin: &str| {
+            if !known.iter().any(|k| k == key) {
+                let near = nearest(key, known.iter().map(String::as_str));
+                let hint = near.map_or(String::new(), |k| format!("; did you mean '{k}'?"));
+                let message = format!("{origin}: there is no option '{key}'{hint}");
+                return Err(ConfigError::Invalid(message));
+            }
+            table.insert(key.to_string(), value);
+            Ok(())
+        };
+        if let Some(path) = &layers.file {
+            for (key, value) in read_table(path)? {
+                put(&key, value, &format!("'{}'", path.display()))?;
+            }
+        }
+        for given in &layers.set {
+            let (key, text) = given.split_once('=').ok_or(ConfigError::Assignment {
+                given: given.clone(),
+            })?;
+            let (key, text) = (key.trim(), text.trim());
+            // What is no TOML value is a text.
+            let parsed = format!("v = {text}").parse::<Table>();
+            let value = parsed.ok().and_then(|mut t| t.remove("v"));
+            let value = value.unwrap_or_else(|| Value::String(text.to_string()));
+            put(key, value, "--set")?;
+        }
+        for (key, count) in [("seed", layers.seed), ("steps", layers.steps)] {
+            if let Some(count) = count {
+                let value = i64::try_from(count).map_err(invalid)?;
+                put(key, Value::Integer(value), &format!("--{key}"))?;
+            }
+        }
+        let config: PretrainConfig = table.try_into().map_err(invalid)?;
+        config.check()?;
+        match &layers.saved {
+            Some(saved) => config.check_resume(saved).map(|()| config),
+            None => Ok(config),
+        }
+    }
+
+    /// Whether every value makes sense.
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |message: String| Err(ConfigError::Invalid(message));
+        for (key, value) in [
+            ("steps", self.steps),
+            ("batch", self.batch as u64),
+            ("patch", self.patch as u64),
+            ("depth", self.depth as u64),
+            ("decoder_depth", self.decoder_depth as u64),
+            ("heads", self.heads as u64),
+            ("decoder_heads", self.decoder_heads as u64),
+            ("checkpoint_freq", self.checkpoint_freq),
+            ("log_freq", self.log_freq),
+        ] {
+            if value == 0 {
+                return wrong(format!("{key} is 0; it must be at least 1"));
+            }
+        }
+        let (side, patch) = (self.image_size, self.patch);
+        if side == 0 || side % patch != 0 || side % 4 != 0 {
+            return wrong(format!(
+                "image_size is {side}; it must be a multiple of 4 and of patch, {patch}"
+            ));
+        }
+        for (key, dim, heads) in [
+            ("dim", self.dim, self.heads),
+            ("decoder_dim", self.decoder_dim, self.decoder_heads),
+        ] {
+            if dim == 0 || dim % (4 * heads) != 0 || dim / heads > 128 {
+                return wrong(format!(
+                    "{key} is {dim}; it must give each of {heads} heads 4, 8, 12, … 128 elements"
+                ));
+            }
+        }
+        if !(0.0..=0.5).contains(&self.validation) {
+            return wrong(format!(
+                "validation is {}; it must be 0 to 0.5",
+                self.validation
+            ));
+        }
+        if self.num_encoded_tokens == 0 {
+            return wrong("num_encoded_tokens is 0; it must be at least 1".to_string());
+        }
+        if self.warmup_steps > self.steps {
+            return wrong(format!(
+                "warmup_steps is {}; it must be at most steps, {}",
+                self.warmup_steps, self.steps
+            ));
+        }
+        for (key, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            if !(0.0..1.0).contains(&beta) {
+                return wrong(format!(
+                    "{key} is {beta}; it must be at least 0 and below 1"
+                ));
+            }
+        }
+        for (key, value) in [("lr", self.lr), ("weight_decay", self.weight_decay)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return wrong(format!(
+                    "{key} is {value}; it must be finite and at least 0"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_resume(&self, saved: &PretrainConfig) -> Result<(), ConfigError> {
+        let now = Table::try_from(self).map_err(invalid)?;
+        let then = Table::try_from(saved).map_err(invalid)?;
+        for (key, value) in &now {
+            if !FREE_TO_CHANGE.contains(&key.as_str()) && then.get(key) != Some(value) {
+                return Err(ConfigError::Invalid(format!(
+                    "{key} is {} in the run; it cannot become {value}",
+                    then.get(key).map_or("absent".to_string(), Value::to_string)
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Eight hexadecimal digits that differ between configurations of which one could not
+    /// resume the other.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] if a value has no place in TOML.
+    pub fn digest(&self) -> Result<String, ConfigError> {
+        let mut table = Table::try_from(self).map_err(invalid)?;
+        table.retain(|key, _| !FREE_TO_CHANGE.contains(&key));
+        let text = toml::to_string(&table).map_err(invalid)?;
+        Ok(format!("{:08x}", crc32c::crc32c(text.as_bytes())))
+    }
+
+    /// All keys as TOML, in the order of the fields.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] if a value has no place in TOML.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string(self).map_err(invalid)
+    }
+
+    /// Reads what [`PretrainConfig::to_toml`] writes.
+    ///
+    /// # Errors
+    /// [`ConfigError`], also when a key is missing.
+    pub fn read(path: &Path) -> Result<PretrainConfig, ConfigError> {
+        let config: PretrainConfig = read_table(path)?.try_into().map_err(invalid)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// AdamW and its learning rates.
+    pub fn optimiser(&self) -> AdamOptions {
+        AdamOptions {
+            lr: self.lr as f32,
+            beta1: self.beta1 as f32,
+            beta2: self.beta2 as f32,
+            weight_decay: self.weight_decay as f32,
+            schedule: Schedule::WarmupCosine {
+                warmup: self.warmup_steps.min(u64::from(u32::MAX)) as u32,
+                total: self.steps.min(u64::from(u32::MAX)) as u32,
+                last: 0.0,
+            },
+            ..Default::default()
+        }
+    }
+
+    /// The MultiMAE of these sizes, of RGB and, if asked for, saliency.
+    pub fn multimae_shape(&self, saliency: bool) -> MultiMaeShape {
+        let visarl = MultiMaeShape::visarl();
+        let modalities = 1 + saliency as usize;
+        MultiMaeShape {
+            height: self.image_size,
+            width: self.image_size,
+            patch: self.patch,
+            dim: self.dim,
+            decoder_dim: self.decoder_dim,
+            depth: self.depth,
+            decoder_depth: self.decoder_depth,
+            heads: self.heads,
+            decoder_heads: self.decoder_heads,
+            modalities: visarl.modalities.into_iter().take(modalities).collect(),
+            tasks: (visarl.tasks.into_iter())
+                .filter(|task| task.modality < modalities)
+                .collect(),
+        }
+    }
+
+    /// The MAE of these sizes, of RGB.
+    pub fn mae_shape(&self) -> MaeShape {
+        MaeShape {
+            height: self.image_size,
+            width: self.image_size,
+            channels: 3,
+            patch: self.patch,
+            dim: self.dim,
+            decoder_dim: self.decoder_dim,
+            depth: self.depth,
+            decoder_depth: self.decoder_depth,
+            heads: self.heads,
+            decoder_heads: self.decoder_heads,
+        }
+    }
+}
+
+fn read_table(path: &Path) -> Result<Table, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    text.parse()
+        .map_err(|error: toml::de::Error| ConfigError::Syntax {
+            path: path.to_owned(),
+            message: error.to_string().trim().to_owned(),
+        })
+}
+
+fn invalid(error: impl std::fmt::Display) -> ConfigError {
+    ConfigError::Invalid(error.to_string().trim().to_owned())
+}

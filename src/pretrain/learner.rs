@@ -1,0 +1,349 @@
+//! What a masked autoencoder learns with, and one update of it as a program.
+
+use super::config::{Method, PretrainConfig};
+use crate::Error;
+use crate::gpu::{Arena, ArenaLayout, BufferRange, FrameStore, Gpu};
+use crate::nn::{
+    Mae, MaeShape, MultiMae, MultiMaeShape, Optimiser, ParameterLayout, PatchLoss, PixelOrder,
+    Scope, patchify,
+};
+use crate::ops::{SampledTokens, Stream, TapeError, UnaryKind, Var};
+use crate::tape::{DType, Program, Tape};
+
+/// Streams of random numbers.
+#[derive(Debug, Clone, Copy)]
+enum Randomness {
+    Batch,
+    Flip,
+    Shares,
+    Noise,
+    TieBreak,
+}
+
+/// Images on the device: RGB, and the saliency of each where it is known.
+#[derive(Debug, Clone)]
+pub struct Pictures {
+    rgb: FrameStore,
+    /// The saliency of image i in all three planes of frame i.
+    saliency: Option<FrameStore>,
+    count: usize,
+}
+
+impl Pictures {
+    /// Uploads images u8[N, 3, S, S] and, where given, saliency u8[N, S, S].
+    ///
+    /// # Errors
+    /// [`GpuError::FramesDoNotFit`](crate::gpu::GpuError) where memory does not hold them.
+    pub fn new(
+        gpu: &Gpu,
+        side: usize,
+        rgb: &[u8],
+        saliency: Option<&[u8]>,
+    ) -> Result<Pictures, Error> {
+        let plane = side * side;
+        let count = rgb.len() / (3 * plane);
+        let upload = |frames: &mut dyn Iterator<Item = Vec<u8>>| -> Result<FrameStore, Error> {
+            let store = FrameStore::new(gpu, count, side)?;
+            for (slot, frame) in frames.enumerate() {
+                let (page, place) = store.place(slot);
+                let range = BufferRange {
+                    buffer: store.pages()[page].clone(),
+                    offset: (place * store.frame_bytes()) as u64,
+                    size: frame.len() as u64,
+                };
+                gpu.write(&range, &frame)?;
+            }
+            Ok(store)
+        };
+        let saliency = match saliency {
+            Some(maps) => Some(upload(&mut maps.chunks_exact(plane).map(|m| m.repeat(3)))?),
+            None => None,
+        };
+        Ok(Pictures {
+            rgb: upload(&mut rgb.chunks_exact(3 * plane).map(<[u8]>::to_vec))?,
+            saliency,
+            count,
+        })
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether saliency is known.
+    pub fn has_saliency(&self) -> bool {
+        self.saliency.is_some()
+    }
+
+    /// The images of `slots` u32[B, 1], one tensor for each modality: RGB normalised,
+    /// saliency in 0..1. Samples for which `mirrored` is not 0 are mirrored.
+    pub(super) fn images(
+        &self,
+        tape: &Tape,
+        slots: &Var,
+        mirrored: Option<&Var>,
+    ) -> Result<Vec<Var>, TapeError> {
+        let flip = |image: Var| match mirrored {
+            Some(mirrored) => image.flip(mirrored),
+            None => Ok(image),
+        };
+        let rgb = flip(slots.stack_frames(&self.rgb, None)?)?;
+        let mut images = vec![MultiMae::normalise_rgb(tape, &rgb)?];
+        if let Some(store) = &self.saliency {
+            let map = flip(slots.stack_frames(store, None)?.slice(1, 0..1)?)?;
+            images.push(map.scale(1.0 / 255.0)?);
+        }
+        Ok(images)
+    }
+}
+
+/// The networks of a method.
+#[derive(Debug, Clone)]
+enum Networks {
+    Mae(MaeShape),
+    MultiMae(MultiMaeShape),
+}
+
+/// Restored patches of each decoder, the target beside each, and errors.
+pub(super) struct Restored {
+    /// Name, prediction and target of each decoder, patches [B, N, L] in one order.
+    pub tasks: Vec<(String, Var, Var)>,
+    /// Of each decoder where there are several, unweighted.
+    pub losses: Vec<(String, Var)>,
+    pub loss: Var,
+}
+
+/// Parameters, optimiser and the count of updates.
+#[derive(Debug, Clone)]
+pub struct PretrainLearner {
+    config: PretrainConfig,
+    networks: Networks,
+    parameters: Arena,
+    optimiser: Optimiser,
+    /// `counter.update`, u32[1].
+    counter: Arena,
+}
+
+impl PretrainLearner {
+    /// Allocates and initialises.
+    ///
+    /// # Errors
+    /// Those of allocating; [`TapeError::Option`] for more visible patches than there are.
+    pub fn new(
+        gpu: &Gpu,
+        config: &PretrainConfig,
+        saliency: bool,
+    ) -> Result<PretrainLearner, Error> {
+        let mut layout = ParameterLayout::default();
+        let (networks, tokens) = match config.method {
+            Method::Mae => {
+                let shape = config.mae_shape();
+                Mae::push_encoder(&mut layout, &shape);
+                Mae::push_decoder(&mut layout, &shape);
+                let tokens = shape.patches();
+                (Networks::Mae(shape), tokens)
+            }
+            Method::MultiMae => {
+                let shape = config.multimae_shape(saliency);
+                MultiMae::push_encoder(&mut layout, &shape);
+                MultiMae::push_decoders(&mut layout, &shape);
+                let tokens = shape.tokens();
+                (Networks::MultiMae(shape), tokens)
+            }
+        };
+        if config.num_encoded_tokens > tokens {
+            return Err(Error::Tape(TapeError::Option {
+                op: "num_encoded_tokens",
+                message: format!(
+                    "{} visible patches of {tokens}; it must be 1 to {tokens}",
+                    config.num_encoded_tokens
+                ),
+            }));
+        }
+        let mut counter = ArenaLayout::default();
+        counter.push("counter.update", &[1]);
+        Ok(PretrainLearner {
+            config: config.clone(),
+            networks,
+            parameters: layout.allocate(gpu, "parameters", config.seed)?,
+            optimiser: Optimiser::new(
+                gpu,
+                "optimizer",
+                &layout,
+                0..layout.mark(),
+                config.optimiser(),
+            )?,
+            counter: Arena::new(gpu, "counter", counter)?,
+        })
+    }
+
+    /// Everything that training changes: (name, shape, type, place).
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>, DType, BufferRange)> {
+        let arenas = [&self.parameters, &self.counter].into_iter();
+        arenas
+            .chain(self.optimiser.arenas())
+            .flat_map(|arena| {
+                arena.layout().entries().iter().map(|e| {
+                    let counts = e.name.starts_with("counter.") || e.name.ends_with(".time");
+                    let dtype = if counts { DType::U32 } else { DType::F32 };
+                    (
+                        e.name.clone(),
+                        e.shape.clone(),
+                        dtype,
+                        arena.slice(e.range()),
+                    )
+                })
+            })
+            .collect()
+    }
+
+    /// What decides the run.
+    pub fn config(&self) -> &PretrainConfig {
+        &self.config
+    }
+
+    /// In which order the pixels of restored patches lie.
+    pub(super) fn pixel_order(&self) -> PixelOrder {
+        match self.networks {
+            Networks::Mae(_) => PixelOrder::ChannelsLast,
+            Networks::MultiMae(_) => PixelOrder::ChannelsFirst,
+        }
+    }
+
+    /// Kinds of images that the encoder sees.
+    pub(super) fn modalities(&self) -> usize {
+        match &self.networks {
+            Networks::Mae(_) => 1,
+            Networks::MultiMae(shape) => shape.modalities.len(),
+        }
+    }
+
+    /// Patches of one image.
+    pub(super) fn patches(&self) -> usize {
+        (self.config.image_size / self.config.patch).pow(2)
+    }
+
+    /// Parameters of the networks.
+    pub fn parameter_count(&self) -> usize {
+        let entries = self.parameters.layout().entries().iter();
+        entries.map(|e| e.len()).sum()
+    }
+
+    /// One update: draw samples and masks, restore, one step of AdamW. Watches the losses.
+    ///
+    /// # Errors
+    /// Those of compiling.
+    pub fn compile_update(&self, gpu: &Gpu, pictures: &Pictures) -> Result<Program, Error> {
+        let (tape, config) = (Tape::new(), &self.config);
+        let step = tape.state(&self.counter, "counter.update")?;
+        let count = u32::try_from(pictures.count()).unwrap_or(u32::MAX);
+        let slots =
+            step.philox_integers(self.stream(Randomness::Batch), &[config.batch, 1], count)?;
+        let mirrored = match config.flip {
+            true => {
+                Some(step.philox_integers(self.stream(Randomness::Flip), &[config.batch], 2)?)
+            }
+            false => None,
+        };
+        let images = pictures.images(&tape, &slots, mirrored.as_ref())?;
+        let sample = self.sample(&step, config.batch)?;
+        let restored = self.restore(&tape, &images, &sample)?;
+        self.optimiser
+            .step(&tape, &self.parameters, &restored.loss)?;
+        for (name, loss) in &restored.losses {
+            tape.watch(name, loss)?;
+        }
+        tape.watch("loss", &restored.loss)?;
+        step.tick()?;
+        Ok(tape.compile(gpu)?)
+    }
+
+    /// Draws the visible patches of a batch.
+    pub(super) fn sample(&self, step: &Var, batch: usize) -> Result<SampledTokens, TapeError> {
+        let keep = self.config.num_encoded_tokens;
+        let uniform = |randomness, shape: &[usize]| {
+            step.philox_uniform(self.stream(randomness), shape, 0.0, 1.0)
+        };
+        match &self.networks {
+            Networks::Mae(shape) => {
+                uniform(Randomness::Noise, &[batch, shape.patches()])?.keep_least(keep)
+            }
+            Networks::MultiMae(shape) => {
+                let tokens = vec![shape.patches(); shape.modalities.len()];
+                let all = [batch, shape.tokens()];
+                // Dirichlet with α = 1: exponentials over their sum. 1 − u is never 0.
+                let draws = uniform(Randomness::Shares, &[batch, tokens.len()])?;
+                let logs = draws.affine(-1.0, 1.0)?.unary(UnaryKind::Log)?;
+                let logs = logs.affine(1.0, -LEAST_EXPONENTIAL)?;
+                let shares = logs.div(&logs.sum(1..2)?)?;
+                uniform(Randomness::Noise, &all)?.sample_tokens(
+                    &shares,
+                    &uniform(Randomness::TieBreak, &all)?,
+                    &tokens,
+                    keep,
+                )
+            }
+        }
+    }
+
+    /// Restores images, one tensor [B, C, S, S] for each modality, from what is visible.
+    pub(super) fn restore(
+        &self,
+        tape: &Tape,
+        images: &[Var],
+        sample: &SampledTokens,
+    ) -> Result<Restored, TapeError> {
+        let scope = Scope::new(tape, &self.parameters, "");
+        match &self.networks {
+            Networks::Mae(shape) => {
+                let image = &images[0];
+                let encoded = Mae::encode(tape, &scope, image, Some(sample), shape)?;
+                let prediction = Mae::decode(tape, &scope, &encoded, sample, shape)?;
+                let kind = match self.config.norm_pix_loss {
+                    true => PatchLoss::SquaredOfNormalised,
+                    false => PatchLoss::Squared,
+                };
+                let loss = Mae::loss(&prediction, image, sample, shape, kind)?;
+                let target = patchify(image, shape.patch, PixelOrder::ChannelsLast)?;
+                Ok(Restored {
+                    tasks: vec![("rgb".to_string(), prediction, target)],
+                    losses: vec![],
+                    loss,
+                })
+            }
+            Networks::MultiMae(shape) => {
+                let mut patches = vec![];
+                for image in images {
+                    patches.push(patchify(image, shape.patch, PixelOrder::ChannelsFirst)?);
+                }
+                let model = MultiMae::reconstruct(tape, &scope, &patches, sample, shape)?;
+                let names = || shape.tasks.iter().map(|task| task.name.clone());
+                let targets = shape
+                    .tasks
+                    .iter()
+                    .map(|task| patches[task.modality].clone());
+                Ok(Restored {
+                    tasks: (names().zip(model.patches).zip(targets))
+                        .map(|((name, patches), target)| (name, patches, target))
+                        .collect(),
+                    losses: names()
+                        .map(|name| format!("loss_{name}"))
+                        .zip(model.losses)
+                        .collect(),
+                    loss: model.loss,
+                })
+            }
+        }
+    }
+
+    fn stream(&self, randomness: Randomness) -> Stream {
+        Stream {
+            seed: self.config.seed,
+            stream: randomness as u32,
+        }
+    }
+}
+
+/// Keeps shares from 0 / 0 where every draw is 0.
+const LEAST_EXPONENTIAL: f32 = 1e-9;

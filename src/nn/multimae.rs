@@ -5,7 +5,7 @@
 use super::patches::PatchLoss;
 use super::position::{FirstCoordinate, Interpolation, PositionGrid};
 use super::transformer::{
-    Block, CrossAttention, LAYER_NORM_EPS, Mlp, push_linear, push_norm, xavier,
+    Block, CrossAttention, LAYER_NORM_EPS, Mlp, embed, push_embed, push_linear, push_norm,
 };
 use super::{Init, ParameterLayout, Scope};
 use crate::ops::{SampledTokens, TapeError, Var};

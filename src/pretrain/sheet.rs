@@ -2,7 +2,8 @@
 
 use super::reconstructor::Reconstructor;
 use crate::Error;
-use crate::media::{PanelGrid, Rgb8};
+use crate::media::Rgb8;
+use crate::media::panel::PanelGrid;
 use crate::nn::MultiMae;
 
 /// Hidden patches are drawn in this grey.

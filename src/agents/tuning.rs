@@ -174,7 +174,10 @@ pub fn restore(gpu: &Gpu, directory: &RunDirectory) -> Result<(), Error> {
 
 /// Afterwards: no more is measured, and `tuning.json` says which device runs which
 /// kernels; a resumed run that differs is told that its bits may differ.
-pub(super) fn note<'a>(
+///
+/// # Errors
+/// Those of the file system.
+pub fn note<'a>(
     gpu: &Gpu,
     kernels: impl Iterator<Item = &'a str>,
     directory: &RunDirectory,

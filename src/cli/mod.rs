@@ -2,7 +2,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `devices`, `train`, `eval`, `explain`, `demo`, `bench` | one subcommand each |
+//! | `devices`, `train`, `pretrain`, `eval`, `explain`, `demo`, `bench` | one subcommand each |
 //! | `session` | the device that was asked for, and trained runs read from disk |
 //! | `progress` | the progress bar, or plain lines where there is no terminal |
 //! | `profile` | where the time of updates went: a table and a trace |
@@ -22,6 +22,7 @@ mod eval;
 mod explain;
 mod film;
 mod output;
+mod pretrain;
 mod profile;
 mod progress;
 mod session;
@@ -58,6 +59,7 @@ struct Cli {
 enum Command {
     Devices(devices::Arguments),
     Train(train::Arguments),
+    Pretrain(pretrain::Arguments),
     Eval(eval::Arguments),
     Explain(explain::Arguments),
     Demo(demo::Arguments),
@@ -78,6 +80,7 @@ pub fn main() -> ExitCode {
     let outcome = match &cli.command {
         Command::Devices(arguments) => devices::run(&cli.session, arguments),
         Command::Train(arguments) => train::run(&cli.session, arguments),
+        Command::Pretrain(arguments) => pretrain::run(&cli.session, arguments),
         Command::Eval(arguments) => eval::run(&cli.session, arguments),
         Command::Explain(arguments) => explain::run(&cli.session, arguments),
         Command::Demo(arguments) => demo::run(&cli.session, arguments),

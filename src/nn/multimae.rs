@@ -173,6 +173,15 @@ impl MultiMae {
             .mul(&of_channels(IMAGENET_DEVIATION.map(|d| 1.0 / d))?)
     }
 
+    /// The same for the bytes of one image [3, H, W], on the CPU.
+    pub fn normalise_bytes(image: &[u8]) -> impl Iterator<Item = f32> + '_ {
+        let plane = (image.len() / 3).max(1);
+        (image.iter().enumerate()).map(move |(i, &byte)| {
+            let channel = i / plane;
+            (f32::from(byte) / 255.0 - IMAGENET_MEAN[channel]) / IMAGENET_DEVIATION[channel]
+        })
+    }
+
     /// The inverse for one image [3, H, W], as bytes in 0..255.
     pub fn rgb_bytes(normalised: &[f32]) -> Vec<u8> {
         let plane = (normalised.len() / 3).max(1);

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::config::PretrainConfig;
 use super::learner::{Pictures, PretrainLearner};
 use crate::Error;
+use crate::agents::{Report, tuning};
 use crate::gpu::{Gpu, Readback};
 use crate::ops::DType;
 use crate::run::{
@@ -13,15 +14,6 @@ use crate::run::{
     RunDirectory, TensorSpec, TensorboardWriter,
 };
 use crate::tape::Program;
-
-/// What a person watches while pretraining runs.
-#[derive(Debug, Clone, Default)]
-pub struct PretrainReport {
-    pub step: u64,
-    pub steps: u64,
-    /// Latest watched losses.
-    pub losses: Vec<(String, f32)>,
-}
 
 /// A run of pretraining.
 pub struct PretrainTrainer {
@@ -70,8 +62,11 @@ impl PretrainTrainer {
             None => CheckpointMeta::default(),
         };
         checkpoints.rewind_to(meta.step)?;
+        tuning::restore(gpu, &directory)?;
+        let update = learner.compile_update(gpu, pictures)?;
+        tuning::note(gpu, update.dispatches().map(|d| d.1), &directory, notice)?;
         Ok(PretrainTrainer {
-            update: learner.compile_update(gpu, pictures)?,
+            update,
             metrics: MetricsWriter::open(directory.metrics(), meta.metrics)?,
             tensorboard: TensorboardWriter::open(&directory.tensorboard(), meta.tensorboard)?,
             gpu: gpu.clone(),
@@ -98,7 +93,7 @@ impl PretrainTrainer {
     ///
     /// # Errors
     /// [`Error::NonFinite`]; [`Error::TrainingDeviceLost`]; those of writing.
-    pub fn run(&mut self, watch: &mut dyn FnMut(&PretrainReport)) -> Result<(), Error> {
+    pub fn run(&mut self, watch: &mut dyn FnMut(&Report)) -> Result<(), Error> {
         let outcome = self.steps(watch);
         outcome.map_err(|error| match error.device_lost() {
             Some(reason) => Error::TrainingDeviceLost {
@@ -110,8 +105,8 @@ impl PretrainTrainer {
         })
     }
 
-    fn steps(&mut self, watch: &mut dyn FnMut(&PretrainReport)) -> Result<(), Error> {
-        let mut report = PretrainReport {
+    fn steps(&mut self, watch: &mut dyn FnMut(&Report)) -> Result<(), Error> {
+        let mut report = Report {
             steps: self.config.steps,
             ..Default::default()
         };
@@ -123,6 +118,7 @@ impl PretrainTrainer {
                 report.losses = self.log()?;
             }
             report.step = self.step;
+            report.updates = self.step;
             watch(&report);
             if self.step.is_multiple_of(self.config.checkpoint_freq) {
                 self.checkpoint()?;

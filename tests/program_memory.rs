@@ -38,7 +38,8 @@ fn planned(preset: Preset) -> Vec<(Turn, MemoryReport)> {
     Turn::all(&config).into_iter().map(report).collect()
 }
 
-/// Sabotage tried: slots placed in the order in which they are asked for.
+/// Sabotage tried: lifetimes ignored. (Slots placed in the order in which they are asked
+/// for stay within the bound.)
 #[test]
 fn an_update_takes_little_more_than_what_is_alive_at_its_worst_moment() {
     for preset in [Preset::Tiny, Preset::Laptop, Preset::Paper] {

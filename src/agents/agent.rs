@@ -232,7 +232,7 @@ impl Agent {
         Ok(())
     }
 
-    /// The update program of a turn, which takes no memory before it is built.
+    /// The update program of a turn, which takes its memory when it is built.
     pub fn plan_update(
         &self,
         replay: &Replay,

@@ -12,7 +12,8 @@ use crate::ops::{Dispatch, Operand, Storage};
 /// Uniform blocks start at multiples of this (WebGPU's guaranteed alignment).
 const UNIFORM_ALIGNMENT: usize = 256;
 
-/// A program that takes no memory yet: see [`Tape::plan`](super::Tape::plan).
+/// A program that has taken no memory yet but for its constants and its ring of watched
+/// scalars: see [`Tape::plan`](super::Tape::plan).
 pub struct PlannedProgram {
     pub(super) gpu: Gpu,
     pub(super) dispatches: Vec<Dispatch>,

@@ -1,10 +1,10 @@
 //! The handle to a device and its queue.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Choices, GpuError, GpuOptions, Kernel, Tuning, adapter, shader::ShaderInfo};
+use super::kernels::Kernels;
+use super::{Choices, GpuError, GpuOptions, Tuning, adapter};
 
 /// What kernels may rely on, derived from the device's features and limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ struct Inner {
     queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
     capabilities: Capabilities,
-    kernels: Mutex<HashMap<&'static str, Arc<Kernel>>>,
+    kernels: Kernels,
     choices: Mutex<Choices>,
     tuning: Mutex<Option<Tuning>>,
     /// Why the device was lost, if wgpu has told us.
@@ -146,7 +146,7 @@ impl Gpu {
             queue,
             info,
             capabilities,
-            kernels: Mutex::default(),
+            kernels: Kernels::default(),
             choices: Mutex::default(),
             tuning: Mutex::default(),
             lost,
@@ -173,18 +173,8 @@ impl Gpu {
         &self.0.capabilities
     }
 
-    /// The compiled kernel of a shader permutation, compiled at its first use.
-    pub fn kernel(&self, shader: &'static ShaderInfo) -> Result<Arc<Kernel>, GpuError> {
-        if let Some(kernel) = self.kernels().get(shader.key) {
-            return Ok(kernel.clone());
-        }
-        let kernel = Arc::new(self.guarded(shader.key, || Kernel::new(&self.0.device, shader))?);
-        self.kernels().insert(shader.key, kernel.clone());
-        Ok(kernel)
-    }
-
-    fn kernels(&self) -> MutexGuard<'_, HashMap<&'static str, Arc<Kernel>>> {
-        unpoisoned(&self.0.kernels)
+    pub(super) fn kernels(&self) -> &Kernels {
+        &self.0.kernels
     }
 
     /// Which permutations programs compiled from now on run, where there are several.
@@ -304,6 +294,6 @@ impl Gpu {
 }
 
 /// A panic while one of these locks is held leaves what it guards whole.
-fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }

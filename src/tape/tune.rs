@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use super::TapeError;
-use super::compile::{Memory, Work, steps};
+use super::build::steps;
+use super::compile::{Memory, Work};
 use super::program::Step;
 use crate::gpu::shader::ShaderInfo;
 use crate::gpu::{Bound, BufferRange, Gpu, GpuError};

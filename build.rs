@@ -12,7 +12,7 @@
 //!   driver has to unroll.
 //!
 //! Bounds of `#repeat`, and what stands in `${…}` anywhere, are numbers or permutation
-//! constants with `+`, `-` and `*` between (no spaces), such as `v_${$t*STRIDE+$a}`.
+//! constants with `+`, `-`, `*` and `/` between (no spaces), such as `v_${$t*STRIDE+$a}`.
 //!
 //! `shaders/permutations.txt` names the permutations: `FILE NAME [DEFINE…]`,
 //! where `DEFINE` is a flag for `#ifdef` or `CONSTANT=value`, which also
@@ -146,7 +146,8 @@ impl Expander<'_> {
         Ok(out + rest)
     }
 
-    /// Sums and differences of products of numbers and permutation constants.
+    /// Sums and differences of products and whole quotients of numbers and permutation
+    /// constants.
     fn number(&self, expression: &str) -> Option<u32> {
         if let Some((left, right)) = expression.rsplit_once(['+', '-']) {
             let (left_value, right) = (self.number(left)?, self.number(right)?);
@@ -155,8 +156,12 @@ impl Expander<'_> {
                 _ => left_value.checked_sub(right),
             };
         }
-        if let Some((left, right)) = expression.rsplit_once('*') {
-            return self.number(left)?.checked_mul(self.number(right)?);
+        if let Some((left, right)) = expression.rsplit_once(['*', '/']) {
+            let (left_value, right) = (self.number(left)?, self.number(right)?);
+            return match expression.as_bytes()[left.len()] {
+                b'*' => left_value.checked_mul(right),
+                _ => left_value.checked_div(right),
+            };
         }
         let word = match self.defines.get(expression) {
             Some(Some(value)) => value.as_str(),
@@ -204,7 +209,7 @@ fn reflect(
     key: &str,
     lines: &[Line],
     constants: &str,
-    subgroups: bool,
+    [subgroups, f16, cooperative]: [bool; 3],
     source_path: &Path,
 ) -> String {
     let source: String = lines.iter().map(|l| l.text.clone() + "\n").collect();
@@ -310,7 +315,7 @@ fn reflect(
     let bindings: String = bindings.into_values().collect();
     std::fs::write(source_path, &source).unwrap();
     format!(
-        "    ShaderInfo {{ key: {key:?}, source: include_str!({:?}), workgroup: {:?}, params: {params}, bindings: &[{bindings}], constants: &[{constants}], subgroups: {subgroups} }},\n",
+        "    ShaderInfo {{ key: {key:?}, source: include_str!({:?}), workgroup: {:?}, params: {params}, bindings: &[{bindings}], constants: &[{constants}], subgroups: {subgroups}, f16: {f16}, cooperative: {cooperative} }},\n",
         source_path.display().to_string(),
         entry.workgroup_size,
     )
@@ -395,9 +400,11 @@ fn main() {
                 });
             }
             expander.file(&file, ("permutations.txt", 1));
+            // Directives for the compiler come first in WGSL, constants or not.
+            (expander.out).sort_by_key(|line| !line.text.starts_with("enable "));
             let source_path = out.join(format!("{}.wgsl", key.replace('/', "__")));
-            let subgroups = defines.contains_key("SUBGROUP");
-            table += &reflect(&key, &expander.out, &numbers, subgroups, &source_path);
+            let needs = ["SUBGROUP", "F16", "COOPERATIVE"].map(|flag| defines.contains_key(flag));
+            table += &reflect(&key, &expander.out, &numbers, needs, &source_path);
         }
     }
     table += "];\n";

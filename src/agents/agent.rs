@@ -150,8 +150,12 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// A fresh agent.
+    /// A fresh agent. Its programs multiply in the configured precision.
+    ///
+    /// # Errors
+    /// [`GpuError::NoF16`] on a device without, out of memory.
     pub fn new(gpu: &Gpu, config: &Config, action_dim: usize) -> Result<Agent, GpuError> {
+        let gpu = &gpu.with_precision(config.precision)?;
         let mut layout = ArenaLayout::default();
         layout.push("counter.update", &[1]);
         layout.push("counter.act", &[1]);

@@ -333,6 +333,7 @@ impl Memory {
                 outputs: &outputs,
                 in_place: w.op.writes(),
                 capabilities: gpu.capabilities(),
+                precision: gpu.precision(),
                 choosing: &mut choosing,
                 slots: &mut self.slots,
                 dispatches: &mut dispatches,

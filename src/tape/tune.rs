@@ -91,6 +91,7 @@ fn sandbox(
         outputs: &outputs,
         in_place: work.op.writes(),
         capabilities: gpu.capabilities(),
+        precision: gpu.precision(),
         choosing: &mut choosing,
         slots: &mut slots,
         dispatches: &mut dispatches,

@@ -216,7 +216,7 @@ fn reflect(
     key: &str,
     lines: &[Line],
     constants: &str,
-    subgroups: bool,
+    [subgroups, f16, cooperative]: [bool; 3],
     source_path: &Path,
 ) -> String {
     let source: String = lines.iter().map(|l| l.text.clone() + "\n").collect();
@@ -322,7 +322,7 @@ fn reflect(
     let bindings: String = bindings.into_values().collect();
     std::fs::write(source_path, &source).unwrap();
     format!(
-        "    ShaderInfo {{ key: {key:?}, source: include_str!({:?}), workgroup: {:?}, params: {params}, bindings: &[{bindings}], constants: &[{constants}], subgroups: {subgroups} }},\n",
+        "    ShaderInfo {{ key: {key:?}, source: include_str!({:?}), workgroup: {:?}, params: {params}, bindings: &[{bindings}], constants: &[{constants}], subgroups: {subgroups}, f16: {f16}, cooperative: {cooperative} }},\n",
         source_path.display().to_string(),
         entry.workgroup_size,
     )
@@ -407,9 +407,11 @@ fn main() {
                 });
             }
             expander.file(&file, ("permutations.txt", 1));
+            // Directives for the compiler come first in WGSL, constants or not.
+            (expander.out).sort_by_key(|line| !line.text.starts_with("enable "));
             let source_path = out.join(format!("{}.wgsl", key.replace('/', "__")));
-            let subgroups = defines.contains_key("SUBGROUP");
-            table += &reflect(&key, &expander.out, &numbers, subgroups, &source_path);
+            let needs = ["SUBGROUP", "F16", "COOPERATIVE"].map(|flag| defines.contains_key(flag));
+            table += &reflect(&key, &expander.out, &numbers, needs, &source_path);
         }
     }
     table += "];\n";

@@ -22,12 +22,14 @@ const MAX_WORKGROUP_BYTES: u32 = 16 << 10;
 fn parse(shader: &ShaderInfo) -> Result<(naga::Module, ModuleInfo), String> {
     let module =
         naga::front::wgsl::parse_str(shader.source).map_err(|e| e.emit_to_string(shader.source))?;
-    let capabilities = match shader.subgroups {
-        true => Capabilities::SUBGROUP,
-        false => Capabilities::empty(),
-    };
+    let mut capabilities = Capabilities::empty();
+    // A kernel of cooperative matrices asks which subgroup it is.
+    let subgroups = shader.subgroups || shader.cooperative;
+    capabilities.set(Capabilities::SUBGROUP, subgroups);
+    capabilities.set(Capabilities::SHADER_FLOAT16, shader.f16);
+    capabilities.set(Capabilities::COOPERATIVE_MATRIX, shader.cooperative);
     let mut validator = Validator::new(naga::valid::ValidationFlags::all(), capabilities);
-    if shader.subgroups {
+    if subgroups {
         validator
             .subgroup_stages(ShaderStages::COMPUTE)
             .subgroup_operations(SubgroupOperationSet::all());
@@ -38,10 +40,15 @@ fn parse(shader: &ShaderInfo) -> Result<(naga::Module, ModuleInfo), String> {
     Ok((module, info))
 }
 
-/// SPIR-V as old as Vulkan 1.0 takes; subgroups came with 1.3.
+/// SPIR-V as old as Vulkan 1.0 takes; subgroups came with 1.3, and what cooperative
+/// matrices need with 1.6.
 fn to_spirv(shader: &ShaderInfo, module: &naga::Module, info: &ModuleInfo) -> Result<(), String> {
     let options = spv::Options {
-        lang_version: if shader.subgroups { (1, 3) } else { (1, 0) },
+        lang_version: match (shader.cooperative, shader.subgroups) {
+            (true, _) => (1, 6),
+            (false, true) => (1, 3),
+            (false, false) => (1, 0),
+        },
         ..Default::default()
     };
     let pipeline = spv::PipelineOptions {
@@ -56,10 +63,15 @@ fn to_spirv(shader: &ShaderInfo, module: &naga::Module, info: &ModuleInfo) -> Re
     }
 }
 
-/// Metal 2.0 is the first with what naga needs; SIMD-group functions are 2.1.
+/// Metal 2.0 is the first with what naga needs; SIMD-group functions are 2.1, their
+/// matrices 2.3.
 fn to_msl(shader: &ShaderInfo, module: &naga::Module, info: &ModuleInfo) -> Result<(), String> {
     let options = msl::Options {
-        lang_version: if shader.subgroups { (2, 1) } else { (2, 0) },
+        lang_version: match (shader.cooperative, shader.subgroups) {
+            (true, _) => (2, 3),
+            (false, true) => (2, 1),
+            (false, false) => (2, 0),
+        },
         ..Default::default()
     };
     let pipeline = msl::PipelineOptions {
@@ -77,12 +89,17 @@ fn to_msl(shader: &ShaderInfo, module: &naga::Module, info: &ModuleInfo) -> Resu
     }
 }
 
-/// Shader model 5.1 is what Direct3D's older compiler takes; wave operations are 6.0.
+/// Shader model 5.1 is what Direct3D's older compiler takes; wave operations are 6.0,
+/// half floats 6.2. There are no cooperative matrices in HLSL.
 fn to_hlsl(shader: &ShaderInfo, module: &naga::Module, info: &ModuleInfo) -> Result<(), String> {
+    if shader.cooperative {
+        return Ok(());
+    }
     let options = hlsl::Options {
-        shader_model: match shader.subgroups {
-            true => hlsl::ShaderModel::V6_0,
-            false => hlsl::ShaderModel::V5_1,
+        shader_model: match (shader.f16, shader.subgroups) {
+            (true, _) => hlsl::ShaderModel::V6_2,
+            (false, true) => hlsl::ShaderModel::V6_0,
+            (false, false) => hlsl::ShaderModel::V5_1,
         },
         ..Default::default()
     };
@@ -102,9 +119,10 @@ fn to_hlsl(shader: &ShaderInfo, module: &naga::Module, info: &ModuleInfo) -> Res
     }
 }
 
-/// OpenGL ES 3.1, for the GL backend, which has no subgroups.
+/// OpenGL ES 3.1, for the GL backend, which has none of the features that a permutation
+/// can ask for.
 fn to_glsl(shader: &ShaderInfo, module: &naga::Module, info: &ModuleInfo) -> Result<(), String> {
-    if shader.subgroups {
+    if shader.subgroups || shader.f16 || shader.cooperative {
         return Ok(());
     }
     let options = glsl::Options {

@@ -3,14 +3,14 @@
 
 mod common;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use common::*;
 use foveate::agents::sac::Turn;
 use foveate::agents::{Agent, OverlayBank, Replay, ReplayShape, StoredTransition};
 use foveate::config::{AgentKind, Config, MaskFill, Preset};
 use foveate::envs::Transition;
-use foveate::gpu::BufferRange;
+use foveate::gpu::{BufferRange, Precision};
 use foveate::tape::{Program, Tape};
 use rand::RngExt;
 
@@ -360,4 +360,56 @@ fn updates_count_themselves_and_move_what_is_due() {
     let losses = agent.watched().unwrap();
     assert!(losses.iter().any(|(name, _)| name == "critic_loss"));
     assert!(losses.iter().all(|(_, value)| value.is_finite()));
+}
+
+/// What f16 costs an update: the first moments after the first step are the gradients,
+/// but for a factor. README tells how far they are from f32's; here they only must not
+/// be far.
+#[test]
+fn an_update_in_f16_has_nearly_the_gradients_of_f32() {
+    if !gpu().capabilities().f16 {
+        println!("skipped: the device has no f16");
+        return;
+    }
+    let gradients = |precision| {
+        let config = Config {
+            precision,
+            ..config(AgentKind::Sgqn)
+        };
+        let (mut agent, replay, _) = filled(&config);
+        let picture = vec![vec![90u8; 3 * PLANE]];
+        let bank = OverlayBank::new(&gpu(), &picture, SIDE).unwrap();
+        agent.compile_updates(&replay, Some(&bank)).unwrap();
+        for (turn, program) in agent.updates() {
+            let in_f16 = program.dispatches().any(|(_, key)| key.ends_with("_f16"));
+            assert_eq!(in_f16, precision == Precision::F16, "{turn:?}");
+        }
+        agent.update(2).unwrap();
+        let moments = (agent.tensors().into_iter()).filter(|t| t.0.contains(".m."));
+        let read = |(name, _, _, range): (String, _, _, BufferRange)| {
+            let bytes = gpu().read_blocking(&range).unwrap();
+            let values = bytemuck::pod_collect_to_vec::<u8, f32>(&bytes);
+            (name.split('.').next().unwrap().to_string(), values)
+        };
+        let mut by_optimiser = BTreeMap::<String, Vec<f32>>::new();
+        for (name, values) in moments.map(read) {
+            by_optimiser.entry(name).or_default().extend(values);
+        }
+        by_optimiser
+    };
+    let (exact, rounded) = (gradients(Precision::F32), gradients(Precision::F16));
+    assert!(exact.len() >= 3, "{:?}", exact.keys());
+    for (name, exact) in &exact {
+        let square = |v: &mut dyn Iterator<Item = f32>| v.map(|v| (v as f64).powi(2)).sum::<f64>();
+        let norm = square(&mut exact.iter().copied()).sqrt();
+        let differences = exact.iter().zip(&rounded[name]).map(|(a, b)| a - b);
+        let error = square(&mut differences.into_iter()).sqrt() / norm;
+        println!("{name}: relative error of the gradient in f16 {error:.2e}");
+        assert!(
+            norm > 0.0 && error < 0.05,
+            "{name}: {error:.2e} of {norm:.2e}"
+        );
+        // The scalar temperature's gradient may not have met any rounding.
+        assert!(error > 0.0 || exact.len() == 1, "{name} is not in f16");
+    }
 }

@@ -8,8 +8,12 @@
 //   INPUT_GRADIENT  x is the gradient of the output, y that of the input
 //   UNIT_STRIDE     input gradient of stride 1
 //   SUBGROUP        lanes load one weight each and share it (subgroups of 8)
+//   TILED           tiles of channels and pixels in workgroup memory, for devices where
+//                   that is quick memory; the sum runs over channels and taps as one k
+//   F16             with TILED: operands staged as f16
 // Tile: 8 EIGHTS channels x PIXELS pixels per invocation, in registers; a workgroup
-// of 64 takes 64 PIXELS neighbouring pixels (over images) and 8 EIGHTS channels.
+// of 64 takes 64 PIXELS neighbouring pixels (over images) and 8 EIGHTS channels. With
+// TILED: 4 ROW_QUADS ROW_SIDE channels x 4 COLUMN_QUADS COLUMN_SIDE pixels per workgroup.
 
 #include "common/epilogue.wgsl"
 #include "common/pixel.wgsl"
@@ -32,12 +36,12 @@ struct Params {
     has_bias: u32,
     tail: u32,         // EPILOGUE_*
     scale: f32,        // factor of the sums
-    step_image: u32,   // LANES pixels further on: images, rows, columns
+    // LANES pixels further on: images, rows, columns; with TILED STEP terms further on:
+    // channels, rows and columns of the kernel.
+    step_image: u32,
     step_row: u32,
     step_column: u32,
 }
-
-const LANES = 64u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;        // [images, C, in_height, in_width]
@@ -46,9 +50,15 @@ const LANES = 64u;
 @group(0) @binding(4) var<storage, read> gate: array<f32>;     // like y, if the tail is a gate
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;  // [images, M, out_height, out_width]
 
-fn store(image: u32, channel: u32, in_plane: u32, sum: f32) {
+// Where pixel j of the first channel lies.
+fn result_at(piece: u32, j: u32) -> u32 {
     let plane = params.out_height * params.out_width;
-    let at = (image * params.out_channels + channel) * plane + in_plane;
+    return j / plane * params.out_channels * plane + j % plane;
+}
+
+// Stores the sum of a channel at a pixel that lies at `pixel` in the first channel.
+fn store(pixel: u32, channel: u32, j: u32, sum: f32) {
+    let at = pixel + channel * params.out_height * params.out_width;
     var value = sum * params.scale;
     if params.has_bias == 1u {
         value += bias[channel];
@@ -59,6 +69,124 @@ fn store(image: u32, channel: u32, in_plane: u32, sum: f32) {
     }
     y[at] = epilogue(params.tail, value, g);
 }
+
+#ifdef TILED
+#include "common/tiled_product.wgsl"
+
+// Rows are channels of y, columns its pixels. A term is a channel of x (as `image`) and
+// a row and a column of the kernel. The gradient of an upsampled input adds what all
+// repetitions of a pixel get: there every tap stands for one tap of each of them, and
+// rows and columns of the kernel count both.
+
+fn kernel_height() -> u32 {
+#ifdef INPUT_GRADIENT
+    return params.kernel_height << params.upsample_log2;
+#else
+    return params.kernel_height;
+#endif
+}
+
+fn kernel_width() -> u32 {
+#ifdef INPUT_GRADIENT
+    return params.kernel_width << params.upsample_log2;
+#else
+    return params.kernel_width;
+#endif
+}
+
+fn term_of(k: u32) -> Pixel {
+    let within = k % (kernel_height() * kernel_width());
+    return Pixel(k / (kernel_height() * kernel_width()), within / kernel_width(), within % kernel_width());
+}
+
+fn next_term(t: Pixel) -> Pixel {
+    return moved(t, kernel_height(), kernel_width());
+}
+
+// Weights of a channel lie next to each other, pixels of an image do.
+fn left_along_k() -> bool {
+    return true;
+}
+
+fn right_along_k() -> bool {
+    return false;
+}
+
+fn left_lines(channels: vec4u) -> vec4u {
+    return channels * params.w_m;
+}
+
+fn left(channels: vec4u, t: Pixel) -> vec4f {
+#ifdef INPUT_GRADIENT
+    let tap = (t.row >> params.upsample_log2) * params.kernel_width + (t.column >> params.upsample_log2);
+#else
+    let tap = t.row * params.kernel_width + t.column;
+#endif
+    let at = channels + t.image * params.w_c + tap;
+    return vec4f(w[at.x], w[at.y], w[at.z], w[at.w]);
+}
+
+// Four pixels of y: where their images begin in x, and where tap (0, 0) looks there.
+// What lies before the first row or column wraps round and so lies beyond the last.
+struct Pixels {
+    base: vec4u,
+    row: vec4u,
+    column: vec4u,
+}
+
+fn right_lines(pixels: vec4u) -> Pixels {
+    let plane = params.out_height * params.out_width;
+    let within = pixels % plane;
+    let row = within / params.out_width;
+    let column = within % params.out_width;
+    let base = pixels / plane * params.in_channels * params.in_height * params.in_width;
+#ifdef INPUT_GRADIENT
+    let repeats = 1u << params.upsample_log2;
+    return Pixels(base, row * repeats + params.pad, column * repeats + params.pad);
+#else
+    return Pixels(base, row * params.stride - params.pad, column * params.stride - params.pad);
+#endif
+}
+
+fn right(p: Pixels, t: Pixel) -> vec4f {
+#ifdef INPUT_GRADIENT
+    // Output pixel o sees this input pixel through tap d if o * stride + d = here.
+    let repeat = (1u << params.upsample_log2) - 1u;
+    let here_row = p.row + (t.row & repeat) - (t.row >> params.upsample_log2);
+    let here_column = p.column + (t.column & repeat) - (t.column >> params.upsample_log2);
+#ifdef UNIT_STRIDE
+    let row = here_row;
+    let column = here_column;
+    let seen = vec4<bool>(true);
+#else
+    let row = here_row / params.stride;
+    let column = here_column / params.stride;
+    let seen = (row * params.stride == here_row) & (column * params.stride == here_column);
+#endif
+#else
+    let row = (p.row + t.row) >> vec4u(params.upsample_log2);
+    let column = (p.column + t.column) >> vec4u(params.upsample_log2);
+    let seen = vec4<bool>(true);
+#endif
+    let channel = p.base + t.image * params.in_height * params.in_width;
+    let at = channel + row * params.in_width + column;
+#ifdef VALID
+    return vec4f(x[at.x], x[at.y], x[at.z], x[at.w]);
+#else
+    let inside = seen & (row < vec4u(params.in_height)) & (column < vec4u(params.in_width));
+    let source = select(channel, at, inside);
+    return select(vec4f(), vec4f(x[source.x], x[source.y], x[source.z], x[source.w]), inside);
+#endif
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let pixels = params.images * params.out_height * params.out_width;
+    let terms = params.in_channels * kernel_height() * kernel_width();
+    product(group.xy, lane, vec2u(pixels, params.out_channels), 0u, terms, 0u);
+}
+#else
+const LANES = 64u;
 
 // Integer divisions are dear (one lane at a time on software Vulkan): a pixel's
 // place is divided out once and then moved along, and taps are found without any.
@@ -224,13 +352,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 #repeat t 0 PIXELS
     if live_$t {
+        let stored_at_$t = image_$t * params.out_channels * plane + row_$t * params.out_width + column_$t;
 #repeat s 0 EIGHTS
 #repeat l 0 8
         if m_first + $su * 8u + $lu < params.out_channels {
-            store(image_$t, m_first + $su * 8u + $lu, row_$t * params.out_width + column_$t, sum_$s_$l_$t);
+            store(stored_at_$t, m_first + $su * 8u + $lu, 0u, sum_$s_$l_$t);
         }
 #end
 #end
     }
 #end
 }
+#endif

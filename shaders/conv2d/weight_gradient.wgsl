@@ -5,6 +5,10 @@
 // operands are read contiguously and every lane keeps its own sums; at the end the
 // lanes' sums are joined through workgroup memory, in lane order.
 // Tile: CHANNELS channels of g x TAPS taps of one channel of x, per workgroup of 32.
+//   TILED  tiles in workgroup memory, for devices where that is quick memory:
+//          4 ROW_QUADS ROW_SIDE channels of g x 4 COLUMN_QUADS COLUMN_SIDE pairs of a
+//          channel of x and a tap
+//   F16    with TILED: operands staged as f16
 
 #include "common/pixel.wgsl"
 
@@ -23,19 +27,103 @@ struct Params {
     upsample_log2: u32, // x is repeated 2^that times along each axis first
     piece: u32,        // pixels (over images) in a piece
     tap_blocks: u32,   // blocks of TAPS taps
-    step_image: u32,   // LANES pixels further on: images, rows, columns
+    step_image: u32,   // LANES (TILED: STEP) pixels further on: images, rows, columns
     step_row: u32,
     step_column: u32,
     scale: f32,        // factor of the sums
 }
 
-const LANES = 32u;
-const SUMS = CHANNELS * TAPS;
-
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> g: array<f32>;              // [images, M, out_height, out_width]
 @group(0) @binding(2) var<storage, read> x: array<f32>;              // [images, C, in_height, in_width]
 @group(0) @binding(3) var<storage, read_write> partial: array<f32>;  // [pieces, M, C, taps]
+
+#ifdef TILED
+#include "common/tiled_product.wgsl"
+
+// Rows are channels of g, columns pairs of a channel of x and a tap, terms pixels of g.
+
+// Where column j of a piece of the result begins.
+fn result_at(piece: u32, j: u32) -> u32 {
+    return piece * params.out_channels * columns() + j;
+}
+
+fn store(column: u32, channel: u32, j: u32, sum: f32) {
+    partial[column + channel * columns()] = sum * params.scale;
+}
+
+fn columns() -> u32 {
+    return params.in_channels * params.kernel_height * params.kernel_width;
+}
+
+fn term_of(k: u32) -> Pixel {
+    let plane = params.out_height * params.out_width;
+    return Pixel(k / plane, k % plane / params.out_width, k % plane % params.out_width);
+}
+
+fn next_term(p: Pixel) -> Pixel {
+    return advance(p);
+}
+
+// Pixels of an image lie next to each other.
+fn left_along_k() -> bool {
+    return true;
+}
+
+fn right_along_k() -> bool {
+    return true;
+}
+
+fn left_lines(channels: vec4u) -> vec4u {
+    return channels * params.out_height * params.out_width;
+}
+
+fn left(channels: vec4u, p: Pixel) -> vec4f {
+    let image = p.image * params.out_channels * params.out_height * params.out_width;
+    let at = channels + image + p.row * params.out_width + p.column;
+    return vec4f(g[at.x], g[at.y], g[at.z], g[at.w]);
+}
+
+// Four pairs: where their channels begin in x, and where their taps look from pixel
+// (0, 0). What lies before the first row or column wraps round and so lies beyond the
+// last.
+struct Taps {
+    base: vec4u,
+    row: vec4u,
+    column: vec4u,
+}
+
+fn right_lines(pairs: vec4u) -> Taps {
+    let taps = params.kernel_height * params.kernel_width;
+    let tap = pairs % taps;
+    let base = pairs / taps * params.in_height * params.in_width;
+    return Taps(base, tap / params.kernel_width - params.pad, tap % params.kernel_width - params.pad);
+}
+
+fn right(t: Taps, p: Pixel) -> vec4f {
+    let row = (t.row + p.row * params.stride) >> vec4u(params.upsample_log2);
+    let column = (t.column + p.column * params.stride) >> vec4u(params.upsample_log2);
+    let channel = t.base + p.image * params.in_channels * params.in_height * params.in_width;
+    let at = channel + row * params.in_width + column;
+#ifdef VALID
+    return vec4f(x[at.x], x[at.y], x[at.z], x[at.w]);
+#else
+    let inside = (row < vec4u(params.in_height)) & (column < vec4u(params.in_width));
+    let source = select(channel, at, inside);
+    return select(vec4f(), vec4f(x[source.x], x[source.y], x[source.z], x[source.w]), inside);
+#endif
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let pixels = params.images * params.out_height * params.out_width;
+    let first = group.z * params.piece;
+    let last = min(first + params.piece, pixels);
+    product(group.xy, lane, vec2u(columns(), params.out_channels), first, last, group.z);
+}
+#else
+const LANES = 32u;
+const SUMS = CHANNELS * TAPS;
 
 var<workgroup> sums: array<f32, LANES * SUMS>;
 
@@ -129,3 +217,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         }
     }
 }
+#endif

@@ -4,7 +4,11 @@
 // barriers are dear on software Vulkan); invocations lie 8 to a row of the workgroup,
 // neighbours in neighbouring columns. With splits > 1 workgroup z sums its own piece
 // of k into `c[z, i, j]` and matmul/join adds the pieces in order.
-//   SUBGROUP  lanes load one row each and share it (subgroups of 8)
+//   SUBGROUP     lanes load one row each and share it (subgroups of 8)
+//   TILED        tiles in workgroup memory instead, for devices where that is quick
+//                memory: 4 ROW_QUADS ROW_SIDE x 4 COLUMN_QUADS COLUMN_SIDE results per workgroup
+//   COOPERATIVE  with TILED: by matrices of SIZE x SIZE that a subgroup multiplies at once
+//   F16          with TILED: operands staged as f16
 
 #include "common/epilogue.wgsl"
 
@@ -18,11 +22,9 @@ struct Params {
     b_j: u32,
     piece: u32,    // of k, for each split
     splits: u32,
-    has_bias: u32,
+    has_bias: u32, // only with one split, like the tail
     tail: u32,     // EPILOGUE_*; only with one split
 }
-
-const SIDE = 8u; // invocations in a row of the workgroup
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;        // [m, k] or [k, m]
@@ -31,12 +33,18 @@ const SIDE = 8u; // invocations in a row of the workgroup
 @group(0) @binding(4) var<storage, read> gate: array<f32>;     // [m, n] if the tail is a gate
 @group(0) @binding(5) var<storage, read_write> c: array<f32>;  // [splits, m, n]
 
-fn store(split: u32, i: u32, j: u32, sum: f32) {
+// Where column j of a piece of the result begins.
+fn result_at(piece: u32, j: u32) -> u32 {
+    return piece * params.m * params.n + j;
+}
+
+// Stores the sum of row i and column j, which begins at `column`.
+fn store(column: u32, i: u32, j: u32, sum: f32) {
     var value = sum;
-    if params.has_bias == 1u && split == 0u {
+    if params.has_bias == 1u {
         value += bias[j];
     }
-    let at = i * params.n + j;
+    let at = column + i * params.n;
     if params.tail != 0u {
         var g = 0.0;
         if params.tail >= EPILOGUE_GATE {
@@ -44,8 +52,67 @@ fn store(split: u32, i: u32, j: u32, sum: f32) {
         }
         value = epilogue(params.tail, value, g);
     }
-    c[split * params.m * params.n + at] = value;
+    c[at] = value;
 }
+
+#ifdef TILED
+#ifdef COOPERATIVE
+#include "common/cooperative_product.wgsl"
+#else
+#include "common/tiled_product.wgsl"
+#endif
+
+fn left_along_k() -> bool {
+    return params.a_k == 1u;
+}
+
+fn right_along_k() -> bool {
+    return params.b_k == 1u;
+}
+
+// Rows of a and columns of b are known by where they begin, terms by k.
+fn left_lines(i: vec4u) -> vec4u {
+    return i * params.a_i;
+}
+
+fn right_lines(j: vec4u) -> vec4u {
+    return j * params.b_j;
+}
+
+fn term_of(k: u32) -> u32 {
+    return k;
+}
+
+fn next_term(k: u32) -> u32 {
+    return k + STEP;
+}
+
+fn left(lines: vec4u, k: u32) -> vec4f {
+    let at = lines + k * params.a_k;
+    return vec4f(a[at.x], a[at.y], a[at.z], a[at.w]);
+}
+
+fn right(lines: vec4u, k: u32) -> vec4f {
+    let at = lines + k * params.b_k;
+    return vec4f(b[at.x], b[at.y], b[at.z], b[at.w]);
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32
+#ifdef COOPERATIVE
+        , @builtin(subgroup_id) subgroup: u32, @builtin(num_subgroups) subgroups: u32
+#endif
+) {
+    let first = group.z * params.piece;
+    let last = min(first + params.piece, params.k);
+    product(group.xy, lane, vec2u(params.n, params.m), first, last, group.z
+#ifdef COOPERATIVE
+        , subgroup, subgroups
+#endif
+    );
+}
+#else
+const SIDE = 8u; // invocations in a row of the workgroup
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32
@@ -125,10 +192,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #end
     let rows = min(8u * ROWS, max(params.m, i_0) - i_0);
     for (var i = 0u; i < rows; i += 1u) {
-        for (var j = 0u; j < COLUMNS; j += 1u) {
-            if j_0 + j * SIDE < params.n {
-                store(group.z, i_0 + i, j_0 + j * SIDE, sums[i * COLUMNS + j]);
+        for (var q = 0u; q < COLUMNS; q += 1u) {
+            let j = j_0 + q * SIDE;
+            if j < params.n {
+                store(result_at(group.z, j), i_0 + i, j, sums[i * COLUMNS + q]);
             }
         }
     }
 }
+#endif

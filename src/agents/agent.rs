@@ -12,7 +12,7 @@ use crate::gpu::{Arena, ArenaLayout, BufferRange, FrameStore, Gpu, GpuError, Rea
 use crate::nn::{Actor, NetworkShape};
 use crate::ops::{DType, Stream, TapeError, Tensor, Var};
 use crate::saliency::uniform_grey;
-use crate::tape::{Profile, Program, Tape, Timer};
+use crate::tape::{PlannedProgram, Profile, Program, Tape, Timer};
 
 /// Random streams of a run: same seed, different numbers.
 #[derive(Debug, Clone, Copy)]
@@ -150,8 +150,12 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// A fresh agent.
+    /// A fresh agent. Its programs multiply in the configured precision.
+    ///
+    /// # Errors
+    /// [`GpuError::NoF16`] on a device without, out of memory.
     pub fn new(gpu: &Gpu, config: &Config, action_dim: usize) -> Result<Agent, GpuError> {
+        let gpu = &gpu.with_precision(config.precision)?;
         let mut layout = ArenaLayout::default();
         layout.push("counter.update", &[1]);
         layout.push("counter.act", &[1]);
@@ -226,11 +230,22 @@ impl Agent {
         overlays: Option<&OverlayBank>,
     ) -> Result<(), TapeError> {
         for turn in Turn::all(&self.config) {
-            let tape = Tape::new();
-            self.record_update(&tape, replay, overlays, turn)?;
-            self.updates.insert(turn, tape.compile(&self.gpu)?);
+            let program = self.plan_update(replay, overlays, turn)?.build()?;
+            self.updates.insert(turn, program);
         }
         Ok(())
+    }
+
+    /// The update program of a turn, which takes its memory when it is built.
+    pub fn plan_update(
+        &self,
+        replay: &Replay,
+        overlays: Option<&OverlayBank>,
+        turn: Turn,
+    ) -> Result<PlannedProgram, TapeError> {
+        let tape = Tape::new();
+        self.record_update(&tape, replay, overlays, turn)?;
+        tape.plan(&self.gpu)
     }
 
     /// Records one update from replay: draw, learn, count.
@@ -437,9 +452,9 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Bytes that its programs planned: see [`MemoryReport`](crate::tape::MemoryReport).
-    pub fn planned_bytes(&self) -> u64 {
-        self.mean.memory().planned + self.sampled.memory().planned
+    /// Its programs: to act by the mean, and by a sample.
+    pub fn programs(&self) -> impl Iterator<Item = (&'static str, &Program)> {
+        [("mean", &self.mean), ("sampled", &self.sampled)].into_iter()
     }
 
     /// Actions [count · |A|] for stacks given by their slots [count · frames], oldest

@@ -2,6 +2,7 @@
 
 use super::agent::{Agent, OverlayBank, Policy};
 use super::replay::Replay;
+use crate::tape::MemoryReport;
 
 /// Bytes that a run holds on the device from its beginning to its end.
 ///
@@ -20,6 +21,27 @@ pub struct TrainingMemory {
     pub pictures: u64,
 }
 
+/// What one compiled program takes.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ProgramMemory {
+    /// `update` and whose turn it is, or `act` and how.
+    pub program: String,
+    #[serde(flatten)]
+    pub memory: MemoryReport,
+}
+
+/// Those that update, then those that act.
+pub(super) fn programs(agent: &Agent, policy: &Policy) -> Vec<ProgramMemory> {
+    let updates = (agent.updates()).map(|(turn, program)| (format!("update {turn}"), program));
+    let acting = (policy.programs()).map(|(how, program)| (format!("act {how}"), program));
+    (updates.chain(acting))
+        .map(|(name, program)| ProgramMemory {
+            program: name,
+            memory: program.memory(),
+        })
+        .collect()
+}
+
 impl TrainingMemory {
     /// Adds up what these have allocated.
     pub(super) fn of(
@@ -28,11 +50,11 @@ impl TrainingMemory {
         replay: &Replay,
         overlays: Option<&OverlayBank>,
     ) -> TrainingMemory {
-        let updates = agent.updates().map(|(_, program)| program.memory().planned);
+        let programs = programs(agent, policy);
         TrainingMemory {
             replay: replay.bytes(),
             state: agent.state_bytes(),
-            programs: updates.sum::<u64>() + policy.planned_bytes(),
+            programs: programs.iter().map(|p| p.memory.planned).sum(),
             pictures: overlays.map_or(0, |bank| bank.range.size),
         }
     }

@@ -15,7 +15,7 @@ pub mod tuning;
 
 pub use agent::{Agent, OverlayBank, Policy, network_shape};
 pub use learner::{Learner, LearnerOptions};
-pub use memory::TrainingMemory;
+pub use memory::{ProgramMemory, TrainingMemory};
 pub use profiling::ProfiledUpdate;
 pub use replay::{Replay, ReplayShape, StoredTransition};
 pub use snapshot::{Progress, load_agent};

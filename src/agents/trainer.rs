@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::agent::{Agent, OverlayBank, Policy};
 use super::evaluate::{self, Actor};
-use super::memory::TrainingMemory;
+use super::memory::{self, ProgramMemory, TrainingMemory};
 use super::profiling::{ProfiledUpdate, Profiling};
 use super::replay::{Replay, ReplayShape, StoredTransition};
 use super::snapshot::{self, Progress};
@@ -206,6 +206,11 @@ impl Trainer {
     /// What the run takes on the device.
     pub fn memory(&self) -> TrainingMemory {
         self.memory
+    }
+
+    /// What each compiled program takes of it.
+    pub fn program_memory(&self) -> Vec<ProgramMemory> {
+        memory::programs(&self.agent, &self.policy)
     }
 
     /// Updates so far.

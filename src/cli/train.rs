@@ -12,10 +12,10 @@ use super::progress::Progress;
 use super::session::{Session, adapter_name, evaluation_options};
 use super::summary::{self, Returns};
 use crate::agents::evaluate::{self, Actor};
-use crate::agents::{Trainer, TrainingMemory, tuning};
+use crate::agents::{ProgramMemory, Trainer, TrainingMemory, tuning};
 use crate::config::{Config, Layers};
 use crate::envs::native::Mode;
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, KernelsMade};
 use crate::run::{CheckpointStore, RunDirectory};
 
 const EXAMPLES: &str = "\
@@ -177,6 +177,8 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         "train_seconds": train_seconds,
         "seconds": earlier + started.elapsed().as_secs_f64(),
         "memory_bytes": trainer.memory(),
+        "program_bytes": trainer.program_memory(),
+        "kernels_made": gpu.kernels_made(),
         "adapter": adapter_name(&gpu),
     }))?;
     print(&format!(
@@ -256,7 +258,8 @@ pub(super) fn fit(
         }
     };
     if !fitting.quiet {
-        note(&memory_line(&trainer.memory()));
+        note(&memory_line(&trainer.memory(), &trainer.program_memory()));
+        note(&kernels_line(&gpu.kernels_made()));
     }
     if let Some(count) = fitting.profile {
         trainer.profile_last(count)?;
@@ -278,11 +281,16 @@ pub(super) fn fit(
 }
 
 /// `memory on the device: 32 MiB (replay 30 MiB, …)`
-fn memory_line(memory: &TrainingMemory) -> String {
+fn memory_line(memory: &TrainingMemory, programs: &[ProgramMemory]) -> String {
+    let least: u64 = programs.iter().map(|p| p.memory.worst_moment).sum();
+    let ratio = memory.programs as f64 / least.max(1) as f64;
     let mut parts = vec![
         format!("replay {}", bytes(memory.replay)),
         format!("parameters and optimisers {}", bytes(memory.state)),
-        format!("programs {}", bytes(memory.programs)),
+        format!(
+            "programs {}, {ratio:.2} × the least possible",
+            bytes(memory.programs)
+        ),
     ];
     if memory.pictures > 0 {
         parts.push(format!("overlay pictures {}", bytes(memory.pictures)));
@@ -292,6 +300,11 @@ fn memory_line(memory: &TrainingMemory) -> String {
         bytes(memory.total()),
         parts.join(", ")
     )
+}
+
+/// `made 87 kernels in 3.1 s`
+fn kernels_line(made: &KernelsMade) -> String {
+    format!("made {} kernels in {:.1} s", made.count, made.seconds)
 }
 
 /// Removes what an attempt that failed at once has made; nothing that holds anything.

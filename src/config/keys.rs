@@ -4,6 +4,7 @@ use toml::Value;
 
 use super::choice::{AgentKind, Budget, MaskFill, Preset, unknown_choice};
 use super::error::{ConfigError, nearest};
+use crate::gpu::Precision;
 
 /// The type of an option's value.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("image_size", Kind::Count),
     ("frame_stack", Kind::Count),
     ("action_repeat", Kind::Count),
+    ("precision", Kind::Choice(Precision::NAMES)),
     ("batch", Kind::Count),
     ("discount", Kind::Number),
     ("init_steps", Kind::Count),

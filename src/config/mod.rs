@@ -17,6 +17,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::gpu::Precision;
+
 pub use choice::{AgentKind, Budget, MaskFill, Preset};
 pub use error::{ConfigError, nearest};
 pub use keys::known_keys;
@@ -55,6 +57,10 @@ pub struct Config {
     /// (4; 8 for cart-pole, 2 for finger: A.2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action_repeat: Option<usize>,
+
+    /// How products and convolutions hold their operands: `f32`, or `f16` on devices
+    /// that have it (sums stay f32). No paper's: a switch for speed.
+    pub precision: Precision,
 
     /// Transitions per update: 128 (A.2), ≥ 1.
     pub batch: usize,

@@ -1,5 +1,7 @@
 //! The numbers of each preset.
 
+use crate::gpu::Precision;
+
 use super::{AgentKind, Budget, Config, MaskFill, Preset};
 
 impl Config {
@@ -82,6 +84,7 @@ fn paper(agent: AgentKind, env: String) -> Config {
         image_size: 84,
         frame_stack: 3,
         action_repeat: None,
+        precision: Precision::F32,
         batch: 128,
         discount: 0.99,
         init_steps: 1_000,

@@ -12,6 +12,9 @@ pub struct GpuOptions {
     /// Ask for WebGPU's core limits and no features even if the device has more
     /// (the base path that must work everywhere; tests use it).
     pub base_path: bool,
+    /// Ask also for what wgpu calls experimental, where the device has it: cooperative
+    /// matrices. `FOVEATE_EXPERIMENTAL=1` asks too. With `base_path` it does nothing.
+    pub experimental: bool,
 }
 
 /// What a person wants to know of an adapter.
@@ -40,9 +43,34 @@ pub struct AdapterReport {
     pub picked: bool,
 }
 
-/// Optional features that foveate uses where a device has them.
+/// Optional features that foveate uses wherever a device has them.
 pub(super) fn wanted_features() -> wgpu::Features {
-    wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY
+    wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16
+}
+
+/// Those that wgpu calls experimental, which foveate uses if it is told to.
+fn experimental_features() -> wgpu::Features {
+    wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
+}
+
+/// What to ask of an adapter.
+pub(super) fn asked_features(adapter: &wgpu::Adapter, options: &GpuOptions) -> wgpu::Features {
+    let experimental =
+        options.experimental || std::env::var("FOVEATE_EXPERIMENTAL").is_ok_and(|v| v == "1");
+    adapter.features()
+        & match experimental {
+            true => wanted_features() | experimental_features(),
+            false => wanted_features(),
+        }
+}
+
+/// Leave for the experimental ones among these features.
+pub(super) fn leave(features: wgpu::Features) -> wgpu::ExperimentalFeatures {
+    match features.intersects(experimental_features()) {
+        // Safety: that it may be unsound is wgpu's caution; somebody asked for it.
+        true => unsafe { wgpu::ExperimentalFeatures::enabled() },
+        false => wgpu::ExperimentalFeatures::disabled(),
+    }
 }
 
 /// The limits that every kernel can count on.
@@ -207,7 +235,7 @@ pub async fn adapters(options: &GpuOptions) -> Result<Vec<AdapterReport>, GpuErr
         .iter()
         .map(|adapter| {
             let (info, limits) = (adapter.get_info(), adapter.limits());
-            let features = adapter.features() & wanted_features();
+            let features = adapter.features() & (wanted_features() | experimental_features());
             AdapterReport {
                 picked: picked.as_ref() == Some(&info),
                 name: info.name,

@@ -1,10 +1,10 @@
 //! The handle to a device and its queue.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::{Choices, GpuError, GpuOptions, Kernel, Tuning, adapter, shader::ShaderInfo};
+use super::kernels::Kernels;
+use super::{Choices, Cooperative, GpuError, GpuOptions, Precision, Tuning, adapter};
 
 /// What kernels may rely on, derived from the device's features and limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,20 +21,27 @@ pub struct Capabilities {
     pub max_groups: u32,
     /// Whether it can say when its work began and ended; not whether that is true.
     pub timestamps: bool,
+    /// Whether shaders may hold numbers as f16.
+    pub f16: bool,
+    /// What it multiplies by cooperative matrices.
+    pub cooperative: Cooperative,
     /// Offsets of storage bindings are multiples of this many bytes.
     pub offset_alignment: u64,
 }
 
 /// A device with its queue and compiled kernels. Clones share them.
 #[derive(Clone)]
-pub struct Gpu(Arc<Inner>);
+pub struct Gpu {
+    inner: Arc<Inner>,
+    precision: Precision,
+}
 
 struct Inner {
     device: wgpu::Device,
     queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
     capabilities: Capabilities,
-    kernels: Mutex<HashMap<&'static str, Arc<Kernel>>>,
+    kernels: Kernels,
     choices: Mutex<Choices>,
     tuning: Mutex<Option<Tuning>>,
     /// Why the device was lost, if wgpu has told us.
@@ -43,7 +50,11 @@ struct Inner {
 
 impl std::fmt::Debug for Gpu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Gpu({} {:?})", self.0.info.name, self.0.info.backend)
+        write!(
+            f,
+            "Gpu({} {:?})",
+            self.inner.info.name, self.inner.info.backend
+        )
     }
 }
 
@@ -63,16 +74,14 @@ impl Gpu {
         let (required_features, required_limits) = if options.base_path {
             (wgpu::Features::empty(), adapter::base_limits())
         } else {
-            (
-                chosen.features() & adapter::wanted_features(),
-                chosen.limits(),
-            )
+            (adapter::asked_features(&chosen, &options), chosen.limits())
         };
         let (device, queue) = chosen
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("foveate"),
                 required_features,
                 required_limits,
+                experimental_features: adapter::leave(required_features),
                 ..Default::default()
             })
             .await
@@ -87,7 +96,7 @@ impl Gpu {
                 *slot = Some(format!("{reason:?} {message}").trim().to_string());
             }
         });
-        Ok(Gpu::assemble(info, device, queue, lost))
+        Ok(Gpu::assemble(&chosen, device, queue, lost))
     }
 
     /// [`Gpu::new`], waiting for it.
@@ -118,17 +127,18 @@ impl Gpu {
                 false => GpuError::AdapterLacks { adapter, lacks },
             });
         }
-        let gpu = Gpu::assemble(info, device, queue, Arc::default());
+        let gpu = Gpu::assemble(adapter, device, queue, Arc::default());
         gpu.check_lost()?;
         Ok(gpu)
     }
 
     fn assemble(
-        info: wgpu::AdapterInfo,
+        adapter: &wgpu::Adapter,
         device: wgpu::Device,
         queue: wgpu::Queue,
         lost: Arc<Mutex<Option<String>>>,
     ) -> Gpu {
+        let info = adapter.get_info();
         let limits = device.limits();
         let subgroups = device.features().contains(wgpu::Features::SUBGROUP)
             && info.subgroup_min_size == info.subgroup_max_size;
@@ -139,88 +149,110 @@ impl Gpu {
             max_buffer: limits.max_buffer_size,
             max_groups: limits.max_compute_workgroups_per_dimension,
             timestamps: device.features().contains(wgpu::Features::TIMESTAMP_QUERY),
+            f16: device.features().contains(wgpu::Features::SHADER_F16),
+            cooperative: Cooperative::of(adapter, device.features()),
             offset_alignment: limits.min_storage_buffer_offset_alignment.into(),
         };
-        Gpu(Arc::new(Inner {
+        let inner = Inner {
             device,
             queue,
             info,
             capabilities,
-            kernels: Mutex::default(),
+            kernels: Kernels::default(),
             choices: Mutex::default(),
             tuning: Mutex::default(),
             lost,
-        }))
+        };
+        Gpu {
+            inner: Arc::new(inner),
+            precision: Precision::F32,
+        }
     }
 
     /// The wgpu device.
     pub fn device(&self) -> &wgpu::Device {
-        &self.0.device
+        &self.inner.device
     }
 
     /// The wgpu queue.
     pub fn queue(&self) -> &wgpu::Queue {
-        &self.0.queue
+        &self.inner.queue
     }
 
     /// Name, driver and kind of the adapter.
     pub fn info(&self) -> &wgpu::AdapterInfo {
-        &self.0.info
+        &self.inner.info
     }
 
     /// What kernels may rely on.
     pub fn capabilities(&self) -> &Capabilities {
-        &self.0.capabilities
+        &self.inner.capabilities
     }
 
-    /// The compiled kernel of a shader permutation, compiled at its first use.
-    pub fn kernel(&self, shader: &'static ShaderInfo) -> Result<Arc<Kernel>, GpuError> {
-        if let Some(kernel) = self.kernels().get(shader.key) {
-            return Ok(kernel.clone());
+    /// In which precision programs that are compiled with this handle multiply.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Another handle to the same device, with which programs are compiled that multiply
+    /// in this precision.
+    ///
+    /// # Errors
+    /// [`GpuError::NoF16`] if that is f16 and the device has none: its adapter does not,
+    /// or the caller's own device was opened without [`wgpu::Features::SHADER_F16`].
+    pub fn with_precision(&self, precision: Precision) -> Result<Gpu, GpuError> {
+        if precision == Precision::F16 && !self.capabilities().f16 {
+            return Err(GpuError::NoF16 {
+                adapter: self.info().name.clone(),
+            });
         }
-        let kernel = Arc::new(self.guarded(shader.key, || Kernel::new(&self.0.device, shader))?);
-        self.kernels().insert(shader.key, kernel.clone());
-        Ok(kernel)
+        Ok(Gpu {
+            inner: self.inner.clone(),
+            precision,
+        })
     }
 
-    fn kernels(&self) -> MutexGuard<'_, HashMap<&'static str, Arc<Kernel>>> {
-        unpoisoned(&self.0.kernels)
+    pub(super) fn kernels(&self) -> &Kernels {
+        &self.inner.kernels
     }
 
     /// Which permutations programs compiled from now on run, where there are several.
     pub fn choices(&self) -> Choices {
-        unpoisoned(&self.0.choices).clone()
+        unpoisoned(&self.inner.choices).clone()
     }
 
     /// Replaces all choices. A key that no permutation of this version has is passed over
     /// when a program is compiled.
     pub fn set_choices(&self, choices: Choices) {
-        *unpoisoned(&self.0.choices) = choices;
+        *unpoisoned(&self.inner.choices) = choices;
     }
 
     /// Allows measuring what has not been chosen while programs are compiled; `None`,
     /// as it is at first, leaves that to estimates. What is measured may differ from
     /// day to day, and with it the bits of sums.
     pub fn set_tuning(&self, tuning: Option<Tuning>) {
-        *unpoisoned(&self.0.tuning) = tuning;
+        *unpoisoned(&self.inner.tuning) = tuning;
     }
 
     pub(crate) fn tuning(&self) -> Option<Tuning> {
-        unpoisoned(&self.0.tuning).clone()
+        unpoisoned(&self.inner.tuning).clone()
     }
 
     /// Runs `create` and turns what wgpu reports meanwhile into a typed error.
     pub(crate) fn guarded<T>(&self, what: &str, create: impl FnOnce() -> T) -> Result<T, GpuError> {
         self.check_lost()?;
         let memory = self
-            .0
+            .inner
             .device
             .push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let invalid = self
-            .0
+            .inner
             .device
             .push_error_scope(wgpu::ErrorFilter::Validation);
-        let internal = self.0.device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let internal = self
+            .inner
+            .device
+            .push_error_scope(wgpu::ErrorFilter::Internal);
         let made = create();
         // Scopes close innermost first; on native the futures are ready at once.
         let internal = pollster::block_on(internal.pop());
@@ -247,7 +279,7 @@ impl Gpu {
     /// An error if the device is lost. Takes about a microsecond.
     pub fn check_lost(&self) -> Result<(), GpuError> {
         let told = self
-            .0
+            .inner
             .lost
             .lock()
             .unwrap_or_else(|e| e.into_inner())
@@ -265,8 +297,8 @@ impl Gpu {
     /// as if all were well and reports no errors any more (so WebGPU specifies it),
     /// whoever opened it and whether or not wgpu has told its owner yet.
     fn answers(&self) -> bool {
-        let invalid = (self.0.device).push_error_scope(wgpu::ErrorFilter::Validation);
-        let _ = self.0.device.create_buffer(&wgpu::BufferDescriptor {
+        let invalid = (self.inner.device).push_error_scope(wgpu::ErrorFilter::Validation);
+        let _ = self.inner.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("is the device lost?"),
             size: 4,
             usage: wgpu::BufferUsages::empty(),
@@ -285,7 +317,7 @@ impl Gpu {
         self.check_lost()?;
         // wgpu 30 panics if the driver loses the device while it is polled. By then it
         // has noted the loss and released its locks, so nothing is left half done.
-        match catch_unwind(AssertUnwindSafe(|| self.0.device.poll(how))) {
+        match catch_unwind(AssertUnwindSafe(|| self.inner.device.poll(how))) {
             Ok(Ok(_)) => self.check_lost(),
             Ok(Err(error)) => {
                 self.check_lost()?;
@@ -304,6 +336,6 @@ impl Gpu {
 }
 
 /// A panic while one of these locks is held leaves what it guards whole.
-fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }

@@ -56,6 +56,11 @@ pub enum GpuError {
         "adapter '{adapter}' has no timestamps (or they were not asked of it): time by wall clock"
     )]
     NoTimestamps { adapter: String },
+    /// Products in f16 on a device that has no such numbers.
+    #[error(
+        "adapter '{adapter}' has no f16 (wgpu::Features::SHADER_F16, or it was not asked of it): use precision \"f32\""
+    )]
+    NoF16 { adapter: String },
     /// Reading a buffer back failed.
     #[error("reading '{what}' back from the device failed: {reason}")]
     Readback { what: String, reason: String },
@@ -74,7 +79,9 @@ impl GpuError {
     pub fn is_user_mistake(&self) -> bool {
         matches!(
             self,
-            GpuError::AdapterNotFound { .. } | GpuError::FramesDoNotFit { .. }
+            GpuError::AdapterNotFound { .. }
+                | GpuError::FramesDoNotFit { .. }
+                | GpuError::NoF16 { .. }
         )
     }
 }

@@ -18,6 +18,10 @@ pub struct ShaderInfo {
     pub constants: &'static [(&'static str, u32)],
     /// Whether it uses subgroup operations.
     pub subgroups: bool,
+    /// Whether it holds numbers as f16.
+    pub f16: bool,
+    /// Whether it multiplies by cooperative matrices.
+    pub cooperative: bool,
 }
 
 /// A binding of group 0.

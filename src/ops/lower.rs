@@ -3,7 +3,7 @@
 
 use super::{TapeError, Tensor};
 use crate::gpu::shader::ShaderInfo;
-use crate::gpu::{BufferRange, Capabilities, Choices, GpuError, Value};
+use crate::gpu::{BufferRange, Capabilities, Choices, GpuError, Precision, Value};
 
 /// Memory, before or after it is placed.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,6 +100,7 @@ pub struct Lower<'a> {
     /// Indices of the inputs that it changes in place.
     pub(crate) in_place: &'a [usize],
     pub(crate) capabilities: &'a Capabilities,
+    pub(crate) precision: Precision,
     pub(crate) choosing: &'a mut Choosing,
     /// Sizes in bytes of the slots made so far, workspaces included.
     pub(crate) slots: &'a mut Vec<u64>,
@@ -127,18 +128,27 @@ impl Lower<'_> {
         self.capabilities
     }
 
+    /// In which precision products are to be computed.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// The permutation to run among `candidates`, which compute the same and come with
-    /// the likeliest first: what was measured for this class of shapes, else the first.
+    /// the likeliest first: what was chosen for this class of shapes, else the first.
+    /// Those in `others` do so too, but are not worth measuring on this device: they run
+    /// only where they were chosen.
     pub fn choose(
         &mut self,
         class: String,
         candidates: Vec<&'static ShaderInfo>,
+        others: &[&'static ShaderInfo],
     ) -> Option<&'static ShaderInfo> {
         let wanted = match self.choosing.forced {
             Some(key) => Some(key),
             None => self.choosing.known.get(&class),
         };
-        let of = |key: &str| candidates.iter().copied().find(|s| s.key == key);
+        let all = || candidates.iter().chain(others).copied();
+        let of = |key: &str| all().find(|s| s.key == key);
         if let Some(shader) = wanted.and_then(of) {
             return Some(shader);
         }

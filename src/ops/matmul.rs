@@ -5,13 +5,15 @@ use std::cmp::Reverse;
 use std::rc::Rc;
 
 use super::lower::work;
+use super::tiled::{TiledProduct, pays, suffix};
 use super::{Backward, DType, Epilogue, Gradient, Lower, Op, TapeError, Tensor, Var, shape_error};
 use crate::gpu::shader::{SHADERS, ShaderInfo};
-use crate::gpu::{Capabilities, GpuError};
+use crate::gpu::{GpuError, Precision};
 
-/// Columns of invocations in a workgroup of `matmul/matmul`.
+/// Columns of invocations in a workgroup of `matmul/matmul` without workgroup memory.
 const SIDE: usize = 8;
-/// Workgroups below which the sum over k is split to give the device more to do.
+/// Workgroups below which the sum over k is split to give the device more to do; for
+/// tiles in workgroup memory see there.
 const FEW_GROUPS: usize = 32;
 const FEW_SUBGROUPS: usize = 8;
 /// Shortest piece of k that is worth a workgroup.
@@ -23,36 +25,80 @@ struct Tile {
     shader: &'static ShaderInfo,
     rows: usize,
     columns: usize,
-    /// Terms of the sum at a time.
-    unroll: usize,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// In registers.
+    Registers,
+    /// In registers, rows shared between the lanes of a subgroup; so many terms of the
+    /// sum at a time.
+    Subgroup { unroll: usize },
+    /// In workgroup memory.
+    Tiled(TiledProduct),
 }
 
 impl Tile {
     fn of(shader: &'static ShaderInfo) -> Option<Tile> {
+        if let Some(tiled) = TiledProduct::of(shader) {
+            return Some(Tile::tiled(tiled));
+        }
         let constant = |name| shader.constant(name).map(|n| n as usize);
+        let unroll = constant("UNROLL")?;
         Some(Tile {
             shader,
             rows: 8 * constant("ROWS")? * constant("LANES")? / SIDE,
             columns: SIDE * constant("COLUMNS")?,
-            unroll: constant("UNROLL")?,
+            kind: match shader.subgroups {
+                true => Kind::Subgroup { unroll },
+                false => Kind::Registers,
+            },
         })
+    }
+
+    fn tiled(tiled: TiledProduct) -> Tile {
+        Tile {
+            shader: tiled.shader,
+            rows: tiled.rows,
+            columns: tiled.columns,
+            kind: Kind::Tiled(tiled),
+        }
     }
 
     fn groups(&self, m: usize, n: usize) -> usize {
         n.div_ceil(self.columns) * m.div_ceil(self.rows)
     }
 
+    /// Pieces that the sum over k is cut into. They depend on shapes and tile alone:
+    /// sums have one order.
+    fn splits(&self, [m, n, k]: [usize; 3]) -> usize {
+        let few = match self.kind {
+            Kind::Registers => FEW_GROUPS,
+            Kind::Subgroup { .. } => FEW_SUBGROUPS,
+            Kind::Tiled(tiled) => return tiled.pieces([m, n, k], SHORTEST_PIECE),
+        };
+        (few / self.groups(m, n)).min(k / SHORTEST_PIECE).max(1)
+    }
+
     /// Estimated cost on software Vulkan, where one subgroup is a workgroup.
-    fn work(&self, [m, n, k]: [usize; 3]) -> usize {
+    fn work(&self, unroll: usize, [m, n, k]: [usize; 3]) -> usize {
         let (rows, columns) = (self.rows / 8, self.columns / SIDE);
-        let (loads, sums) = (self.unroll * (rows + columns), 8 * rows * columns);
-        self.groups(m, n)
-            * (k.div_ceil(self.unroll) * work(loads, sums, self.unroll) + 2 * work(sums, 0, 0))
+        let (loads, sums) = (unroll * (rows + columns), 8 * rows * columns);
+        self.groups(m, n) * (k.div_ceil(unroll) * work(loads, sums, unroll) + 2 * work(sums, 0, 0))
     }
 
     /// The tiles that suit a device, the one for a product that the estimate prefers
-    /// first, and how many workgroups a product should have at least.
-    fn candidates(capabilities: &Capabilities, sizes: [usize; 3]) -> (Vec<Tile>, usize) {
+    /// first; and others that it can run, but not quickly.
+    fn candidates(cx: &Lower, sizes: [usize; 3]) -> (Vec<Tile>, Vec<Tile>) {
+        let capabilities = cx.capabilities();
+        let pieces = |tile: &TiledProduct| tile.pieces(sizes, SHORTEST_PIECE);
+        let tiled = TiledProduct::candidates(cx, "matmul/matmul.", sizes, pieces);
+        let tiled: Vec<Tile> = tiled.into_iter().map(Tile::tiled).collect();
+        // Only they have permutations for it.
+        if cx.precision() == Precision::F16 {
+            return (tiled, vec![]);
+        }
         let tiles = |prefix: &'static str| -> Vec<Tile> {
             let shaders = SHADERS.iter().filter(|s| s.key.starts_with(prefix));
             shaders.filter_map(Tile::of).collect()
@@ -60,8 +106,14 @@ impl Tile {
         // Sharing rows between lanes wins on software Vulkan (subgroups of 8).
         if capabilities.subgroup_size == Some(8) {
             let mut shared = tiles("matmul/matmul.subgroup_");
-            shared.sort_by_key(|tile| tile.work(sizes));
-            return (shared, FEW_SUBGROUPS);
+            shared.sort_by_key(|tile| match tile.kind {
+                Kind::Subgroup { unroll } => tile.work(unroll, sizes),
+                _ => usize::MAX,
+            });
+            if capabilities.software {
+                return (shared, tiled);
+            }
+            return ([tiled, shared].concat(), vec![]);
         }
         let [m, n, _] = sizes;
         let mut plain = tiles("matmul/matmul.wide");
@@ -71,7 +123,10 @@ impl Tile {
         if plain.iter().all(|t| t.groups(m, n) < FEW_GROUPS) {
             plain.reverse();
         }
-        (plain, FEW_GROUPS)
+        match !capabilities.software && pays(sizes) {
+            true => ([tiled, plain].concat(), vec![]),
+            false => ([plain, tiled].concat(), vec![]),
+        }
     }
 }
 
@@ -181,22 +236,22 @@ impl Op for MatMul {
             Epilogue::Gate(_) => cx.input(2 + self.bias as usize),
             _ => a.clone(),
         };
-        let (tiles, groups) = Tile::candidates(cx.capabilities(), [m, n, k]);
+        let (tiles, others) = Tile::candidates(cx, [m, n, k]);
         let layout = |transposed| if transposed { "t" } else { "n" };
         let class = format!(
-            "matmul {m}x{k}x{n} {}{}",
+            "matmul {m}x{k}x{n} {}{}{}",
             layout(self.transpose_a),
-            layout(self.transpose_b)
+            layout(self.transpose_b),
+            suffix(cx.precision()),
         );
-        let shaders = tiles.iter().map(|t| t.shader).collect();
-        let Some(tile) = cx.choose(class, shaders).and_then(Tile::of) else {
+        let shaders = |tiles: &[Tile]| tiles.iter().map(|t| t.shader).collect::<Vec<_>>();
+        let chosen = cx.choose(class, shaders(&tiles), &shaders(&others));
+        let Some(tile) = chosen.and_then(Tile::of) else {
             let reason = "there is no shader 'matmul/matmul'".to_string();
             let what = "matmul".to_string();
             return Err(GpuError::Rejected { what, reason }.into());
         };
-        // The number of splits depends on shapes and tiles alone: sums have one order.
-        let splits = (groups / tile.groups(m, n)).min(k / SHORTEST_PIECE).max(1);
-        let piece = k.div_ceil(splits);
+        let piece = k.div_ceil(tile.splits([m, n, k]));
         let splits = k.div_ceil(piece);
         let (a_i, a_k) = if self.transpose_a { (1, m) } else { (k, 1) };
         let (b_k, b_j) = if self.transpose_b { (1, k) } else { (n, 1) };

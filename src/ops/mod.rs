@@ -52,6 +52,7 @@ mod stack_frames;
 mod state;
 mod texture_to_image;
 mod tick;
+mod tiled;
 mod unary;
 mod watch;
 

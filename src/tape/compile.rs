@@ -1,19 +1,17 @@
 //! From a recording to a program: drop what nobody needs, fuse tails, place
-//! results inside packs, lower to dispatches, plan memory, build bind groups.
+//! results inside packs, lower to dispatches, plan memory.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use super::build::PlannedProgram;
 use super::plan::{Slot, plan};
-use super::program::{Program, Step};
+use super::program::Program;
 use super::tune::tune;
 use super::watcher::Watcher;
 use super::{Tape, TapeError, Tensor, Var};
-use crate::gpu::{Bound, BufferRange, Gpu, ParamBlock};
+use crate::gpu::{BufferRange, Gpu};
 use crate::ops::{Choosing, Dispatch, Graph, Lower, Op, Operand, Pack, Source, Storage, Watch};
-
-/// Uniform blocks start at multiples of this (WebGPU's guaranteed alignment).
-const UNIFORM_ALIGNMENT: usize = 256;
 
 /// A node that will run.
 pub(super) struct Work {
@@ -26,13 +24,20 @@ impl Tape {
     /// Compiles everything recorded that an output, a watched scalar or a change of
     /// state depends on.
     pub fn compile(&self, gpu: &Gpu) -> Result<Program, TapeError> {
+        self.plan(gpu)?.build()
+    }
+
+    /// [`Tape::compile`] up to where it takes memory and makes kernels: what a program
+    /// will need is known before the device is asked for it. Watched scalars belong to
+    /// the first program that is planned.
+    pub fn plan(&self, gpu: &Gpu) -> Result<PlannedProgram, TapeError> {
         let watcher = self.record_watch(gpu)?;
         let graph = self.graph.borrow();
         let work = fuse(&graph, live(&graph));
         let mut memory = Memory::assign(gpu, &graph, &work)?;
         tune(gpu, &memory, &work)?;
         let dispatches = memory.lower(gpu, &work)?;
-        memory.build(gpu, &graph, dispatches, watcher)
+        Ok(memory.planned(gpu, &graph, dispatches, watcher))
     }
 
     /// Records the copy of watched scalars into their ring.
@@ -328,6 +333,7 @@ impl Memory {
                 outputs: &outputs,
                 in_place: w.op.writes(),
                 capabilities: gpu.capabilities(),
+                precision: gpu.precision(),
                 choosing: &mut choosing,
                 slots: &mut self.slots,
                 dispatches: &mut dispatches,
@@ -377,114 +383,36 @@ impl Memory {
         (slots, conflicts)
     }
 
-    fn build(
+    /// Gives every slot its place.
+    fn planned(
         &self,
         gpu: &Gpu,
         graph: &Graph,
         dispatches: Vec<Dispatch>,
         watcher: Option<Watcher>,
-    ) -> Result<Program, TapeError> {
+    ) -> PlannedProgram {
         let (slots, conflicts) = self.lifetimes(&dispatches);
         let capabilities = gpu.capabilities();
         let alignment = capabilities.offset_alignment.max(16);
         let plan = plan(&slots, &conflicts, alignment, capabilities.max_buffer);
-        let buffers: Vec<wgpu::Buffer> = (plan.buffers.iter().enumerate())
-            .map(|(i, bytes)| gpu.storage(&format!("planned {i}"), *bytes))
-            .collect::<Result<_, _>>()?;
-        let resolve = |operand: &Operand| -> Bound {
-            match &operand.storage {
-                Storage::Slot(slot) => {
-                    let place = plan.places[*slot];
-                    Bound::Buffer(BufferRange {
-                        buffer: buffers[place.buffer].clone(),
-                        offset: place.offset + operand.offset,
-                        size: operand.size,
-                    })
-                }
-                Storage::Range(range) => Bound::Buffer(BufferRange {
-                    buffer: range.buffer.clone(),
-                    offset: range.offset + operand.offset,
-                    size: operand.size,
-                }),
-                Storage::Texture(view) => Bound::Texture(view.clone()),
-            }
-        };
-
-        let steps = steps(gpu, &dispatches, |operand| Ok(resolve(operand)))?;
-
-        let range_of = |id: usize| match resolve(&self.operands[&id]) {
-            Bound::Buffer(range) => Some((range, graph.values[id].tensor.clone())),
-            Bound::Texture(_) => None,
-        };
-        let named = |list: &[(String, usize)]| -> HashMap<String, (BufferRange, Tensor)> {
+        let named = |list: &[(String, usize)]| -> Vec<(String, Operand)> {
             list.iter()
-                .filter(|(_, id)| self.operands.contains_key(id))
-                .filter_map(|(name, id)| Some((name.clone(), range_of(*id)?)))
+                .filter_map(|(name, id)| Some((name.clone(), self.operands.get(id)?.clone())))
                 .collect()
         };
         // What a run writes completely: safe to poison in tests.
         let scratch = (0..self.slots.len())
             .filter(|s| slots[*s].bytes > 0 && !self.partly_written.contains(s))
-            .map(|s| BufferRange {
-                buffer: buffers[plan.places[s].buffer].clone(),
-                offset: plan.places[s].offset,
-                size: slots[s].bytes,
-            })
+            .map(|s| (plan.places[s], slots[s].bytes))
             .collect();
-        Ok(Program::new(
-            gpu.clone(),
-            steps,
-            named(&self.inputs),
-            named(&graph.outputs),
+        PlannedProgram {
+            gpu: gpu.clone(),
+            dispatches,
+            inputs: named(&self.inputs),
+            outputs: named(&graph.outputs),
             scratch,
-            plan.report,
+            plan,
             watcher,
-        ))
+        }
     }
-}
-
-/// Kernels, parameter blocks and bind groups of dispatches, on the memory that
-/// `resolve` gives each operand.
-pub(super) fn steps(
-    gpu: &Gpu,
-    dispatches: &[Dispatch],
-    mut resolve: impl FnMut(&Operand) -> Result<Bound, TapeError>,
-) -> Result<Vec<Step>, TapeError> {
-    let mut blocks: Vec<u8> = vec![];
-    let mut block_ranges = vec![];
-    for dispatch in dispatches {
-        let bytes = ParamBlock::bytes(dispatch.shader, &dispatch.params)?;
-        block_ranges.push((blocks.len() as u64, bytes.len() as u64));
-        blocks.extend_from_slice(&bytes);
-        blocks.resize(blocks.len().next_multiple_of(UNIFORM_ALIGNMENT), 0);
-    }
-    let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-    let uniform = gpu.create("parameters", blocks.len().max(16) as u64, usage)?;
-    if !blocks.is_empty() {
-        gpu.write(&BufferRange::whole(&uniform), &blocks)?;
-    }
-
-    let mut steps = vec![];
-    for (dispatch, (offset, size)) in dispatches.iter().zip(block_ranges) {
-        let kernel = gpu.kernel(dispatch.shader)?;
-        let params = dispatch.shader.params.as_ref().map(|_| BufferRange {
-            buffer: uniform.clone(),
-            offset,
-            size,
-        });
-        let bound: Vec<_> = (dispatch.bound.iter())
-            .map(|(name, operand)| Ok((*name, resolve(operand)?)))
-            .collect::<Result<_, TapeError>>()?;
-        let bind_group = gpu.guarded(dispatch.shader.key, || {
-            kernel.bind(gpu.device(), params.as_ref(), &bound)
-        })??;
-        steps.push(Step {
-            op: dispatch.op,
-            cost: dispatch.cost,
-            kernel,
-            bind_group,
-            groups: dispatch.groups,
-        });
-    }
-    Ok(steps)
 }

@@ -10,6 +10,7 @@
 //! state (an optimiser step) take effect at their place in that order: what is
 //! recorded after them sees the new state.
 
+mod build;
 mod compile;
 mod gradient;
 mod plan;
@@ -23,6 +24,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 pub use crate::ops::{Cost, DType, Gradient, TapeError, Tensor, Var};
+pub use build::PlannedProgram;
 pub use gradient::ArenaGradients;
 pub use plan::MemoryReport;
 pub use profile::{Profile, ProfileRow, TimedDispatch, Timer, summarise};

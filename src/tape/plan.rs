@@ -24,7 +24,7 @@ pub(crate) struct Place {
 }
 
 /// Memory of a compiled program, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct MemoryReport {
     /// What the program allocated for values that are not state.
     pub planned: u64,

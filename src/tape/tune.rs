@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use super::TapeError;
-use super::compile::{Memory, Work, steps};
+use super::build::steps;
+use super::compile::{Memory, Work};
 use super::program::Step;
 use crate::gpu::shader::ShaderInfo;
 use crate::gpu::{Bound, BufferRange, Gpu, GpuError};
@@ -90,6 +91,7 @@ fn sandbox(
         outputs: &outputs,
         in_place: work.op.writes(),
         capabilities: gpu.capabilities(),
+        precision: gpu.precision(),
         choosing: &mut choosing,
         slots: &mut slots,
         dispatches: &mut dispatches,

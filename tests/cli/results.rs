@@ -77,7 +77,7 @@ fn training_leaves_a_complete_run_directory() {
     assert_eq!(names, expected);
 }
 
-/// In one line before it starts, and exactly in the summary.
+/// In a line each before it starts, and exactly in the summary.
 #[test]
 fn training_says_what_it_takes_on_the_device() {
     let folder = tempfile::tempdir().unwrap();
@@ -122,6 +122,20 @@ fn training_says_what_it_takes_on_the_device() {
     }
     let before_training = answer.err.split("step 1/1").next().unwrap();
     assert!(before_training.contains(line), "{}", answer.err);
+
+    let programs = summary["program_bytes"].as_array().unwrap();
+    let sum = |key: &str| -> u64 { programs.iter().map(|p| p[key].as_u64().unwrap()).sum() };
+    assert_eq!(sum("planned"), of("programs"));
+    let ratio = sum("planned") as f64 / sum("worst_moment") as f64;
+    let said = format!(", {ratio:.2} × the least possible");
+    assert!(line.contains(&said), "{said}: {line}");
+    let names: Vec<_> = programs.iter().map(|p| p["program"].as_str()).collect();
+    assert!(names.contains(&Some("act sampled")), "{names:?}");
+
+    let made = &summary["kernels_made"];
+    assert!(made["seconds"].as_f64().unwrap() > 0.0, "{made}");
+    let said = format!("made {} kernels in ", made["count"]);
+    assert!(before_training.contains(&said), "{said}: {}", answer.err);
 }
 
 #[test]

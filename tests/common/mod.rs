@@ -8,6 +8,7 @@ use foveate::gpu::{BufferRange, Gpu, GpuOptions};
 use foveate::tape::{Gradient, Tape, TapeError, Tensor, Var};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 
 /// The device that `FOVEATE_ADAPTER` and `FOVEATE_BACKEND` select. `FOVEATE_BASE_PATH=1`
 /// limits it to WebGPU's core limits without features.
@@ -149,6 +150,8 @@ pub struct Check<'a> {
     pub differentiable: Vec<bool>,
     pub forward_tolerance: f64,
     pub gradient_tolerance: f64,
+    /// The device, if it is not everybody's.
+    pub device: Option<Gpu>,
 }
 
 impl<'a> Check<'a> {
@@ -159,7 +162,13 @@ impl<'a> Check<'a> {
             inputs,
             forward_tolerance: 2e-6,
             gradient_tolerance: 2e-5,
+            device: None,
         }
+    }
+
+    pub fn on(mut self, gpu: &Gpu) -> Self {
+        self.device = Some(gpu.clone());
+        self
     }
 
     pub fn tolerances(mut self, forward: f64, gradient: f64) -> Self {
@@ -175,13 +184,14 @@ impl<'a> Check<'a> {
 
     /// Runs `build` on the device with all scratch memory poisoned, compares with
     /// `reference`, then compares the recorded gradients of Σ cotangent · result with
-    /// central differences of the reference at up to 60 elements of each input.
+    /// central differences of the reference at up to 60 elements of each input. Returns
+    /// the permutations that ran.
     pub fn run(
         &self,
         build: impl Fn(&Tape, &[Var]) -> Result<Var, TapeError>,
         reference: impl Fn(&[Array]) -> Array,
-    ) {
-        let (gpu, tape) = (gpu(), Tape::new());
+    ) -> BTreeSet<&'static str> {
+        let (gpu, tape) = (self.device.clone().unwrap_or_else(gpu), Tape::new());
         let vars: Vec<Var> = (self.inputs.iter().enumerate())
             .map(|(i, a)| tape.input(&format!("in{i}"), Tensor::f32(&a.shape)))
             .collect();
@@ -243,5 +253,6 @@ impl<'a> Check<'a> {
             // In float64 the differences themselves are good to about 1e-8.
             assert_close(&what, &a, &b, self.gradient_tolerance);
         }
+        program.dispatches().map(|d| d.1).collect()
     }
 }

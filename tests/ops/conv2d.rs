@@ -1,6 +1,6 @@
 use crate::common::*;
-use foveate::gpu::Choices;
 use foveate::gpu::shader::SHADERS;
+use foveate::gpu::{Choices, Gpu, Precision};
 use foveate::ops::Conv2dOptions;
 use foveate::tape::{Gradient, Tape, Tensor};
 
@@ -283,4 +283,121 @@ fn kernels_larger_than_the_image_are_refused() {
         message.contains("conv2d") && message.contains("[1, 1, 2, 2]"),
         "{message}"
     );
+}
+
+/// Choices that make a layer run on tiles of these sizes in workgroup memory, whichever
+/// other kernels the device would have for it.
+fn tiled(
+    x: [usize; 4],
+    w: [usize; 4],
+    o: Conv2dOptions,
+    [gemm, weights]: [&str; 2],
+    precision: &str,
+) -> Choices {
+    let out = |size: usize, kernel: usize| (size * o.upsample + 2 * o.pad - kernel) / o.stride + 1;
+    let y = [x[0], w[0], out(x[2], w[2]), out(x[3], w[3])];
+    let join = |shape: &[usize]| {
+        shape
+            .iter()
+            .map(usize::to_string)
+            .collect::<Vec<_>>()
+            .join("x")
+    };
+    let shapes = |a: &[usize], b: &[usize]| format!("{} {}", join(a), join(&b[1..]));
+    let (forward, backward) = (shapes(&x, &y), shapes(&y, &x));
+    let valid = if o.pad == 0 && o.upsample == 1 {
+        "valid"
+    } else {
+        "padded"
+    };
+    let gradient = if o.stride == 1 {
+        "input_gradient"
+    } else {
+        "input_gradient_strided"
+    };
+    let suffix = if precision.is_empty() { "" } else { "_f16" };
+    let layer = format!("{}x{} /{} +{} *{}", w[2], w[3], o.stride, o.pad, o.upsample);
+
+    let mut choices = Choices::default();
+    for (kind, shapes) in [(valid, &forward), (gradient, &backward)] {
+        let key = format!("conv2d/gemm.{kind}_tiled_{gemm}{suffix}");
+        choices.insert(
+            format!("conv2d gemm {kind} {layer} {shapes}{precision}"),
+            &key,
+        );
+        for window in ["valid", "padded", "strided", "pooled", "transposed"] {
+            choices.insert(format!("conv2d {window} {shapes}"), &key);
+        }
+    }
+    let key = format!("conv2d/weight_gradient.{valid}_tiled_{weights}{suffix}");
+    for kind in ["valid", "padded", "pointwise"] {
+        let class = format!("conv2d_weight_gradient {kind} {layer} {forward}{precision}");
+        choices.insert(class, &key);
+    }
+    for window in ["valid", "padded", "strided"] {
+        choices.insert(format!("conv2d_weight_gradient {window} {forward}"), &key);
+    }
+    choices
+}
+
+/// Layers for tiles: smaller and larger than one, all ways to move over the input, and
+/// sums in pieces.
+fn every_tile(gpu: &Gpu, precision: &str, tolerances: [f64; 2]) {
+    let mut used = std::collections::BTreeSet::new();
+    for (seed, (x, w, o)) in [
+        ([1, 1, 3, 3], [1, 1, 3, 3], options(1, 0, 1)),
+        ([3, 9, 13, 12], [17, 9, 3, 3], options(1, 0, 1)),
+        ([2, 4, 7, 6], [65, 4, 3, 3], options(1, 1, 1)),
+        ([2, 5, 5, 6], [10, 5, 3, 3], options(1, 1, 2)),
+        ([1, 3, 17, 16], [4, 3, 8, 8], options(4, 0, 1)),
+        ([2, 9, 12, 13], [33, 9, 3, 3], options(2, 1, 1)),
+        ([2, 6, 5, 7], [11, 6, 1, 1], options(1, 0, 1)),
+        ([1, 2, 41, 41], [8, 2, 3, 3], options(1, 0, 1)),
+        ([1, 2, 9, 9], [2, 2, 3, 3], options(3, 1, 1)),
+        ([1, 3, 5, 4], [3, 3, 4, 2], options(2, 2, 2)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for tiles in [["32x64", "32x32"], ["32x128", "32x64"], ["64x128", "64x64"]] {
+            let mut rng = rng(seed as u64);
+            let inputs = vec![
+                random(&mut rng, &x),
+                random(&mut rng, &w),
+                random(&mut rng, &w[..1]),
+            ];
+            gpu.set_choices(tiled(x, w, o, tiles, precision));
+            let keys = Check::new(&format!("conv2d {tiles:?} {x:?} {w:?} {o:?}"), inputs)
+                .tolerances(tolerances[0], tolerances[1])
+                .on(gpu)
+                .run(
+                    |_, v| v[0].conv2d(&v[1], Some(&v[2]), o),
+                    |a| reference(&a[0], &a[1], Some(&a[2]), o),
+                );
+            let products = keys.iter().filter(|k| k.contains("_tiled_")).count();
+            assert_eq!(products, 3, "{x:?} {w:?} {o:?}: {keys:?} ran");
+            used.extend(keys);
+        }
+    }
+    let all = SHADERS.iter().filter(|s| s.f16 != precision.is_empty());
+    let unused: Vec<_> = all
+        .map(|s| s.key)
+        .filter(|key| key.starts_with("conv2d/") && key.contains("_tiled_") && !used.contains(key))
+        .collect();
+    assert!(unused.is_empty(), "not run: {unused:?}");
+}
+
+#[test]
+fn every_tile_in_workgroup_memory() {
+    every_tile(&own_gpu(), "", [5e-6, 3e-5]);
+}
+
+/// Both operands of every term are rounded to 11 significant bits; relative to the
+/// largest result that is some parts in a thousand at most.
+#[test]
+fn every_tile_in_f16() {
+    match own_gpu().with_precision(Precision::F16) {
+        Ok(gpu) => every_tile(&gpu, " f16", [2e-3, 2e-3]),
+        Err(_) => println!("skipped: the device has no f16"),
+    }
 }

@@ -1,4 +1,7 @@
 use crate::common::*;
+use foveate::gpu::shader::{SHADERS, ShaderInfo};
+use foveate::gpu::{Choices, Gpu, GpuError, GpuOptions, Precision};
+use foveate::tape::Tape;
 
 fn reference(a: &Array, b: &Array, ta: bool, tb: bool) -> Array {
     let (m, k) = if ta {
@@ -90,4 +93,228 @@ fn relu_is_fused() {
         program.dispatches().map(|d| d.0).collect::<Vec<_>>(),
         ["matmul"]
     );
+}
+
+/// The permutations on workgroup memory, one precision's, that any device can run.
+fn tiles(precision: Precision) -> impl Iterator<Item = &'static str> {
+    let tiled = |s: &&ShaderInfo| s.key.starts_with("matmul/matmul.tiled_");
+    (SHADERS.iter())
+        .filter(tiled)
+        .filter(move |s| s.f16 == (precision == Precision::F16))
+        .map(|s| s.key)
+}
+
+/// c = op(a) op(b) by one permutation, or relu(c + bias); and for every element what
+/// float64 makes of it and the sum of the magnitudes of its terms.
+struct Forced {
+    got: Vec<f32>,
+    expected: Vec<f64>,
+    magnitudes: Vec<f64>,
+}
+
+fn forced(gpu: &Gpu, key: &'static str, [m, n, k]: [usize; 3], layout: [bool; 2]) -> Forced {
+    let [ta, tb] = layout;
+    let mut rng = rng((m * 7 + n * 5 + k) as u64);
+    let a = random(&mut rng, &if ta { [k, m] } else { [m, k] });
+    let b = random(&mut rng, &if tb { [n, k] } else { [k, n] });
+    let bias = random(&mut rng, &[n]);
+    // A layer has its bias and tail in the kernel, or behind the pieces of the sum.
+    let layer = layout == [false, true];
+
+    let letter = |transposed| if transposed { 't' } else { 'n' };
+    let precision = match gpu.precision() {
+        Precision::F32 => "",
+        Precision::F16 => " f16",
+    };
+    let class = format!("matmul {m}x{k}x{n} {}{}{precision}", letter(ta), letter(tb));
+    let mut choices = Choices::default();
+    choices.insert(class, key);
+    gpu.set_choices(choices);
+    let tape = Tape::new();
+    let constant = |array: &Array| tape.constant(&array.shape, &array.f32()).unwrap();
+    let (u, v) = (constant(&a), constant(&b));
+    let y = match layer {
+        true => u.linear(&v, &constant(&bias)).unwrap().relu().unwrap(),
+        false => u.matmul_transposed(&v, ta, tb).unwrap(),
+    };
+    tape.output("y", &y);
+    let program = tape.compile(gpu).unwrap();
+    let keys: Vec<_> = program.dispatches().map(|d| d.1).collect();
+    assert!(keys.contains(&key), "{key} {m} {n} {k}: {keys:?} ran");
+    program.poison().unwrap();
+    program.run().unwrap();
+
+    let mut expected = reference(&a, &b, ta, tb).data;
+    if layer {
+        for (i, v) in expected.iter_mut().enumerate() {
+            *v = (*v + bias.data[i % n]).max(0.0);
+        }
+    }
+    Forced {
+        got: program.read_blocking("y").unwrap(),
+        expected,
+        magnitudes: reference(&a.map(f64::abs), &b.map(f64::abs), ta, tb).data,
+    }
+}
+
+/// One; less than any tile; one more than some; several tiles; a sum in pieces.
+const SIZES: [[usize; 3]; 6] = [
+    [1, 1, 1],
+    [3, 17, 65],
+    [65, 33, 17],
+    [17, 129, 9],
+    [129, 65, 40],
+    [5, 9, 1030],
+];
+const LAYOUTS: [[bool; 2]; 4] = [[false, false], [true, false], [false, true], [true, true]];
+
+#[test]
+fn every_tile_in_workgroup_memory() {
+    let gpu = own_gpu();
+    for key in tiles(Precision::F32) {
+        for (sizes, layout) in SIZES.iter().flat_map(|&s| LAYOUTS.map(|l| (s, l))) {
+            let what = format!("{key} {sizes:?} {layout:?}");
+            let product = forced(&gpu, key, sizes, layout);
+            assert_close(&what, &product.got, &product.expected, 1e-5);
+        }
+    }
+}
+
+/// Each operand is rounded to 11 significant bits, in whichever direction: two parts in
+/// 2¹⁰ of every term. The sums are f32.
+#[test]
+fn every_tile_in_f16_is_as_good_as_f16_can_be() {
+    let Ok(gpu) = own_gpu().with_precision(Precision::F16) else {
+        println!("skipped: the device has no f16");
+        return;
+    };
+    for key in tiles(Precision::F16) {
+        let mut largest = 0.0f64;
+        for (sizes, layout) in SIZES.iter().flat_map(|&s| LAYOUTS.map(|l| (s, l))) {
+            let product = forced(&gpu, key, sizes, layout);
+            for (i, got) in product.got.iter().enumerate() {
+                let error = (*got as f64 - product.expected[i]).abs();
+                let bound = product.magnitudes[i] * 2f64.powi(-9);
+                assert!(
+                    error <= bound,
+                    "{key} {sizes:?} {layout:?}: error {error:.2e} of {i} > {bound:.2e}"
+                );
+                largest = largest.max(error / product.magnitudes[i]);
+            }
+        }
+        assert!(largest > 1e-6, "{key} does not round to f16");
+    }
+}
+
+/// By cooperative matrices, on a device that has them.
+#[test]
+fn every_cooperative_tile() {
+    let options = GpuOptions {
+        experimental: true,
+        ..Default::default()
+    };
+    let gpu = Gpu::new_blocking(options).unwrap();
+    let of = gpu.capabilities().cooperative;
+    for (there, precision, key, tolerance) in [
+        (
+            of.f32_8,
+            Precision::F32,
+            "matmul/matmul.cooperative_8",
+            1e-5,
+        ),
+        (
+            of.f16_16,
+            Precision::F16,
+            "matmul/matmul.cooperative_16_f16",
+            2e-3,
+        ),
+    ] {
+        if !there {
+            println!("skipped: the device has no matrices for {key}");
+            continue;
+        }
+        let gpu = gpu.with_precision(precision).unwrap();
+        for (sizes, layout) in SIZES.iter().flat_map(|&s| LAYOUTS.map(|l| (s, l))) {
+            let what = format!("{key} {sizes:?} {layout:?}");
+            let product = forced(&gpu, key, sizes, layout);
+            assert_close(&what, &product.got, &product.expected, tolerance);
+        }
+    }
+}
+
+/// What f16 cannot hold is clamped, not infinite; sums beyond its range are f32.
+#[test]
+fn f16_clamps_what_it_cannot_hold() {
+    let Ok(gpu) = own_gpu().with_precision(Precision::F16) else {
+        println!("skipped: the device has no f16");
+        return;
+    };
+    let tape = Tape::new();
+    let a = tape
+        .constant(&[2, 2], &[1e6, 0.0, 60000.0, 60000.0])
+        .unwrap();
+    let b = tape.constant(&[2, 2], &[1.0, -1e9, 1.0, 0.0]).unwrap();
+    tape.output("y", &a.matmul(&b).unwrap());
+    let program = tape.compile(&gpu).unwrap();
+    program.run().unwrap();
+    let largest = 65504.0;
+    // 60,000 lies between two of f16's numbers, 32 apart.
+    let near = |got: f32, expected: f32| (got - expected).abs() <= expected.abs() / 1024.0;
+    let got: Vec<f32> = program.read_blocking("y").unwrap();
+    let expected = [largest, -largest * largest, 120000.0, -60000.0 * largest];
+    assert!(
+        got.iter().zip(expected).all(|(&g, e)| near(g, e)),
+        "{got:?}, not {expected:?}"
+    );
+}
+
+#[test]
+fn f16_is_refused_at_once_where_there_is_none() {
+    let base = Gpu::new_blocking(GpuOptions {
+        base_path: true,
+        ..Default::default()
+    })
+    .unwrap();
+    let error = base.with_precision(Precision::F16).unwrap_err();
+    assert!(matches!(error, GpuError::NoF16 { .. }), "{error}");
+    assert!(error.is_user_mistake());
+    let message = error.to_string();
+    assert!(
+        message.contains("has no f16") && message.contains("\"f32\""),
+        "{message}"
+    );
+    assert_eq!(
+        base.with_precision(Precision::F32).unwrap().precision(),
+        Precision::F32
+    );
+}
+
+/// The figure that README names: a product of 768 × 768 matrices of uniform numbers.
+#[test]
+fn a_large_product_in_f16_is_near_that_in_f32() {
+    let gpu = own_gpu();
+    let Ok(half) = gpu.with_precision(Precision::F16) else {
+        println!("skipped: the device has no f16");
+        return;
+    };
+    const SIDE: usize = 768;
+    let mut rng = rng(768);
+    let (a, b) = (random(&mut rng, &[SIDE; 2]), random(&mut rng, &[SIDE; 2]));
+    let product = |gpu: &Gpu| -> Vec<f32> {
+        let tape = Tape::new();
+        let constant = |array: &Array| tape.constant(&array.shape, &array.f32()).unwrap();
+        tape.output("y", &constant(&a).matmul(&constant(&b)).unwrap());
+        let program = tape.compile(gpu).unwrap();
+        program.run().unwrap();
+        program.read_blocking("y").unwrap()
+    };
+    let (exact, rounded) = (product(&gpu), product(&half));
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    let differences = exact
+        .iter()
+        .zip(&rounded)
+        .map(|(&a, &b)| a as f64 - b as f64);
+    let error = norm(&mut differences.into_iter()) / norm(&mut exact.iter().map(|&v| v as f64));
+    println!("relative error of a product of {SIDE} in f16: {error:.2e}");
+    assert!((1e-6..1e-3).contains(&error), "{error:.2e}");
 }

@@ -3,12 +3,13 @@
 
 use super::super::lower::work;
 use super::super::matmul::tail_code;
+use super::super::tiled::{TiledProduct, pays, suffix};
 use super::super::{Epilogue, Lower, Operand, TapeError};
 use super::{Conv2dOptions, Sizes, pixels_as_steps};
-use crate::gpu::Capabilities;
 use crate::gpu::shader::{SHADERS, ShaderInfo};
+use crate::gpu::{Capabilities, GpuError, Precision};
 
-/// Invocations of a workgroup of `conv2d/gemm`.
+/// Invocations of a workgroup of `conv2d/gemm` without workgroup memory.
 const GEMM_LANES: usize = 64;
 /// Height and width of the kernels that `conv2d/window` has permutations for.
 const KERNEL: usize = 3;
@@ -37,8 +38,8 @@ pub(super) struct Correlation<'a> {
 impl Correlation<'_> {
     pub fn launch(self, cx: &mut Lower) -> Result<(), TapeError> {
         match self.window(cx.capabilities()) {
-            Some(window) => self.launch_window(cx, window),
-            None => self.launch_gemm(cx),
+            Some(window) if cx.precision() == Precision::F32 => self.launch_window(cx, window),
+            _ => self.launch_gemm(cx),
         }
     }
 
@@ -131,8 +132,13 @@ impl Correlation<'_> {
         tiles.sort_by_key(cost);
         let class = format!("conv2d {} {}", window.kind, shapes(x, y));
         let shaders = tiles.iter().map(|t| t.shader).collect();
-        let Some(tile) = cx.choose(class, shaders).and_then(Tile::of) else {
+        let others = self.gemm().tiled(cx);
+        let others: Vec<_> = others.iter().map(|t| t.shader).collect();
+        let Some(shader) = cx.choose(class, shaders, &others) else {
             return self.launch_gemm(cx);
+        };
+        let Some(tile) = Tile::of(shader) else {
+            return self.dispatch_gemm(cx, shader);
         };
         let runs = rows.div_ceil(tile.run);
         cx.dispatch(tile.shader.key)
@@ -169,11 +175,9 @@ impl Correlation<'_> {
             ])
     }
 
-    fn launch_gemm(self, cx: &mut Lower) -> Result<(), TapeError> {
-        let (s, o) = (self.sizes, self.options);
-        let (x, y) = (self.x.shape(), self.y.shape());
-        let pixels = y[0] * y[2] * y[3];
-        let step = pixels_as_steps(GEMM_LANES, y[2], y[3]);
+    /// The layer as `conv2d/gemm` sees it.
+    fn gemm(&self) -> Gemm {
+        let (s, o, x, y) = (self.sizes, self.options, self.x.shape(), self.y.shape());
         let taps = s.taps();
         let valid = o.pad == 0 && o.upsample == 1;
         let (kind, [w_m, w_c]) = match (self.direction, o.stride) {
@@ -184,14 +188,72 @@ impl Correlation<'_> {
                 ("input_gradient_strided", [taps, s.in_channels * taps])
             }
         };
-        // Sharing weights between lanes wins on lavapipe; compilers of other software
-        // devices take minutes over long kernels.
-        let (suffix, channels, per_lane) = match cx.capabilities() {
-            c if c.subgroup_size == Some(8) => ("_subgroup", 16, 2),
-            c if c.software => ("_compact", 8, 1),
-            _ => ("", 8, 8),
+        // The gradient of an upsampled input sums over every repetition of a pixel.
+        let repeats = match self.direction {
+            Direction::Forward => 1,
+            Direction::InputGradient => o.upsample,
         };
-        cx.dispatch(&format!("conv2d/gemm.{kind}{suffix}"))
+        let kernel = [s.kernel_height * repeats, s.kernel_width * repeats];
+        let terms = x[1] * kernel[0] * kernel[1];
+        Gemm {
+            kind,
+            w_m,
+            w_c,
+            kernel,
+            sizes: [y[1], y[0] * y[2] * y[3], terms],
+        }
+    }
+
+    fn launch_gemm(self, cx: &mut Lower) -> Result<(), TapeError> {
+        let (gemm, o, s) = (self.gemm(), self.options, self.sizes);
+        let (capabilities, precision) = (*cx.capabilities(), cx.precision());
+        let tiled: Vec<_> = gemm.tiled(cx).iter().map(|t| t.shader).collect();
+        let registers = gemm.registers(&capabilities).into_iter().collect();
+        let (candidates, others) = match capabilities {
+            _ if precision == Precision::F16 => (tiled, vec![]),
+            c if !c.software && pays(gemm.sizes) => ([tiled, registers].concat(), vec![]),
+            c if c.subgroup_size == Some(8) => (registers, tiled),
+            _ => ([registers, tiled].concat(), vec![]),
+        };
+        let class = format!(
+            "conv2d gemm {} {}x{} /{} +{} *{} {}{}",
+            gemm.kind,
+            s.kernel_height,
+            s.kernel_width,
+            o.stride,
+            o.pad,
+            o.upsample,
+            shapes(self.x.shape(), self.y.shape()),
+            suffix(precision),
+        );
+        let Some(shader) = cx.choose(class, candidates, &others) else {
+            let reason = format!("there is no shader 'conv2d/gemm.{}'", gemm.kind);
+            let what = "conv2d".to_string();
+            return Err(GpuError::Rejected { what, reason }.into());
+        };
+        self.dispatch_gemm(cx, shader)
+    }
+
+    fn dispatch_gemm(self, cx: &mut Lower, shader: &'static ShaderInfo) -> Result<(), TapeError> {
+        let (gemm, s, o) = (self.gemm(), self.sizes, self.options);
+        let (x, y) = (self.x.shape(), self.y.shape());
+        let [_, pixels, _] = gemm.sizes;
+        let constant = |name| shader.constant(name).unwrap_or(1) as usize;
+        let (step, channels, columns) = match TiledProduct::of(shader) {
+            Some(tile) => {
+                let step = pixels_as_steps(tile.step, gemm.kernel[0], gemm.kernel[1]);
+                (step, tile.rows, tile.columns)
+            }
+            None => {
+                let step = pixels_as_steps(GEMM_LANES, y[2], y[3]);
+                (
+                    step,
+                    8 * constant("EIGHTS"),
+                    GEMM_LANES * constant("PIXELS"),
+                )
+            }
+        };
+        cx.dispatch(shader.key)
             .bind("x", self.x)
             .bind("w", self.w)
             .bind("bias", self.bias.unwrap_or(self.w))
@@ -209,8 +271,8 @@ impl Correlation<'_> {
             .u32("stride", o.stride)
             .u32("pad", o.pad)
             .u32("upsample_log2", o.upsample.ilog2() as usize)
-            .u32("w_m", w_m)
-            .u32("w_c", w_c)
+            .u32("w_m", gemm.w_m)
+            .u32("w_c", gemm.w_c)
             .u32("has_bias", self.bias.is_some() as usize)
             .u32("tail", tail_code(self.epilogue))
             .f32("scale", o.scale)
@@ -219,7 +281,7 @@ impl Correlation<'_> {
             .u32("step_row", step[1])
             .u32("step_column", step[2])
             .groups([
-                pixels.div_ceil(GEMM_LANES * per_lane) as u32,
+                pixels.div_ceil(columns) as u32,
                 y[1].div_ceil(channels) as u32,
                 1,
             ])
@@ -244,6 +306,39 @@ struct Window {
     w_c: i32,
     w_row: i32,
     w_column: i32,
+}
+
+/// A layer as `conv2d/gemm` sees it.
+#[derive(Debug, Clone, Copy)]
+struct Gemm {
+    /// Which permutations do it.
+    kind: &'static str,
+    /// Strides of w by channels of y and of x.
+    w_m: usize,
+    w_c: usize,
+    /// Rows and columns of taps that are summed over.
+    kernel: [usize; 2],
+    /// Channels and pixels of y, and terms of the sum for each.
+    sizes: [usize; 3],
+}
+
+impl Gemm {
+    /// The permutations in workgroup memory, least estimated cost first.
+    fn tiled(&self, cx: &Lower) -> Vec<TiledProduct> {
+        let prefix = format!("conv2d/gemm.{}_tiled_", self.kind);
+        TiledProduct::candidates(cx, &prefix, self.sizes, |_| 1)
+    }
+
+    /// The permutation in registers. Sharing weights between lanes wins on lavapipe;
+    /// compilers of other software devices take minutes over long kernels.
+    fn registers(&self, capabilities: &Capabilities) -> Option<&'static ShaderInfo> {
+        let suffix = match capabilities {
+            c if c.subgroup_size == Some(8) => "_subgroup",
+            c if c.software => "_compact",
+            _ => "",
+        };
+        ShaderInfo::find(&format!("conv2d/gemm.{}{suffix}", self.kind))
+    }
 }
 
 /// The tile of a permutation of `conv2d/window` or `conv2d/weight_gradient_window`.

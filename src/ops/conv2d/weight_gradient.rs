@@ -1,16 +1,19 @@
 //! The gradient of a convolution's weights: which kernel, cut into how many pieces.
 
 use super::super::lower::work;
+use super::super::tiled::{TiledProduct, pays, suffix};
 use super::super::{Lower, Op, Operand, TapeError, Tensor, shape_error};
 use super::correlation::{Tile, candidates, shapes};
 use super::{Conv2dOptions, Sizes, pixels_as_steps};
-use crate::gpu::Capabilities;
+use crate::gpu::shader::ShaderInfo;
+use crate::gpu::{Capabilities, GpuError, Precision};
 
-/// Invocations of a workgroup of `conv2d/weight_gradient`, taps of its tile.
+/// Invocations of a workgroup of `conv2d/weight_gradient` without workgroup memory.
 const LANES: usize = 32;
-const TAPS: usize = 9;
-/// Workgroups that the sum over pixels is cut into pieces for: of 32 lanes, and of 8.
+/// Workgroups that the sum over pixels is cut into pieces for: of 32 lanes, of tiles in
+/// workgroup memory, and of 8 lanes.
 const GROUPS: usize = 512;
+const TILED_GROUPS: usize = 256;
 const WINDOW_GROUPS: usize = 32;
 /// Shortest piece (pixels) worth a workgroup, and most pieces.
 const SHORTEST_PIECE: usize = 512;
@@ -48,11 +51,19 @@ impl Op for WeightGradient {
         let Some((kind, tiles)) = self.window(cx.capabilities()) else {
             return self.lower_pixels(cx);
         };
+        if cx.precision() == Precision::F16 {
+            return self.lower_pixels(cx);
+        }
         let shapes = shapes(&self.sizes.input(), &self.sizes.output());
         let class = format!("conv2d_weight_gradient {kind} {shapes}");
         let shaders = tiles.iter().map(|t| t.shader).collect();
-        match cx.choose(class, shaders).and_then(Tile::of) {
-            Some(tile) => self.lower_window(cx, tile),
+        let others = self.tiled(cx);
+        let others: Vec<_> = others.iter().map(|t| t.shader).collect();
+        match cx.choose(class, shaders, &others) {
+            Some(shader) => match Tile::of(shader) {
+                Some(tile) => self.lower_window(cx, tile),
+                None => self.dispatch_pixels(cx, shader),
+            },
             None => self.lower_pixels(cx),
         }
     }
@@ -122,32 +133,106 @@ impl WeightGradient {
         self.join(cx, &partial, Some(&partial_bias), pieces)
     }
 
+    /// Which permutations of `conv2d/weight_gradient` do the layer.
+    fn kind(&self) -> &'static str {
+        match self.options.pad == 0 && self.options.upsample == 1 {
+            true => "valid",
+            false => "padded",
+        }
+    }
+
+    /// Rows and columns of the result, and terms of the sum for each.
+    fn product(&self) -> [usize; 3] {
+        let s = self.sizes;
+        let pixels = s.images * s.out_height * s.out_width;
+        [s.out_channels, s.in_channels * s.taps(), pixels]
+    }
+
+    /// Pieces that the sum over pixels is cut into, for so many tiles.
+    fn pieces(&self, groups: usize, tiles: usize) -> usize {
+        let [_, _, pixels] = self.product();
+        let pieces = groups.div_ceil(tiles);
+        pieces.min(pixels / SHORTEST_PIECE).clamp(1, MOST_PIECES)
+    }
+
+    fn tiled_pieces(&self, tile: &TiledProduct) -> usize {
+        let [rows, columns, _] = self.product();
+        self.pieces(TILED_GROUPS, tile.groups(rows, columns))
+    }
+
+    /// The permutations in workgroup memory, least estimated cost first.
+    fn tiled(&self, cx: &Lower) -> Vec<TiledProduct> {
+        let prefix = format!("conv2d/weight_gradient.{}_tiled_", self.kind());
+        let pieces = |tile: &TiledProduct| self.tiled_pieces(tile);
+        TiledProduct::candidates(cx, &prefix, self.product(), pieces)
+    }
+
     /// Lanes over pixels: any kernel, any device.
     fn lower_pixels(&self, cx: &mut Lower) -> Result<(), TapeError> {
-        let (g, x) = (cx.input(0), cx.input(1));
         let (s, o) = (self.sizes, self.options);
-        let (kind, taps) = match (s.taps(), o.pad == 0 && o.upsample == 1) {
-            (1, _) => ("pointwise", 1),
-            (_, true) => ("valid", TAPS),
-            (_, false) => ("padded", TAPS),
+        let (capabilities, precision) = (*cx.capabilities(), cx.precision());
+        let kind = match s.taps() {
+            1 => "pointwise",
+            _ => self.kind(),
         };
         // Compilers of software devices take minutes over long kernels.
-        let capabilities = cx.capabilities();
-        let (suffix, channels) =
-            match capabilities.software && capabilities.subgroup_size != Some(8) {
-                true => ("_compact", 1),
-                false => ("", 8),
-            };
-        let tap_blocks = s.taps().div_ceil(taps);
-        let tiles = s.in_channels * tap_blocks * s.out_channels.div_ceil(channels);
-        let pixels = s.images * s.out_height * s.out_width;
-        let pieces = GROUPS.div_ceil(tiles);
-        let pieces = pieces.min(pixels / SHORTEST_PIECE).clamp(1, MOST_PIECES);
+        let compact = match capabilities.software && capabilities.subgroup_size != Some(8) {
+            true => "_compact",
+            false => "",
+        };
+        let lanes = ShaderInfo::find(&format!("conv2d/weight_gradient.{kind}{compact}"));
+        let lanes: Vec<_> = lanes.into_iter().collect();
+        let tiled: Vec<_> = self.tiled(cx).iter().map(|t| t.shader).collect();
+        let (candidates, others) = match capabilities {
+            _ if precision == Precision::F16 => (tiled, vec![]),
+            c if !c.software && pays(self.product()) => ([tiled, lanes].concat(), vec![]),
+            c if c.subgroup_size == Some(8) => (lanes, tiled),
+            _ => ([lanes, tiled].concat(), vec![]),
+        };
+        let class = format!(
+            "conv2d_weight_gradient {kind} {}x{} /{} +{} *{} {}{}",
+            s.kernel_height,
+            s.kernel_width,
+            o.stride,
+            o.pad,
+            o.upsample,
+            shapes(&s.input(), &s.output()),
+            suffix(precision),
+        );
+        let Some(shader) = cx.choose(class, candidates, &others) else {
+            let reason = format!("there is no shader 'conv2d/weight_gradient.{kind}'");
+            let what = "conv2d_weight_gradient".to_string();
+            return Err(GpuError::Rejected { what, reason }.into());
+        };
+        self.dispatch_pixels(cx, shader)
+    }
+
+    fn dispatch_pixels(
+        &self,
+        cx: &mut Lower,
+        shader: &'static ShaderInfo,
+    ) -> Result<(), TapeError> {
+        let (g, x) = (cx.input(0), cx.input(1));
+        let (s, o) = (self.sizes, self.options);
+        let [rows, columns, pixels] = self.product();
+        let constant = |name| shader.constant(name).unwrap_or(1) as usize;
+        let tap_blocks = s.taps().div_ceil(constant("TAPS"));
+        let (advance, groups, pieces) = match TiledProduct::of(shader) {
+            Some(tile) => {
+                let groups = [columns.div_ceil(tile.columns), rows.div_ceil(tile.rows)];
+                (tile.step, groups, self.tiled_pieces(&tile))
+            }
+            None => {
+                let channels = s.out_channels.div_ceil(constant("CHANNELS"));
+                let groups = [s.in_channels * tap_blocks, channels];
+                (LANES, groups, self.pieces(GROUPS, groups[0] * groups[1]))
+            }
+        };
         let piece = pixels.div_ceil(pieces);
         let pieces = pixels.div_ceil(piece);
-        let step = pixels_as_steps(LANES, s.out_height, s.out_width);
+        let step = pixels_as_steps(advance, s.out_height, s.out_width);
         let partial = self.partial(cx, 0, pieces);
-        cx.dispatch(&format!("conv2d/weight_gradient.{kind}{suffix}"))
+        cx.dispatch(shader.key)
             .bind("g", &g)
             .bind("x", &x)
             .bind("partial", &partial)
@@ -170,11 +255,7 @@ impl WeightGradient {
             .u32("step_column", step[2])
             .f32("scale", o.scale)
             .flops(s.flops())
-            .groups([
-                (s.in_channels * tap_blocks) as u32,
-                s.out_channels.div_ceil(channels) as u32,
-                pieces as u32,
-            ])?;
+            .groups([groups[0] as u32, groups[1] as u32, pieces as u32])?;
         self.join(cx, &partial, None, pieces)?;
         if !self.bias {
             return Ok(());

@@ -58,6 +58,8 @@ pub enum Error {
     #[error(transparent)]
     Run(#[from] crate::run::RunError),
     #[error(transparent)]
+    Data(#[from] crate::data::DataError),
+    #[error(transparent)]
     Media(#[from] crate::media::MediaError),
 }
 
@@ -87,6 +89,7 @@ impl Error {
             Error::Config(e) => e.is_user_mistake(),
             Error::Env(e) => e.is_user_mistake(),
             Error::Run(e) => e.is_user_mistake(),
+            Error::Data(e) => e.is_user_mistake(),
             Error::Media(e) => e.is_user_mistake(),
         }
     }

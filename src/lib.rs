@@ -14,6 +14,7 @@
 //! | [`nn`] | layers, encoders, parameters, initialisation |
 //! | [`saliency`] | attribution to pixels (gradient, guided backprop), quantile masks, filling |
 //! | [`media`] | pictures: files, panels, curves, animations |
+//! | [`data`] | sets of images and saliency maps, read from files and written to them |
 //! | [`envs`] | native worlds drawn on the GPU; the bridge to real suites |
 //! | [`agents`] | SAC, SGQN |
 //! | [`mod@bench`] | how fast a device does all that, beside how fast it could be |
@@ -24,6 +25,7 @@ pub mod agents;
 pub mod bench;
 pub mod cli;
 pub mod config;
+pub mod data;
 pub mod envs;
 mod error;
 pub mod gpu;

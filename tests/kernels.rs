@@ -46,6 +46,8 @@ fn what_is_refused_is_named_and_the_others_are_made() {
             bindings: &[],
             constants: &[],
             subgroups: false,
+            f16: false,
+            cooperative: false,
         }))
     };
     let mut shaders = some();

@@ -1,9 +1,12 @@
 // stack_frames: gathers frame stacks from one page of a frame store, as f32 in
 // 0..255, each stack displaced by its own shift: the page padded by `pad` with its
 // border pixels, then the exact window at (x, y) (SPEC.md A.3).
-// Tile: one frame of one stack per workgroup of 64. Frames in other pages are left
-// to the other pages' dispatches.
+// Tile: one frame of one stack per workgroup of 64, whose lanes stride over its pixels;
+// with QUADS, for software devices, over its rows, four pixels at a time (sides are
+// whole fours): no division for each pixel, and two loads for four. Frames in other
+// pages are left to the other pages' dispatches.
 
+#include "common/lane.wgsl"
 #include "common/linear_index.wgsl"
 
 struct Params {
@@ -23,7 +26,7 @@ const CHANNELS = 3u;
 @group(0) @binding(1) var<storage, read> page: array<u32>;     // u8[slots, 3, S, S]
 @group(0) @binding(2) var<storage, read> slots: array<u32>;    // [B, F]
 @group(0) @binding(3) var<storage, read> offsets: array<u32>;  // [B, 2]: x, y in 0..=2 pad
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;  // [B, 3 F, S, S]
+@group(0) @binding(4) var<storage, read_write> y: array<Lane>; // [B, 3 F, S, S]
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
@@ -48,6 +51,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         shift_y = i32(offsets[2u * stack + 1u]) - i32(params.pad);
     }
     let last = i32(side) - 1;
+#ifdef QUADS
+    let quads = side / 4u;
+    for (var r = lane; r < CHANNELS * side; r += LANES) {
+        let channel = r / side;
+        let row = clamp(i32(r - channel * side) + shift_y, 0, last);
+        let start = source + channel * plane + u32(row) * side;
+        for (var q = 0u; q < quads; q += 1u) {
+            let columns = vec4i(i32(4u * q) + shift_x) + vec4i(0, 1, 2, 3);
+            let bytes = start + vec4u(clamp(columns, vec4i(0), vec4i(last)));
+            // Four neighbours lie in one word or in two.
+            let words = bytes / 4u;
+            let of_first = vec4u(page[words.x]);
+            let four = select(vec4u(page[words.w]), of_first, words == vec4u(words.x));
+            y[target_base / 4u + r * quads + q] = vec4f((four >> (8u * (bytes % 4u))) & vec4u(255u));
+        }
+    }
+#else
     for (var i = lane; i < CHANNELS * plane; i += LANES) {
         let channel = i / plane;
         let pixel = i % plane;
@@ -56,4 +76,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         let byte = source + channel * plane + u32(row) * side + u32(column);
         y[target_base + i] = f32((page[byte / 4u] >> (8u * (byte % 4u))) & 255u);
     }
+#endif
 }

@@ -3,8 +3,9 @@
 
 use super::agent::{Agent, Policy};
 use crate::Error;
+use crate::envs::native::Mode;
 use crate::envs::{EnvOptions, Environment, Transition, open};
-use crate::gpu::{FrameStore, Gpu};
+use crate::gpu::{BufferRange, FrameStore, Gpu};
 use crate::ops::Stream;
 
 /// Who acts.
@@ -29,6 +30,8 @@ pub struct Stage {
     pub env: Box<dyn Environment>,
     pub store: FrameStore,
     frame_stack: usize,
+    /// The look of a native world, where it is not its own.
+    mode: Option<Mode>,
     /// Frames seen by each environment in its episode.
     seen: Vec<usize>,
 }
@@ -48,7 +51,13 @@ impl Stage {
             seen: vec![0; options.count],
             store,
             frame_stack,
+            mode: None,
         })
+    }
+
+    /// Shows a native world in another look from its next frame on.
+    pub fn show_in(&mut self, mode: Mode) {
+        self.mode = Some(mode);
     }
 
     /// The slot of environment `env`'s frame number `frame` of its episode.
@@ -75,9 +84,19 @@ impl Stage {
         let slots: Vec<u32> = (0..self.seen.len())
             .map(|e| self.slot(e, self.seen[e]))
             .collect();
-        self.env.observe(&slots)?;
+        match (self.mode, self.env.as_native()) {
+            (Some(mode), Some(native)) => native.observe_in(mode, &slots)?,
+            _ => self.env.observe(&slots)?,
+        }
         self.seen.iter_mut().for_each(|n| *n += 1);
         Ok(())
+    }
+
+    /// Where the current frame of environment `env` is, u8[3, height, width].
+    pub fn frame(&self, env: usize) -> BufferRange {
+        let seen = self.seen.get(env).copied().unwrap_or_default();
+        let slot = self.slot(env, seen.saturating_sub(1));
+        self.store.slot(slot as usize)
     }
 
     /// Slots of the current stacks, [count · frame_stack], oldest first; the first
@@ -95,7 +114,7 @@ impl Stage {
 }
 
 /// Actions for every environment of a stage.
-fn actions(
+pub(super) fn actions(
     stage: &mut Stage,
     actor: &Actor,
     policy: Option<&Policy>,

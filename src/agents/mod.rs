@@ -1,6 +1,7 @@
 //! Agents: one file holds one algorithm, readable next to its paper.
 
 mod agent;
+mod collect;
 pub mod evaluate;
 pub mod explain;
 mod learner;
@@ -14,6 +15,7 @@ mod trainer;
 pub mod tuning;
 
 pub use agent::{Agent, OverlayBank, Policy, network_shape};
+pub use collect::{Collector, Sight};
 pub use learner::{Learner, LearnerOptions};
 pub use memory::{ProgramMemory, TrainingMemory};
 pub use profiling::ProfiledUpdate;

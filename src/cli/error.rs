@@ -25,6 +25,28 @@ pub(super) enum CliError {
     /// A summary that is no JSON.
     #[error("'{}' is damaged ({reason}): start over with --fresh", path.display())]
     Summary { path: PathBuf, reason: String },
+    /// Frames are there already.
+    #[error("'{}' exists: give --fresh to replace it, or another directory with --out", path.display())]
+    Collected { path: PathBuf },
+    /// Nothing says which environment to collect from.
+    #[error("--policy {policy} needs --env: {known}, or dm_control/DOMAIN-TASK (through Python)")]
+    NoEnv { policy: String, known: String },
+    /// A policy that there is not.
+    #[error(
+        "--policy '{given}' is neither random nor expert nor a run directory (there is no '{given}/config.toml')"
+    )]
+    Policy { given: String },
+    /// An option that contradicts the run whose agent acts.
+    #[error(
+        "--{option} is {given}, but the agent in '{}' was trained with {right}: leave --{option} out, or name another run",
+        run.display()
+    )]
+    NotOfRun {
+        option: &'static str,
+        given: String,
+        run: PathBuf,
+        right: String,
+    },
     /// A file of a run that cannot be read, removed or made.
     #[error("cannot {action} '{}': {source}", path.display())]
     File {
@@ -54,6 +76,10 @@ impl CliError {
             CliError::Library(e) => e.is_user_mistake(),
             CliError::OtherDemo { .. }
             | CliError::OtherFinishedDemo { .. }
+            | CliError::Collected { .. }
+            | CliError::NoEnv { .. }
+            | CliError::Policy { .. }
+            | CliError::NotOfRun { .. }
             | CliError::Filter { .. } => true,
             CliError::Summary { .. } | CliError::File { .. } | CliError::Output(_) => false,
         }
@@ -72,6 +98,7 @@ macro_rules! through_the_library {
 
 through_the_library!(
     crate::config::ConfigError,
+    crate::data::DataError,
     crate::envs::EnvError,
     crate::gpu::GpuError,
     crate::media::MediaError,

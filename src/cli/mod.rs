@@ -2,7 +2,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `devices`, `train`, `pretrain`, `eval`, `explain`, `demo`, `bench` | one subcommand each |
+//! | `devices`, `train`, `pretrain`, `eval`, `explain`, `collect`, `demo`, `bench` | one subcommand each |
 //! | `session` | the device that was asked for, and trained runs read from disk |
 //! | `progress` | the progress bar, or plain lines where there is no terminal |
 //! | `profile` | where the time of updates went: a table and a trace |
@@ -15,6 +15,7 @@
 
 mod attention;
 mod bench;
+mod collect;
 mod demo;
 mod devices;
 mod error;
@@ -62,6 +63,7 @@ enum Command {
     Pretrain(pretrain::Arguments),
     Eval(eval::Arguments),
     Explain(explain::Arguments),
+    Collect(collect::Arguments),
     Demo(demo::Arguments),
     Bench(bench::Arguments),
 }
@@ -83,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Pretrain(arguments) => pretrain::run(&cli.session, arguments),
         Command::Eval(arguments) => eval::run(&cli.session, arguments),
         Command::Explain(arguments) => explain::run(&cli.session, arguments),
+        Command::Collect(arguments) => collect::run(&cli.session, arguments),
         Command::Demo(arguments) => demo::run(&cli.session, arguments),
         Command::Bench(arguments) => bench::run(&cli.session, arguments),
     };

@@ -19,6 +19,8 @@ const DRAW_EVERY: Duration = Duration::from_millis(100);
 
 /// Shows the reports of a trainer on standard error.
 pub(super) struct Progress {
+    /// What is counted, in the singular.
+    unit: &'static str,
     display: Display,
     recent: VecDeque<(Instant, u64)>,
     shown: Option<Instant>,
@@ -31,7 +33,13 @@ enum Display {
 }
 
 impl Progress {
+    /// Of agent steps.
     pub fn new(quiet: bool) -> Progress {
+        Progress::of("step", quiet)
+    }
+
+    /// Of anything that is counted in [`Report::step`].
+    pub fn of(unit: &'static str, quiet: bool) -> Progress {
         let display = if quiet {
             Display::Nothing
         } else if std::io::stderr().is_terminal() {
@@ -45,6 +53,7 @@ impl Progress {
             Display::Lines
         };
         Progress {
+            unit,
             display,
             recent: VecDeque::new(),
             shown: None,
@@ -71,7 +80,7 @@ impl Progress {
         let due = self.shown.is_none_or(|shown| now - shown >= pause);
         if due || report.step >= report.steps || report.evaluation.is_some() {
             self.shown = Some(now);
-            let text = describe(report, self.rate());
+            let text = describe(report, self.unit, self.rate());
             match &self.display {
                 Display::Bar(bar) => {
                     bar.set_length(report.steps);
@@ -101,8 +110,8 @@ impl Progress {
 }
 
 /// `step 1500/3000 · return 61.2 · critic_loss 0.034 · 7.9 steps/s · 3 min 10 s left`
-fn describe(report: &Report, rate: Option<f64>) -> String {
-    let mut parts = vec![format!("step {}/{}", report.step, report.steps)];
+fn describe(report: &Report, unit: &str, rate: Option<f64>) -> String {
+    let mut parts = vec![format!("{unit} {}/{}", report.step, report.steps)];
     if let Some(value) = report.episode_return {
         parts.push(format!("return {value:.1}"));
     }
@@ -117,7 +126,7 @@ fn describe(report: &Report, rate: Option<f64>) -> String {
         parts.push(format!("{name} {value:.3}"));
     }
     if let Some(rate) = rate {
-        parts.push(format!("{rate:.1} steps/s"));
+        parts.push(format!("{rate:.1} {unit}s/s"));
         let left = report.steps.saturating_sub(report.step) as f64 / rate;
         if left > 0.0 {
             parts.push(format!("{} left", duration(left)));
@@ -141,7 +150,7 @@ mod tests {
         };
         let expected =
             "step 1500/3000 · return 61.2 · critic_loss 0.034 · 7.5 steps/s · 3 min 20 s left";
-        assert_eq!(describe(&report, Some(7.5)), expected);
-        assert_eq!(describe(&Report::default(), None), "step 0/0");
+        assert_eq!(describe(&report, "step", Some(7.5)), expected);
+        assert_eq!(describe(&Report::default(), "frame", None), "frame 0/0");
     }
 }

@@ -39,6 +39,11 @@ fn neighbour(path: &Path) -> Result<PathBuf, MediaError> {
 /// Writes `bytes` to a temporary neighbour of `path`, syncs it and renames it
 /// over `path`, so that a reader (or a kill) never meets half a picture.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), MediaError> {
+    write_parts(path, &[bytes])
+}
+
+/// [`write`] of several slices, one after the other.
+pub(crate) fn write_parts(path: &Path, parts: &[&[u8]]) -> Result<(), MediaError> {
     let failed = |source| MediaError::Unwritable {
         path: path.to_owned(),
         source,
@@ -46,7 +51,9 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), MediaError> {
     let temporary = neighbour(path)?;
     let written = File::create(&temporary)
         .and_then(|mut file| {
-            file.write_all(bytes)?;
+            for part in parts {
+                file.write_all(part)?;
+            }
             file.sync_all()
         })
         .and_then(|()| fs::rename(&temporary, path));

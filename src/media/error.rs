@@ -24,8 +24,8 @@ pub enum MediaError {
     /// An empty file, or an image without pixels.
     #[error("the image '{}' has no pixels (an empty file, or a width or height of 0)", path.display())]
     ZeroSized { path: PathBuf },
-    /// Not a whole PNG or JPEG.
-    #[error("'{}' is not a readable PNG or JPEG image: {reason}", path.display())]
+    /// Not a whole image of a kind that is read here.
+    #[error("'{}' is not a readable image: {reason}", path.display())]
     NotAnImage { path: PathBuf, reason: String },
     /// Decoding would need more memory than the limit.
     #[error("the image '{}' is too large to decode (limit {limit_mib} MiB of pixels): {reason}", path.display())]

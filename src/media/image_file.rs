@@ -1,11 +1,15 @@
-//! Image files: PNG and JPEG of any size, alone or in folders.
+//! Image files: PNG and JPEG of any size, alone or in folders; the frames of GIFs.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use image::codecs::gif::GifDecoder;
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbImage};
+use image::{
+    AnimationDecoder, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits,
+    RgbImage, RgbaImage,
+};
 
 use super::rgb8::{Rgb, WHITE};
 use super::{MediaError, Rgb8};
@@ -13,6 +17,9 @@ use super::{MediaError, Rgb8};
 /// Memory that decoding one image may take: 20,000×20,000 pixels fit, an
 /// archive bomb does not.
 const DECODE_LIMIT_MIB: u64 = 2048;
+
+/// Extensions of files with one picture.
+pub(crate) const STILLS: [&str; 3] = ["png", "jpg", "jpeg"];
 
 /// How a picture of any shape becomes a square without distortion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,20 +41,37 @@ pub fn list(path: &Path) -> Result<Vec<PathBuf>, MediaError> {
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let mut files = Vec::new();
-    for entry in fs::read_dir(path).map_err(unreadable)? {
-        let file = entry.map_err(unreadable)?.path();
-        if has_image_extension(&file) && !file.is_dir() {
-            files.push(file);
-        }
-    }
+    let files = files_of(path, &STILLS)?;
     if files.is_empty() {
         return Err(MediaError::EmptyFolder {
             path: path.to_owned(),
         });
     }
+    Ok(files)
+}
+
+/// The files of a folder whose names end in one of `extensions` (lower case here, any
+/// case there), sorted by name.
+///
+/// # Errors
+/// [`MediaError::Missing`], [`MediaError::Unreadable`].
+pub(crate) fn files_of(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, MediaError> {
+    let unreadable = |source| unreadable(folder, source);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let file = entry.map_err(unreadable)?.path();
+        if has_extension(&file, extensions) && !file.is_dir() {
+            files.push(file);
+        }
+    }
     files.sort();
     Ok(files)
+}
+
+/// Whether the name of `path` ends in one of `extensions`, in any case.
+pub(crate) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    (path.extension().and_then(|e| e.to_str()))
+        .is_some_and(|e| extensions.iter().any(|k| e.eq_ignore_ascii_case(k)))
 }
 
 /// Reads one PNG or JPEG (known by its content, not its name). The orientation
@@ -58,6 +82,29 @@ pub fn list(path: &Path) -> Result<Vec<PathBuf>, MediaError> {
 /// [`MediaError::Missing`], [`MediaError::Unreadable`], [`MediaError::ZeroSized`],
 /// [`MediaError::NotAnImage`], [`MediaError::TooLarge`].
 pub fn read(path: &Path) -> Result<Rgb8, MediaError> {
+    decode_still(path, open(path)?)
+}
+
+/// Reads the pictures of one PNG, JPEG or GIF (known by its content): one, or every frame
+/// of the animation as it is shown, in order. Never empty; of one file, all of one size.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_frames(path: &Path) -> Result<Vec<Rgb8>, MediaError> {
+    let mut file = open(path)?;
+    let mut head = Vec::new();
+    (file.by_ref().take(4).read_to_end(&mut head))
+        .and_then(|_| file.seek(SeekFrom::Start(0)))
+        .map_err(|source| unreadable(path, source))?;
+    if head == b"GIF8" {
+        decode_gif(path, file)
+    } else {
+        decode_still(path, file).map(|picture| vec![picture])
+    }
+}
+
+/// Opens a file that is neither a folder nor without pixels.
+fn open(path: &Path) -> Result<BufReader<File>, MediaError> {
     let io = |source| unreadable(path, source);
     if fs::metadata(path).map_err(io)?.is_dir() {
         return Err(MediaError::NotAnImage {
@@ -71,8 +118,49 @@ pub fn read(path: &Path) -> Result<Rgb8, MediaError> {
             path: path.to_owned(),
         });
     }
+    Ok(file)
+}
+
+fn decode_gif(path: &Path, file: BufReader<File>) -> Result<Vec<Rgb8>, MediaError> {
+    let undecodable = |e| undecodable(path, e);
+    let mut decoder = GifDecoder::new(file).map_err(undecodable)?;
+    decoder
+        .set_limits(limits(DECODE_LIMIT_MIB))
+        .map_err(undecodable)?;
+    let mut pictures: Vec<Rgb8> = Vec::new();
+    for frame in decoder.into_frames() {
+        let picture = on_white(&frame.map_err(undecodable)?.into_buffer())?;
+        // All frames together are held to the limit of one picture.
+        if (pictures.len() as u64 + 1) * picture.data().len() as u64 > DECODE_LIMIT_MIB << 20 {
+            return Err(MediaError::TooLarge {
+                path: path.to_owned(),
+                limit_mib: DECODE_LIMIT_MIB,
+                reason: format!("it has more than {} frames", pictures.len()),
+            });
+        }
+        pictures.push(picture);
+    }
+    if pictures.is_empty() {
+        return Err(MediaError::NotAnImage {
+            path: path.to_owned(),
+            reason: "it ends before its first frame".into(),
+        });
+    }
+    Ok(pictures)
+}
+
+fn decode_still(path: &Path, file: BufReader<File>) -> Result<Rgb8, MediaError> {
+    let io = |source| unreadable(path, source);
     let undecodable = |e| undecodable(path, e);
     let mut reader = ImageReader::new(file).with_guessed_format().map_err(io)?;
+    if let Some(other) = reader.format()
+        && !matches!(other, ImageFormat::Png | ImageFormat::Jpeg)
+    {
+        return Err(MediaError::NotAnImage {
+            path: path.to_owned(),
+            reason: format!("it is {other:?}; PNG or JPEG is needed"),
+        });
+    }
     reader.limits(limits(DECODE_LIMIT_MIB));
     let mut decoder = reader.into_decoder().map_err(undecodable)?;
     // The library checks the decoder's own buffers against the limit; the
@@ -96,15 +184,20 @@ pub fn read(path: &Path) -> Result<Rgb8, MediaError> {
         });
     }
     if picture.color().has_alpha() {
-        let colours = picture.to_rgba8();
-        let on_white = colours.pixels().map(|p| {
-            let [r, g, b, alpha] = p.0.map(u32::from);
-            [r, g, b].map(|v| ((v * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
-        });
-        Rgb8::from_colours(width, height, on_white)
+        on_white(&picture.to_rgba8())
     } else {
         Rgb8::new(width, height, picture.into_rgb8().into_raw())
     }
+}
+
+/// Transparency laid on white.
+fn on_white(picture: &RgbaImage) -> Result<Rgb8, MediaError> {
+    let colours = picture.pixels().map(|p| {
+        let [r, g, b, alpha] = p.0.map(u32::from);
+        [r, g, b].map(|v| ((v * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
+    });
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    Rgb8::from_colours(width, height, colours)
 }
 
 /// Fits a picture into a square of `size` pixels, keeping its aspect. The
@@ -191,14 +284,6 @@ pub fn read_backgrounds(folder: &Path, size: usize) -> Result<Vec<Rgb8>, MediaEr
 
 /// White bars, the usual letterbox on paper.
 pub const LETTERBOX_WHITE: Fit = Fit::Letterbox(WHITE);
-
-fn has_image_extension(path: &Path) -> bool {
-    path.extension().and_then(|e| e.to_str()).is_some_and(|e| {
-        ["png", "jpg", "jpeg"]
-            .iter()
-            .any(|k| e.eq_ignore_ascii_case(k))
-    })
-}
 
 /// Whether the file is empty or a PNG whose header says 0 pixels. (The decoder
 /// refuses the latter too, but in words that do not tell it from damage.)

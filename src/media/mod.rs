@@ -25,5 +25,6 @@ pub mod rgb8;
 pub mod text;
 
 pub use atomic_file::check_writable;
+pub(crate) use atomic_file::write_parts;
 pub use error::MediaError;
 pub use rgb8::Rgb8;

@@ -66,17 +66,18 @@ impl Op for LayerNorm {
         let (x, gain, bias) = (cx.input(0), cx.input(1), cx.input(2));
         let (y, statistics) = (cx.output(0), cx.output(1));
         let (rows, width) = rows(&x.tensor);
-        cx.dispatch("layer_norm/forward")
+        let kernel = cx.row_kernel("layer_norm/forward", [rows, width]);
+        cx.dispatch(kernel.key)
             .bind("x", &x)
             .bind("gain", &gain)
             .bind("bias", &bias)
             .bind("y", &y)
             .bind("statistics", &statistics)
             .u32("rows", rows)
-            .u32("width", width)
+            .u32("width", kernel.width)
             .f32("inverse_width", 1.0 / width as f32)
             .f32("eps", self.eps)
-            .linear_groups(rows)
+            .linear_groups(kernel.groups)
     }
 }
 
@@ -97,16 +98,17 @@ impl Op for InputGradient {
         let (g, x, gain, statistics) = (cx.input(0), cx.input(1), cx.input(2), cx.input(3));
         let dx = cx.output(0);
         let (rows, width) = rows(&x.tensor);
-        cx.dispatch("layer_norm/input_gradient")
+        let kernel = cx.row_kernel("layer_norm/input_gradient", [rows, width]);
+        cx.dispatch(kernel.key)
             .bind("g", &g)
             .bind("x", &x)
             .bind("gain", &gain)
             .bind("statistics", &statistics)
             .bind("dx", &dx)
             .u32("rows", rows)
-            .u32("width", width)
+            .u32("width", kernel.width)
             .f32("inverse_width", 1.0 / width as f32)
-            .linear_groups(rows)
+            .linear_groups(kernel.groups)
     }
 }
 
@@ -134,17 +136,22 @@ impl Op for AffineGradient {
             let partial = Tensor::f32(&[pieces, width]);
             (cx.workspace(partial.clone()), cx.workspace(partial))
         };
-        cx.dispatch("layer_norm/affine_gradient")
+        // Four columns at a time where few invocations are enough for the device.
+        let (key, columns) = match cx.capabilities().software && width.is_multiple_of(4) {
+            true => ("layer_norm/affine_gradient.quads", width / 4),
+            false => ("layer_norm/affine_gradient", width),
+        };
+        cx.dispatch(key)
             .bind("g", &g)
             .bind("x", &x)
             .bind("statistics", &statistics)
             .bind("dgain", &of_gain)
             .bind("dbias", &of_bias)
             .u32("rows", rows)
-            .u32("width", width)
+            .u32("width", columns)
             .u32("piece", PIECE)
-            .u32("count", pieces * width)
-            .linear(pieces * width)?;
+            .u32("count", pieces * columns)
+            .linear(pieces * columns)?;
         if pieces > 1 {
             reduce_pass(cx, "sum", &of_gain, &dgain, [1, pieces, width], pieces, 1.0)?;
             reduce_pass(cx, "sum", &of_bias, &dbias, [1, pieces, width], pieces, 1.0)?;

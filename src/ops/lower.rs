@@ -5,6 +5,10 @@ use super::{TapeError, Tensor};
 use crate::gpu::shader::ShaderInfo;
 use crate::gpu::{BufferRange, Capabilities, Choices, GpuError, Precision, Value};
 
+/// Rows from which one invocation for each is likely to be quicker on software devices
+/// than one workgroup for each: those of a vector register there.
+const MANY_ROWS: usize = 8;
+
 /// Memory, before or after it is placed.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Storage {
@@ -143,18 +147,37 @@ impl Lower<'_> {
         candidates: Vec<&'static ShaderInfo>,
         others: &[&'static ShaderInfo],
     ) -> Option<&'static ShaderInfo> {
-        let wanted = match self.choosing.forced {
-            Some(key) => Some(key),
-            None => self.choosing.known.get(&class),
-        };
-        let all = || candidates.iter().chain(others).copied();
-        let of = |key: &str| all().find(|s| s.key == key);
-        if let Some(shader) = wanted.and_then(of) {
+        let all = [&candidates[..], others].concat();
+        if let Some(shader) = self.chosen(&class, &all) {
             return Some(shader);
         }
         let first = candidates.first().copied();
         self.choosing.open.push(OpenChoice { class, candidates });
         first
+    }
+
+    /// As [`choose`](Self::choose), but nothing is measured: for operations on memory that
+    /// is too large to have a second time.
+    pub fn choose_unmeasured(
+        &self,
+        class: &str,
+        candidates: &[&'static ShaderInfo],
+    ) -> Option<&'static ShaderInfo> {
+        self.chosen(class, candidates)
+            .or(candidates.first().copied())
+    }
+
+    /// The one among `candidates` that was chosen already.
+    fn chosen(
+        &self,
+        class: &str,
+        candidates: &[&'static ShaderInfo],
+    ) -> Option<&'static ShaderInfo> {
+        let key = match self.choosing.forced {
+            Some(key) => Some(key),
+            None => self.choosing.known.get(class),
+        }?;
+        candidates.iter().copied().find(|s| s.key == key)
     }
 
     /// Memory for this operation alone.
@@ -178,6 +201,34 @@ impl Lower<'_> {
         }
     }
 
+    /// Which permutation of the shader `key` does rows of so many elements: the one with
+    /// a workgroup for each row or, on software devices, one with an invocation for each
+    /// (`rows`, and `rows_quads` for whole fours), which is likelier where they are many.
+    pub fn row_kernel(&mut self, key: &str, [rows, width]: [usize; 2]) -> RowKernel {
+        let quads = width.is_multiple_of(4);
+        let by_lane = format!("{key}.rows{}", if quads { "_quads" } else { "" });
+        let mut names = vec![key];
+        if self.capabilities.software {
+            names.insert(usize::from(rows < MANY_ROWS), &by_lane);
+        }
+        let shaders: Vec<_> = (names.iter())
+            .filter_map(|name| ShaderInfo::find(name))
+            .collect();
+        let shader = self.choose(format!("{key} {rows}x{width}"), shaders, &[]);
+        match shader.and_then(|s| Some((s, s.constant("ROWS")? as usize))) {
+            Some((shader, rows_of_group)) => RowKernel {
+                key: shader.key,
+                width: if quads { width / 4 } else { width },
+                groups: rows.div_ceil(rows_of_group),
+            },
+            None => RowKernel {
+                key: shader.map_or("", |s| s.key),
+                width,
+                groups: rows,
+            },
+        }
+    }
+
     /// Starts a dispatch of a shader permutation.
     pub fn dispatch(&mut self, key: &str) -> DispatchBuilder<'_> {
         let limit = self.capabilities.max_groups;
@@ -197,6 +248,15 @@ impl Lower<'_> {
             dispatches: self.dispatches,
         }
     }
+}
+
+/// A permutation for rows, and how it counts.
+pub struct RowKernel {
+    pub key: &'static str,
+    /// Length of a row, in what the permutation has at a time: elements or fours.
+    pub width: usize,
+    /// Workgroups for all rows.
+    pub groups: usize,
 }
 
 /// A dispatch being put together; ends with [`linear`](Self::linear) or

@@ -45,14 +45,15 @@ impl Op for Quantile {
         let (x, y) = (cx.input(0), cx.output(0));
         let (row, rows) = (x.shape().last().copied().unwrap_or(1), y.tensor.len());
         let (below, weight) = position(self.0, row);
-        cx.dispatch("quantile/select")
+        let kernel = cx.row_kernel("quantile/select", [rows, row]);
+        cx.dispatch(kernel.key)
             .bind("x", &x)
             .bind("y", &y)
             .u32("rows", rows)
-            .u32("row", row)
+            .u32("row", kernel.width)
             .u32("below", below)
             .f32("weight", weight)
-            .linear_groups(rows)
+            .linear_groups(kernel.groups)
     }
 }
 

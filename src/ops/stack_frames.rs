@@ -2,6 +2,7 @@
 //! random shift of SPEC.md A.3 on the way.
 
 use super::{DType, Lower, Op, TapeError, Tensor, Var, shape_error};
+use crate::gpu::shader::ShaderInfo;
 use crate::gpu::{BufferRange, FrameStore};
 use crate::ops::Source;
 
@@ -48,11 +49,23 @@ impl Op for StackFrames {
             slots.clone()
         };
         let pages = 1 + self.pad.is_some() as usize;
+        let mut kernels: Vec<_> = ShaderInfo::find("stack_frames/stack_frames")
+            .into_iter()
+            .collect();
+        // A lane for each row of pixels, which are whole fours in every store: on GPUs,
+        // neighbours would write far apart.
+        if cx.capabilities().software {
+            let quads = ShaderInfo::find("stack_frames/stack_frames.quads");
+            kernels.splice(0..0, quads);
+        }
+        let class = format!("stack_frames {stacks}x{frames}x{}", self.side);
+        // Measuring would need pages as large as the store's.
+        let kernel = cx.choose_unmeasured(&class, &kernels).map_or("", |s| s.key);
         // Frames lie evenly among the pages.
         let gathered = y.tensor.len() / self.capacity.div_ceil(self.frames_per_page);
         for (page, first) in (0..self.capacity).step_by(self.frames_per_page).enumerate() {
             let buffer = cx.input(pages + page);
-            cx.dispatch("stack_frames/stack_frames")
+            cx.dispatch(kernel)
                 .bind_part("page", &buffer, gathered)
                 .bind("slots", &slots)
                 .bind("offsets", &offsets)

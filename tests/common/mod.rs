@@ -26,6 +26,16 @@ pub fn own_gpu() -> Gpu {
     Gpu::new_blocking(options).expect("tests need an adapter")
 }
 
+/// The permutation of `kernel` for rows of so many elements that takes a workgroup for
+/// each, or an invocation for each.
+pub fn kernel_for_rows(kernel: &str, width: usize, by_lane: bool) -> String {
+    match (by_lane, width.is_multiple_of(4)) {
+        (false, _) => kernel.to_string(),
+        (true, false) => format!("{kernel}.rows"),
+        (true, true) => format!("{kernel}.rows_quads"),
+    }
+}
+
 /// A dense float64 array.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Array {

@@ -17,7 +17,21 @@ fn reference(a: &[Array]) -> Array {
     y
 }
 
-/// Few and many rows (their sum is then in two passes), short and long ones.
+/// Chooses, for `layer_norm` of such a shape, kernels with a workgroup for each row
+/// or with an invocation for each (where the device has that choice).
+fn choose(shape: &[usize], by_lane: bool) {
+    let width = shape[shape.len() - 1];
+    let rows = shape.iter().product::<usize>() / width;
+    let mut choices = gpu().choices();
+    for kernel in ["layer_norm/forward", "layer_norm/input_gradient"] {
+        let key = kernel_for_rows(kernel, width, by_lane);
+        choices.insert(format!("{kernel} {rows}x{width}"), key);
+    }
+    gpu().set_choices(choices);
+}
+
+/// Few and many rows (their sum is then in two passes), short and long ones, whole fours
+/// and blocks of them or not, by every kernel.
 #[test]
 fn all_gradients() {
     for (seed, shape) in [
@@ -27,6 +41,10 @@ fn all_gradients() {
         (3, vec![7, 100]),
         (4, vec![2, 3, 257]),
         (5, vec![300, 9]),
+        (7, vec![9, 4]),
+        (8, vec![17, 52]),
+        (9, vec![130, 16]),
+        (10, vec![2, 256]),
     ] {
         let mut rng = rng(seed);
         let width = shape[shape.len() - 1];
@@ -35,25 +53,59 @@ fn all_gradients() {
             random(&mut rng, &[width]),
             random(&mut rng, &[width]),
         ];
-        Check::new(&format!("layer_norm {shape:?}"), inputs)
-            .tolerances(5e-6, 3e-5)
-            .run(|_, v| v[0].layer_norm(&v[1], &v[2], EPS as f32), reference);
+        for by_lane in [false, true] {
+            choose(&shape, by_lane);
+            let name = format!("layer_norm {shape:?}, row by lane: {by_lane}");
+            Check::new(&name, inputs.clone())
+                .tolerances(5e-6, 3e-5)
+                .run(|_, v| v[0].layer_norm(&v[1], &v[2], EPS as f32), reference);
+        }
     }
 }
 
 /// Rows far from zero: the variance must not cancel. Constant rows become the bias.
 #[test]
 fn large_means_and_constant_rows() {
-    let mut rng = rng(6);
-    let mut x = random(&mut rng, &[4, 65]).map(|v| 100.0 + (v * 64.0).round() / 64.0);
-    x.data[65..130].fill(-31.0);
-    let inputs = vec![x, random(&mut rng, &[65]), random(&mut rng, &[65])];
-    Check::new("layer_norm", inputs)
-        .tolerances(1e-4, 1.0)
-        .without_gradient(0)
-        .without_gradient(1)
-        .without_gradient(2)
-        .run(|_, v| v[0].layer_norm(&v[1], &v[2], EPS as f32), reference);
+    for (width, by_lane) in [(65, false), (65, true), (68, false), (68, true)] {
+        let mut rng = rng(6);
+        let mut x = random(&mut rng, &[4, width]).map(|v| 100.0 + (v * 64.0).round() / 64.0);
+        x.data[width..2 * width].fill(-31.0);
+        choose(&x.shape, by_lane);
+        let inputs = vec![x, random(&mut rng, &[width]), random(&mut rng, &[width])];
+        Check::new(&format!("layer_norm, {width} wide, {by_lane}"), inputs)
+            .tolerances(1e-4, 1.0)
+            .without_gradient(0)
+            .without_gradient(1)
+            .without_gradient(2)
+            .run(|_, v| v[0].layer_norm(&v[1], &v[2], EPS as f32), reference);
+    }
+}
+
+/// What is chosen runs, and software devices take many rows by lane unasked.
+#[test]
+fn kernels_are_chosen() {
+    let keys = |shape: [usize; 2]| -> Vec<&'static str> {
+        let tape = Tape::new();
+        let x = tape.input("x", Tensor::f32(&shape));
+        let (gain, bias) = (tape.full(&shape[1..], 1.0), tape.full(&shape[1..], 0.0));
+        tape.output("y", &x.layer_norm(&gain, &bias, EPS as f32).unwrap());
+        let program = tape.compile(&gpu()).unwrap();
+        let keys = program.dispatches().map(|d| d.1);
+        keys.filter(|key| key.starts_with("layer_norm/")).collect()
+    };
+    for (shape, software) in [
+        ([8, 12], "layer_norm/forward.rows_quads"),
+        ([8, 13], "layer_norm/forward.rows"),
+        ([7, 12], "layer_norm/forward"),
+    ] {
+        let expected = match gpu().capabilities().software {
+            true => software,
+            false => "layer_norm/forward",
+        };
+        assert_eq!(keys(shape), [expected], "{shape:?}");
+        choose(&shape, false);
+        assert_eq!(keys(shape), ["layer_norm/forward"], "{shape:?}");
+    }
 }
 
 /// Twice the same bits, although the gradients of gain and bias are long sums.

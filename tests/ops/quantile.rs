@@ -2,8 +2,26 @@ use crate::common::golden::Golden;
 use crate::common::*;
 use foveate::tape::{Program, Tape, Tensor};
 
-/// Quantiles of the rows of `x`.
+/// Quantiles of the rows of `x`, by every kernel, which agree to the bit.
 fn quantile(rows: usize, row: usize, x: &[f32], rho: f32) -> Vec<f32> {
+    let [by_group, by_lane] = [false, true].map(|by_lane| {
+        let mut choices = gpu().choices();
+        let key = kernel_for_rows("quantile/select", row, by_lane);
+        choices.insert(format!("quantile/select {rows}x{row}"), key.clone());
+        gpu().set_choices(choices);
+        let (results, ran) = quantile_chosen(rows, row, x, rho);
+        if gpu().capabilities().software {
+            assert_eq!(ran, key);
+        }
+        results
+    });
+    let bits = |values: &[f32]| -> Vec<u32> { values.iter().map(|v| v.to_bits()).collect() };
+    assert_eq!(bits(&by_group), bits(&by_lane), "rho {rho}, rows of {row}");
+    by_lane
+}
+
+/// Quantiles of the rows of `x`, and the kernel that found them.
+fn quantile_chosen(rows: usize, row: usize, x: &[f32], rho: f32) -> (Vec<f32>, &'static str) {
     let tape = Tape::new();
     let y = tape
         .input("x", Tensor::f32(&[rows, row]))
@@ -15,7 +33,9 @@ fn quantile(rows: usize, row: usize, x: &[f32], rho: f32) -> Vec<f32> {
     program.poison().unwrap();
     program.write("x", x).unwrap();
     program.run().unwrap();
-    program.read_blocking("y").unwrap()
+    let ran = program.dispatches().map(|d| d.1);
+    let ran = ran.last().unwrap_or_default();
+    (program.read_blocking("y").unwrap(), ran)
 }
 
 /// By sorting: the position in f32 as PyTorch has it, the interpolation in float64.
@@ -61,6 +81,7 @@ fn rows_of_every_length() {
         (3, 65),
         (2, 1000),
         (3, 7056),
+        (9, 68),
         (1, 16_384),
     ] {
         let x = random(&mut rng(row as u64), &[rows, row]).f32();

@@ -16,11 +16,40 @@ fn filled(capacity: usize, side: usize, frames_per_page: usize) -> (FrameStore, 
     (store, bytes)
 }
 
+/// What `build` makes of the slots, by every kernel that the device has for it; they
+/// agree to the bit.
 fn stacked(slots: &[u32], shape: &[usize], build: impl Fn(&Tape, &Var) -> Var) -> Vec<f32> {
-    let tape = Tape::new();
-    let index = fixed_u32(&tape, shape, slots);
-    let y = build(&tape, &index);
-    computed(&tape, &y)
+    let [pixels, quads] = [
+        "stack_frames/stack_frames",
+        "stack_frames/stack_frames.quads",
+    ];
+    let results = [pixels, quads].map(|key| {
+        let tape = Tape::new();
+        let index = fixed_u32(&tape, shape, slots);
+        let y = build(&tape, &index);
+        let side = y.shape()[3];
+        let mut choices = gpu().choices();
+        choices.insert(
+            format!("stack_frames {}x{}x{side}", shape[0], shape[1]),
+            key,
+        );
+        gpu().set_choices(choices);
+        tape.output("y", &y);
+        let program = tape.compile(&gpu()).unwrap();
+        program.poison().unwrap();
+        program.run().unwrap();
+        let expected = if gpu().capabilities().software {
+            key
+        } else {
+            pixels
+        };
+        let mut ran = program.dispatches().map(|d| d.1);
+        assert!(ran.any(|ran| ran == expected), "{expected} does not run");
+        program.read_blocking::<f32>("y").unwrap()
+    });
+    let [by_pixel, by_quad] = results;
+    assert_eq!(by_pixel, by_quad);
+    by_quad
 }
 
 fn expected(slots: &[u32], frame: usize, bytes: &[u8]) -> Vec<f32> {

@@ -189,6 +189,13 @@ impl Task for Cartpole {
     const ACTION_DIM: usize = 1;
     const CONTROL_STEPS: usize = 1000;
     const ACTION_REPEAT: usize = 8;
+    const COORDINATES: &'static [&'static str] = &[
+        "cart_position",
+        "cart_velocity",
+        "pole_cosine",
+        "pole_sine",
+        "pole_spin",
+    ];
 
     fn new(action_repeat: usize) -> Cartpole {
         Cartpole {
@@ -236,6 +243,13 @@ impl Task for Cartpole {
 
     fn plausible(&self, state: &CartpoleState) -> bool {
         state.position.abs() <= RAIL && state.array().iter().all(|x| x.is_finite())
+    }
+
+    fn coordinates(&self, state: &CartpoleState) -> Vec<f32> {
+        let (sine, cosine) = state.angle.sin_cos();
+        [state.position, state.velocity, cosine, sine, state.spin]
+            .map(|v| v as f32)
+            .to_vec()
     }
 
     fn camera(&self) -> Camera {

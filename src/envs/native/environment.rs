@@ -1,6 +1,6 @@
 //! A native world together with the renderer that shows it.
 
-use super::scene::SceneData;
+use super::scene::{SEGMENT_TASK, SceneData};
 use super::{Mode, PictureBank, Renderer, World, WorldOptions, create};
 use crate::Error;
 use crate::envs::environment::check_frame_size;
@@ -93,6 +93,17 @@ impl NativeEnvironment {
             .map(|env| Ok(self.world.scene(env).map_err(world)?.data()))
             .collect::<Result<Vec<_>, Error>>()?;
         Ok(self.renderer.segmentation(&scenes)?)
+    }
+
+    /// Where somebody who knows the task would look, in each environment's current
+    /// frame: u8[height · width], 255 on what the task is about (the agent's own body,
+    /// its target), 0 elsewhere. Waits for the device.
+    pub fn saliency(&self) -> Result<Vec<Vec<u8>>, Error> {
+        let mut maps = self.segmentation()?;
+        for id in maps.iter_mut().flatten() {
+            *id = if *id >= SEGMENT_TASK { 255 } else { 0 };
+        }
+        Ok(maps)
     }
 }
 

@@ -71,6 +71,13 @@ pub trait World: Send {
     /// The same moment in another look.
     fn scene_in(&self, env: usize, mode: Mode) -> Result<Scene, WorldError>;
 
+    /// What each of [`coordinates`](World::coordinates) is, by name.
+    fn coordinate_names(&self) -> &'static [&'static str];
+
+    /// Where the things of environment `env` are and how they move, as numbers that a
+    /// probe can be fitted to: angles as cosine and sine.
+    fn coordinates(&self, env: usize) -> Result<Vec<f32>, WorldError>;
+
     /// Everything that the future depends on, bit for bit: counters and states,
     /// in the byte order of the machine.
     fn save(&self) -> Vec<u8>;

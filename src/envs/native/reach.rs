@@ -56,6 +56,14 @@ impl Task for Reach {
     const ACTION_DIM: usize = 2;
     const CONTROL_STEPS: usize = 100;
     const ACTION_REPEAT: usize = 2;
+    const COORDINATES: &'static [&'static str] = &[
+        "ball_x",
+        "ball_y",
+        "ball_velocity_x",
+        "ball_velocity_y",
+        "disc_x",
+        "disc_y",
+    ];
 
     fn new(action_repeat: usize) -> Reach {
         Reach { action_repeat }
@@ -100,6 +108,14 @@ impl Task for Reach {
         within(&state.position, ARENA)
             && within(&state.target, ARENA)
             && within(&state.velocity, SPEED)
+    }
+
+    fn coordinates(&self, state: &ReachState) -> Vec<f32> {
+        ([state.position, state.velocity, state.target]
+            .iter()
+            .flatten())
+        .map(|&v| v as f32)
+        .collect()
     }
 
     fn camera(&self) -> Camera {

@@ -20,6 +20,8 @@ pub trait Task: Send {
     const CONTROL_STEPS: usize;
     /// Control steps per agent step, unless asked otherwise.
     const ACTION_REPEAT: usize;
+    /// The names of [`coordinates`](Task::coordinates).
+    const COORDINATES: &'static [&'static str];
 
     /// The task when an action is held for `action_repeat` control steps (≥ 1).
     fn new(action_repeat: usize) -> Self;
@@ -36,6 +38,10 @@ pub trait Task: Send {
 
     /// Whether a state can have come from [`start`](Task::start) and [`step`](Task::step).
     fn plausible(&self, state: &Self::State) -> bool;
+
+    /// The state as numbers of which a picture shows the positions (angles as cosine
+    /// and sine), for probes: as many as [`COORDINATES`](Task::COORDINATES).
+    fn coordinates(&self, state: &Self::State) -> Vec<f32>;
 
     /// From where it is looked at.
     fn camera(&self) -> Camera;
@@ -258,6 +264,14 @@ impl<T: Task> World for Vectorised<T> {
             time: look.time,
             primitives: self.task.primitives(&slot.state, &look.palette),
         })
+    }
+
+    fn coordinate_names(&self) -> &'static [&'static str] {
+        T::COORDINATES
+    }
+
+    fn coordinates(&self, env: usize) -> Result<Vec<f32>, WorldError> {
+        Ok(self.task.coordinates(&self.slot(env)?.state))
     }
 
     fn save(&self) -> Vec<u8> {

@@ -90,10 +90,9 @@ impl Images {
     /// of every other image (of all where none was kept).
     pub fn mean_image_error(&self) -> f64 {
         let len = 3 * self.side * self.side;
-        let normalised = |bytes: &[u8]| MultiMae::normalise_bytes(bytes);
         let mut mean = vec![0.0f64; len];
         for image in self.rgb[..self.training * len].chunks_exact(len) {
-            for (sum, value) in mean.iter_mut().zip(normalised(image)) {
+            for (sum, value) in mean.iter_mut().zip(MultiMae::normalise_bytes(image)) {
                 *sum += f64::from(value);
             }
         }
@@ -104,7 +103,7 @@ impl Images {
         }
         let mut error = 0.0;
         for image in kept.chunks_exact(len) {
-            for (mean, value) in mean.iter().zip(normalised(image)) {
+            for (mean, value) in mean.iter().zip(MultiMae::normalise_bytes(image)) {
                 error += (f64::from(value) - mean).powi(2);
             }
         }

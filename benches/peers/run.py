@@ -38,8 +38,10 @@ UPDATES = ("update_even", "update_odd")
 UPDATE_TITLE = "SGQN update, mean of both"
 
 # Largest error of a result, as a part of its Euclidean length. Sums in float32 are
-# within a few millionths; TF32 has ten bits of mantissa.
-TOLERANCE, TOLERANCE_TF32 = 1e-4, 2e-2
+# within a few millionths; TF32 has ten bits of mantissa. Of the encoder's 4.8 million
+# sums before a ReLU some lie within 2e-6 of zero, where float32 may take the other side:
+# each that does moves the gradients below it by a thousandth or two of their length.
+TOLERANCE, TOLERANCE_GRADIENT, TOLERANCE_TF32 = 1e-4, 1e-2, 2e-2
 
 
 class Missing(Exception):
@@ -58,7 +60,7 @@ def last_line(text):
 # ---------------------------------------------------------------- building
 
 
-def build_rust(name, install):
+def build_rust(name, install, features=()):
     """The command of a Rust program, built where it is not."""
     cargo = os.environ.get("CARGO", "cargo")
     if not shutil.which(cargo):
@@ -72,6 +74,8 @@ def build_rust(name, install):
     command = [cargo, "build", "--release", "--message-format=json-render-diagnostics"]
     if not install:
         command.append("--offline")
+    if features:
+        command += ["--features", ",".join(features)]
     say(f"building {name}")
     done = subprocess.run(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
@@ -109,10 +113,15 @@ def build_torch(install):
 def commands(wanted, install):
     """The command of every peer, and why the others are missing."""
     found, missing = {}, {}
+    software = False
     for name in RUST:
         if name in wanted:
             try:
-                found[name] = build_rust(name, install)
+                # burn's SPIR-V crashes software Vulkan: see its manifest.
+                spirv = name == "burn" and not software
+                found[name] = build_rust(name, install, ["spirv"] if spirv else [])
+                if name == FOVEATE:
+                    software = describe(found[name])["kind"] == "cpu"
             except Missing as reason:
                 missing[name] = str(reason)
     torch = [name for name in TORCH if name in wanted]
@@ -201,8 +210,10 @@ class Program:
 
 def verify(line, reference):
     """Raises where a result is not what the inputs of this folder lead to."""
-    tolerance = TOLERANCE_TF32 if line["peer"].endswith("tf32") else TOLERANCE
     for name, (product, length) in reference.items():
+        tolerance = TOLERANCE_GRADIENT if name.endswith(".grad") else TOLERANCE
+        if line["peer"].endswith("tf32"):
+            tolerance = TOLERANCE_TF32
         if name not in line["check"]:
             raise Missing(f"wrong result: there is no {name}")
         found = line["check"][name]

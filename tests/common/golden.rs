@@ -1,5 +1,5 @@
-//! Reading the fixtures under `tests/fixtures/sgqn`: tensors that the released PyTorch
-//! implementation computed.
+//! Reading the fixtures under `tests/fixtures`: tensors that released PyTorch
+//! implementations computed.
 
 use super::Array;
 use safetensors::{Dtype, SafeTensors};
@@ -11,10 +11,15 @@ pub struct Golden {
 }
 
 impl Golden {
-    /// The fixture with this name, without folder and ending.
+    /// The fixture of `sgqn` with this name, without ending.
     pub fn open(name: &str) -> Golden {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/sgqn");
-        let path = format!("{folder}/{name}.safetensors");
+        Golden::open_in("sgqn", name)
+    }
+
+    /// The fixture with this name, without ending, in a folder of `tests/fixtures`.
+    pub fn open_in(folder: &str, name: &str) -> Golden {
+        let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+        let path = format!("{fixtures}/{folder}/{name}.safetensors");
         let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
         Golden {
             name: name.to_string(),

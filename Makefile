@@ -4,7 +4,7 @@ CARGO ?= cargo
 export CARGO
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-portable real-envs lint package vulkan
+.PHONY: help demo test test-portable real-envs bench-peers lint package vulkan
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,9 @@ test-portable: ## The operations on SwiftShader and on OpenGL (INSTALL=1 fetches
 
 real-envs: ## The Python environment for dm_control
 	@bash scripts/real-envs.sh
+
+bench-peers: vulkan ## The same work with burn, meganeura and PyTorch, in turn (ARGS="--rounds 3")
+	@python3 benches/peers/run.py $(ARGS)
 
 lint: ## Formatting, clippy and documentation, warnings as errors
 	$(CARGO) fmt --check

@@ -2,6 +2,7 @@
 // Tile: one element per invocation, or four.
 
 #include "common/linear_index.wgsl"
+#include "common/normal.wgsl"
 #include "common/pointwise.wgsl"
 
 struct Params {
@@ -38,6 +39,9 @@ fn f(v: Lane) -> Lane {
 #endif
 #ifdef ABS
     return abs(v);
+#endif
+#ifdef GELU
+    return v * normal_integral(v);
 #endif
 }
 

@@ -5,6 +5,7 @@
 
 #include "common/lane.wgsl"
 #include "common/linear_index.wgsl"
+#include "common/normal.wgsl"
 
 struct Params {
     count: u32, // elements, or fours
@@ -44,6 +45,9 @@ fn gradient(r: Lane, s: Lane) -> Lane {
 #endif
 #ifdef ABS
     return r * sign(s);
+#endif
+#ifdef GELU
+    return r * (normal_integral(s) + s * normal_density(s));
 #endif
 }
 

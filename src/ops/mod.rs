@@ -18,6 +18,7 @@ pub use var::Var;
 pub(crate) use var::{Graph, Shared, Source};
 
 mod adam;
+mod attention;
 mod bce_with_logits;
 mod binary;
 mod bytes_to_image;
@@ -57,6 +58,7 @@ mod unary;
 mod watch;
 
 pub use adam::{AdamOptions, Schedule};
+pub use attention::AttentionOptions;
 pub use binary::BinaryKind;
 pub use conv2d::Conv2dOptions;
 pub use ema::EmaSegment;

@@ -22,6 +22,9 @@ pub enum UnaryKind {
     Sqrt,
     /// |x|; its gradient at 0 is 0.
     Abs,
+    /// x Φ(x), Φ being the normal distribution's integral: the exact GELU, by erf
+    /// (Hendrycks and Gimpel 2016).
+    Gelu,
 }
 
 impl UnaryKind {
@@ -35,6 +38,7 @@ impl UnaryKind {
             UnaryKind::Square => "square",
             UnaryKind::Sqrt => "sqrt",
             UnaryKind::Abs => "abs",
+            UnaryKind::Gelu => "gelu",
         }
     }
 
@@ -231,6 +235,11 @@ impl Var {
     /// |x|.
     pub fn abs(&self) -> Result<Var, TapeError> {
         self.unary(UnaryKind::Abs)
+    }
+
+    /// x (1 + erf(x / √2)) / 2, the exact GELU.
+    pub fn gelu(&self) -> Result<Var, TapeError> {
+        self.unary(UnaryKind::Gelu)
     }
 
     /// scale · x + shift.

@@ -4,6 +4,7 @@
 mod common;
 
 mod adam;
+mod attention;
 mod bce_with_logits;
 mod binary;
 mod bytes_to_image;

@@ -29,6 +29,55 @@ fn every_kind() {
     check(UnaryKind::Square, false, |v| v * v);
     check(UnaryKind::Sqrt, true, f64::sqrt);
     check(UnaryKind::Abs, false, f64::abs);
+    check(UnaryKind::Gelu, false, gelu);
+}
+
+/// By its power series, which loses nothing that counts up to 2.5, and beyond that by
+/// Laplace's continued fraction (Abramowitz and Stegun 7.1.5 and 7.1.14).
+fn erfc(x: f64) -> f64 {
+    if x < 0.0 {
+        return 2.0 - erfc(-x);
+    }
+    let root = std::f64::consts::PI.sqrt();
+    if x < 2.5 {
+        let (mut term, mut sum) = (x, x);
+        for n in 1..80 {
+            term *= -x * x / f64::from(n);
+            sum += term / f64::from(2 * n + 1);
+        }
+        return 1.0 - 2.0 / root * sum;
+    }
+    let fraction = (1..200)
+        .rev()
+        .fold(x, |below, n| x + 0.5 * f64::from(n) / below);
+    (-x * x).exp() / root / fraction
+}
+
+fn gelu(x: f64) -> f64 {
+    0.5 * x * erfc(-x / 2f64.sqrt())
+}
+
+/// Against its own size, not that of the largest element: near 0, where the fits join,
+/// in the lower tail, and so far out that it is 0 or x.
+#[test]
+fn gelu_everywhere() {
+    let mut x: Vec<f64> = (-800..=800)
+        .map(|i| f64::from(i) / 100.0 + 0.0037)
+        .collect();
+    x.extend([1e-30, -1e-30, 30.0, -30.0, 1e4, -1e4, 1e30, -1e30]);
+    let x = Array::new(&[x.len()], x).map(|v| f64::from(v as f32));
+    let tape = foveate::tape::Tape::new();
+    let v = tape.constant(&x.shape, &x.f32()).unwrap();
+    let y = computed(&tape, &v.gelu().unwrap());
+    for (y, x) in y.iter().zip(&x.data) {
+        let expected = gelu(*x);
+        // The tail is a power of e, whose error grows with the exponent.
+        let tolerance = if *x > -1.0 { 6e-7 } else { 2e-5 };
+        assert!(
+            (f64::from(*y) - expected).abs() <= tolerance * expected.abs() + 1e-30,
+            "gelu({x}) is {expected}, got {y}"
+        );
+    }
 }
 
 #[test]

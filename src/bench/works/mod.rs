@@ -1,5 +1,6 @@
 //! What is measured: operations at the sizes that the papers use, and whole updates.
 
+mod attention;
 mod convolution;
 mod fixture;
 mod memory;
@@ -93,6 +94,7 @@ impl Work {
 pub fn all(scale: Scale) -> Vec<Work> {
     let mut works = convolution::works(scale);
     works.extend(product::works(scale));
+    works.extend(attention::works(scale));
     works.extend(memory::works(scale));
     works.extend(pixels::works());
     works.extend(update::works(scale));

@@ -1,0 +1,169 @@
+// attention: o = softmax(scale q k^T) v for each batch row and head, scores never
+// stored. Kept for the gradient, for each query: the largest score times log2 e, and
+// 1 / the sum of 2^(score - largest).
+// Method: the running softmax of FlashAttention-2 (Dao, 2023).
+// Tile: WIDE queries per invocation, with their heads and sums in registers; keys pass
+// by. QUADS fours of a head: smaller heads are filled up with zeros.
+//   SUBGROUP  a workgroup is one subgroup of 8. Eight keys at a time: each lane loads
+//             one and shares it, for loads are dear on software Vulkan
+//   else      every lane loads every key; nothing is assumed of subgroups
+
+#include "common/attention.wgsl"
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;              // [B, queries, q_row]
+@group(0) @binding(2) var<storage, read> k: array<vec4f>;              // [B, keys, k_row]
+@group(0) @binding(3) var<storage, read> v: array<vec4f>;              // [B, keys, v_row]
+@group(0) @binding(4) var<storage, read_write> o: array<vec4f>;        // [B, queries, o_row]
+@group(0) @binding(5) var<storage, read_write> statistics: array<vec2f>;  // [B, heads, queries]: largest, 1 / sum
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u,
+#ifdef SUBGROUP
+        @builtin(subgroup_invocation_id) lane: u32
+#else
+        @builtin(local_invocation_index) lane: u32
+#endif
+) {
+    let head = group.y;
+    let batch = group.z;
+    let query = group.x * LANES * WIDE + lane;
+    let k_head = k_at(batch, head);
+    let v_head = v_at(batch, head);
+    var queries: array<vec4f, WIDE * QUADS>;
+    for (var w = 0u; w < min(WIDE, params.queries); w += 1u) {
+        let at = q_at(batch, head) + min(query + w * LANES, params.queries - 1u) * params.q_row;
+        for (var i = 0u; i < params.quads; i += 1u) {
+            queries[w * QUADS + i] = params.scale_log2e * q[at + i];
+        }
+    }
+    var sums: array<vec4f, WIDE * QUADS>;
+#ifdef SUBGROUP
+#repeat w 0 WIDE
+    var largest_$w = LEAST_SCORE;
+    var total_$w = 0.0;
+#end
+    // Registers are read and written at one end, in loops of STEP fours, and pushed on
+    // each time: after a whole head all are back in their places. Written out for the
+    // whole head it would be more code than caches and compilers hold.
+    for (var first = 0u; first < params.keys; first += 8u) {
+        let key = min(first + lane, params.keys - 1u);
+        let at_k = k_head + key * params.k_row;
+        let at_v = v_head + key * params.v_row;
+#repeat l 0 8
+#repeat w 0 WIDE
+        var score_$l_$w = 0.0;
+#end
+#end
+        for (var i = 0u; i < QUADS; i += STEP) {
+#repeat j 0 STEP
+            let k_$j = k[at_k + min(i + $ju, params.quads - 1u)];
+#end
+#repeat l 0 8
+            {
+#repeat j 0 STEP
+                let share_$j = subgroupBroadcast(k_$j, $lu);
+#end
+#repeat w 0 WIDE
+                {
+                    var score = score_$l_$w;
+#repeat j 0 STEP
+                    score += dot(share_$j, queries[${$w*QUADS+$j}u]);
+#end
+                    score_$l_$w = score;
+                }
+#end
+            }
+#end
+#repeat w 0 WIDE
+#repeat j 0 STEP
+            let q_$w_turn_$j = queries[${$w*QUADS+$j}u];
+#end
+#repeat i 0 QUADS-STEP
+            queries[${$w*QUADS+$i}u] = queries[${$w*QUADS+$i+STEP}u];
+#end
+#repeat j 0 STEP
+            queries[${$w*QUADS+QUADS-STEP+$j}u] = q_$w_turn_$j;
+#end
+#end
+        }
+#repeat w 0 WIDE
+        // Keys beyond the last repeat it: they do not change the largest score.
+        var top_$w = max(largest_$w, score_0_$w);
+#repeat l 1 8
+        top_$w = max(top_$w, score_$l_$w);
+#end
+        let shrink_$w = two_to(largest_$w - top_$w);
+        largest_$w = top_$w;
+        total_$w *= shrink_$w;
+#repeat l 0 8
+        let p_$l_$w = select(0.0, two_to(score_$l_$w - top_$w), first + $lu < params.keys);
+#end
+        total_$w += ((p_0_$w + p_1_$w) + (p_2_$w + p_3_$w)) + ((p_4_$w + p_5_$w) + (p_6_$w + p_7_$w));
+#end
+        for (var i = 0u; i < QUADS; i += STEP) {
+#repeat j 0 STEP
+            let v_$j = v[at_v + min(i + $ju, params.quads - 1u)];
+#end
+#repeat w 0 WIDE
+#repeat j 0 STEP
+            var next_$w_$j = sums[${$w*QUADS+$j}u] * shrink_$w;
+#end
+#end
+#repeat j 0 STEP
+#repeat l 0 8
+            {
+                let share = subgroupBroadcast(v_$j, $lu);
+#repeat w 0 WIDE
+                next_$w_$j += p_$l_$w * share;
+#end
+            }
+#end
+#end
+#repeat w 0 WIDE
+#repeat i 0 QUADS-STEP
+            sums[${$w*QUADS+$i}u] = sums[${$w*QUADS+$i+STEP}u];
+#end
+#repeat j 0 STEP
+            sums[${$w*QUADS+QUADS-STEP+$j}u] = next_$w_$j;
+#end
+#end
+        }
+    }
+    var kept: array<vec2f, WIDE>;
+#repeat w 0 WIDE
+    kept[$wu] = vec2f(largest_$w, 1.0 / total_$w);
+#end
+#else
+    var largest = LEAST_SCORE;
+    var total = 0.0;
+    for (var key = 0u; key < params.keys; key += 1u) {
+        let at_k = k_head + key * params.k_row;
+        let at_v = v_head + key * params.v_row;
+        var score = 0.0;
+        for (var i = 0u; i < QUADS; i += 1u) {
+            score += dot(k[at_k + min(i, params.quads - 1u)], queries[i]);
+        }
+        let top = max(largest, score);
+        let shrink = two_to(largest - top);
+        let p = two_to(score - top);
+        largest = top;
+        total = total * shrink + p;
+        for (var i = 0u; i < QUADS; i += 1u) {
+            sums[i] = sums[i] * shrink + p * v[at_v + min(i, params.quads - 1u)];
+        }
+    }
+    var kept: array<vec2f, WIDE>;
+    kept[0] = vec2f(largest, 1.0 / total);
+#endif
+    for (var w = 0u; w < WIDE; w += 1u) {
+        let row = query + w * LANES;
+        if row < params.queries {
+            let at = o_at(batch, head) + row * params.o_row;
+            for (var i = 0u; i < params.quads; i += 1u) {
+                o[at + i] = sums[w * QUADS + i] * kept[w].y;
+            }
+            statistics[(batch * params.heads + head) * params.queries + row] = kept[w];
+        }
+    }
+}

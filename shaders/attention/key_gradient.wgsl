@@ -1,0 +1,218 @@
+// attention: the gradients of k and v. With p = 2^(score - largest) / sum recomputed
+// and the row's term D = sum of g o (row_term.wgsl):
+//   dv = p^T g,  ds = p (g v^T - D),  dk = scale ds^T q
+// Method: FlashAttention-2 (Dao, 2023), one kernel over keys, so that every sum has
+// one owner and one order.
+// Tile: WIDE keys per invocation; queries pass by. QUADS fours of a head: smaller heads
+// are filled up with zeros.
+//   SUBGROUP  a workgroup is one subgroup of 8. Eight queries at a time: each lane
+//             loads one and shares it, for loads are dear on software Vulkan
+//   else      every lane loads every query; nothing is assumed of subgroups
+
+#include "common/attention.wgsl"
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> g: array<vec4f>;           // [B, queries, o_row]: gradient of o
+@group(0) @binding(2) var<storage, read> q: array<vec4f>;           // [B, queries, q_row]
+@group(0) @binding(3) var<storage, read> k: array<vec4f>;           // [B, keys, k_row]
+@group(0) @binding(4) var<storage, read> v: array<vec4f>;           // [B, keys, v_row]
+@group(0) @binding(5) var<storage, read> statistics: array<vec2f>;  // [B, heads, queries]: largest, 1 / sum
+@group(0) @binding(6) var<storage, read> row_term: array<f32>;      // [B, heads, queries]
+@group(0) @binding(7) var<storage, read_write> dk: array<vec4f>;    // like k, with v where both share rows
+@group(0) @binding(8) var<storage, read_write> dv: array<vec4f>;    // like v, if not in dk
+
+fn store(at_k: u32, at_v: u32, of_k: vec4f, of_v: vec4f) {
+    dk[at_k] = params.scale * of_k;
+    // Rows of k that hold more than k hold v too.
+    if params.k_row != params.o_row {
+        dk[at_v] = of_v;
+    } else {
+        dv[at_v] = of_v;
+    }
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u,
+#ifdef SUBGROUP
+        @builtin(subgroup_invocation_id) lane: u32
+#else
+        @builtin(local_invocation_index) lane: u32
+#endif
+) {
+    let head = group.y;
+    let batch = group.z;
+    let key = group.x * LANES * WIDE + lane;
+    let q_head = q_at(batch, head);
+    let g_head = o_at(batch, head);
+    let row_head = (batch * params.heads + head) * params.queries;
+    var keys: array<vec4f, WIDE * QUADS>;
+    var values: array<vec4f, WIDE * QUADS>;
+    for (var w = 0u; w < min(WIDE, params.keys); w += 1u) {
+        let row = min(key + w * LANES, params.keys - 1u);
+        let at_k = k_at(batch, head) + row * params.k_row;
+        let at_v = v_at(batch, head) + row * params.v_row;
+        for (var i = 0u; i < params.quads; i += 1u) {
+            keys[w * QUADS + i] = params.scale_log2e * k[at_k + i];
+            values[w * QUADS + i] = v[at_v + i];
+        }
+    }
+    var of_k: array<vec4f, WIDE * QUADS>;
+    var of_v: array<vec4f, WIDE * QUADS>;
+#ifdef SUBGROUP
+#repeat i 0 QUADS
+    var q_$i = vec4f();
+    var g_$i = vec4f();
+#end
+    // Registers are read and written at one end, in loops of STEP fours, and pushed on
+    // each time: after a whole head all are back in their places. Written out for the
+    // whole head it would be more code than caches and compilers hold.
+    for (var first = 0u; first < params.queries; first += 8u) {
+        let query = min(first + lane, params.queries - 1u);
+        let at_q = q_head + query * params.q_row;
+        let at_g = g_head + query * params.o_row;
+        let kept = statistics[row_head + query];
+        let term = row_term[row_head + query];
+#repeat w 0 WIDE
+#repeat l 0 8
+        var score_$l_$w = 0.0;
+        var change_$l_$w = 0.0;
+#end
+#end
+        for (var i = 0u; i < QUADS; i += STEP) {
+#repeat j 0 STEP
+            let new_q_$j = q[at_q + min(i + $ju, params.quads - 1u)];
+            let new_g_$j = g[at_g + min(i + $ju, params.quads - 1u)];
+#end
+#repeat l 0 8
+            {
+#repeat j 0 STEP
+                let share_q_$j = subgroupBroadcast(new_q_$j, $lu);
+                let share_g_$j = subgroupBroadcast(new_g_$j, $lu);
+#end
+#repeat w 0 WIDE
+                {
+                    var score = score_$l_$w;
+                    var change = change_$l_$w;
+#repeat j 0 STEP
+                    score += dot(share_q_$j, keys[${$w*QUADS+$j}u]);
+                    change += dot(share_g_$j, values[${$w*QUADS+$j}u]);
+#end
+                    score_$l_$w = score;
+                    change_$l_$w = change;
+                }
+#end
+            }
+#end
+#repeat i 0 QUADS-STEP
+            q_$i = q_${$i+STEP};
+#end
+#repeat j 0 STEP
+            q_${QUADS-STEP+$j} = new_q_$j;
+#end
+#repeat i 0 QUADS-STEP
+            g_$i = g_${$i+STEP};
+#end
+#repeat j 0 STEP
+            g_${QUADS-STEP+$j} = new_g_$j;
+#end
+#repeat w 0 WIDE
+#repeat j 0 STEP
+            let k_$w_turn_$j = keys[${$w*QUADS+$j}u];
+#end
+#repeat i 0 QUADS-STEP
+            keys[${$w*QUADS+$i}u] = keys[${$w*QUADS+$i+STEP}u];
+#end
+#repeat j 0 STEP
+            keys[${$w*QUADS+QUADS-STEP+$j}u] = k_$w_turn_$j;
+#end
+#repeat j 0 STEP
+            let v_$w_turn_$j = values[${$w*QUADS+$j}u];
+#end
+#repeat i 0 QUADS-STEP
+            values[${$w*QUADS+$i}u] = values[${$w*QUADS+$i+STEP}u];
+#end
+#repeat j 0 STEP
+            values[${$w*QUADS+QUADS-STEP+$j}u] = v_$w_turn_$j;
+#end
+#end
+        }
+#repeat l 0 8
+        let largest_$l = subgroupBroadcast(kept.x, $lu);
+        let share_$l = select(0.0, subgroupBroadcast(kept.y, $lu), first + $lu < params.queries);
+        let term_$l = subgroupBroadcast(term, $lu);
+#repeat w 0 WIDE
+        let p_$l_$w = share_$l * two_to(score_$l_$w - largest_$l);
+        let ds_$l_$w = p_$l_$w * (change_$l_$w - term_$l);
+#end
+#end
+        for (var i = 0u; i < QUADS; i += STEP) {
+#repeat w 0 WIDE
+#repeat j 0 STEP
+            var next_k_$w_$j = of_k[${$w*QUADS+$j}u];
+            var next_v_$w_$j = of_v[${$w*QUADS+$j}u];
+#end
+#end
+#repeat j 0 STEP
+#repeat l 0 8
+            {
+                let share_q = subgroupBroadcast(q_$j, $lu);
+                let share_g = subgroupBroadcast(g_$j, $lu);
+#repeat w 0 WIDE
+                next_k_$w_$j += ds_$l_$w * share_q;
+                next_v_$w_$j += p_$l_$w * share_g;
+#end
+            }
+#end
+#end
+#repeat i 0 QUADS-STEP
+            q_$i = q_${$i+STEP};
+            g_$i = g_${$i+STEP};
+#end
+#repeat w 0 WIDE
+#repeat i 0 QUADS-STEP
+            of_k[${$w*QUADS+$i}u] = of_k[${$w*QUADS+$i+STEP}u];
+#end
+#repeat j 0 STEP
+            of_k[${$w*QUADS+QUADS-STEP+$j}u] = next_k_$w_$j;
+#end
+#repeat i 0 QUADS-STEP
+            of_v[${$w*QUADS+$i}u] = of_v[${$w*QUADS+$i+STEP}u];
+#end
+#repeat j 0 STEP
+            of_v[${$w*QUADS+QUADS-STEP+$j}u] = next_v_$w_$j;
+#end
+#end
+        }
+    }
+#else
+    for (var query = 0u; query < params.queries; query += 1u) {
+        let at_q = q_head + query * params.q_row;
+        let at_g = g_head + query * params.o_row;
+        let kept = statistics[row_head + query];
+        var score = 0.0;
+        var change = 0.0;
+        for (var i = 0u; i < QUADS; i += 1u) {
+            let here = min(i, params.quads - 1u);
+            score += dot(q[at_q + here], keys[i]);
+            change += dot(g[at_g + here], values[i]);
+        }
+        let p = kept.y * two_to(score - kept.x);
+        let ds = p * (change - row_term[row_head + query]);
+        for (var i = 0u; i < QUADS; i += 1u) {
+            let here = min(i, params.quads - 1u);
+            of_k[i] += ds * q[at_q + here];
+            of_v[i] += p * g[at_g + here];
+        }
+    }
+#endif
+    for (var w = 0u; w < WIDE; w += 1u) {
+        let row = key + w * LANES;
+        if row < params.keys {
+            let at_k = k_at(batch, head) + row * params.k_row;
+            let at_v = v_at(batch, head) + row * params.v_row;
+            for (var i = 0u; i < params.quads; i += 1u) {
+                store(at_k + i, at_v + i, of_k[w * QUADS + i], of_v[w * QUADS + i]);
+            }
+        }
+    }
+}

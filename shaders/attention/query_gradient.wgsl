@@ -1,0 +1,184 @@
+// attention: the gradient of q. With p = 2^(score - largest) / sum recomputed and the
+// row's term D = sum of g o (row_term.wgsl):
+//   ds = p (g v^T - D),  dq = scale ds k
+// Method: FlashAttention-2 (Dao, 2023), one kernel over queries, so that every sum has
+// one owner and one order.
+// Tile: WIDE queries per invocation; keys pass by. QUADS fours of a head: smaller heads
+// are filled up with zeros.
+//   SUBGROUP  a workgroup is one subgroup of 8. Eight keys at a time: each lane loads
+//             one and shares it, for loads are dear on software Vulkan
+//   else      every lane loads every key; nothing is assumed of subgroups
+
+#include "common/attention.wgsl"
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> g: array<vec4f>;           // [B, queries, o_row]: gradient of o
+@group(0) @binding(2) var<storage, read> q: array<vec4f>;           // [B, queries, q_row]
+@group(0) @binding(3) var<storage, read> k: array<vec4f>;           // [B, keys, k_row]
+@group(0) @binding(4) var<storage, read> v: array<vec4f>;           // [B, keys, v_row]
+@group(0) @binding(5) var<storage, read> statistics: array<vec2f>;  // [B, heads, queries]: largest, 1 / sum
+@group(0) @binding(6) var<storage, read> row_term: array<f32>;      // [B, heads, queries]
+@group(0) @binding(7) var<storage, read_write> dq: array<vec4f>;    // like q
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u,
+#ifdef SUBGROUP
+        @builtin(subgroup_invocation_id) lane: u32
+#else
+        @builtin(local_invocation_index) lane: u32
+#endif
+) {
+    let head = group.y;
+    let batch = group.z;
+    let query = group.x * LANES * WIDE + lane;
+    let k_head = k_at(batch, head);
+    let v_head = v_at(batch, head);
+#repeat w 0 WIDE
+    let row_$w = (batch * params.heads + head) * params.queries
+        + min(query + $wu * LANES, params.queries - 1u);
+    let kept_$w = statistics[row_$w];
+    let term_$w = row_term[row_$w];
+#end
+    var queries: array<vec4f, WIDE * QUADS>;
+    var gradients: array<vec4f, WIDE * QUADS>;
+    for (var w = 0u; w < min(WIDE, params.queries); w += 1u) {
+        let row = min(query + w * LANES, params.queries - 1u);
+        let at_q = q_at(batch, head) + row * params.q_row;
+        let at_g = o_at(batch, head) + row * params.o_row;
+        for (var i = 0u; i < params.quads; i += 1u) {
+            queries[w * QUADS + i] = params.scale_log2e * q[at_q + i];
+            gradients[w * QUADS + i] = g[at_g + i];
+        }
+    }
+    var sums: array<vec4f, WIDE * QUADS>;
+#ifdef SUBGROUP
+#repeat i 0 QUADS
+    var k_$i = vec4f();
+#end
+    // Registers are read and written at one end, in loops of STEP fours, and pushed on
+    // each time: after a whole head all are back in their places. Written out for the
+    // whole head it would be more code than caches and compilers hold.
+    for (var first = 0u; first < params.keys; first += 8u) {
+        let key = min(first + lane, params.keys - 1u);
+        let at_k = k_head + key * params.k_row;
+        let at_v = v_head + key * params.v_row;
+#repeat w 0 WIDE
+#repeat l 0 8
+        var score_$l_$w = 0.0;
+        var change_$l_$w = 0.0;
+#end
+#end
+        for (var i = 0u; i < QUADS; i += STEP) {
+#repeat j 0 STEP
+            let new_k_$j = k[at_k + min(i + $ju, params.quads - 1u)];
+            let new_v_$j = v[at_v + min(i + $ju, params.quads - 1u)];
+#end
+#repeat l 0 8
+            {
+#repeat j 0 STEP
+                let share_k_$j = subgroupBroadcast(new_k_$j, $lu);
+                let share_v_$j = subgroupBroadcast(new_v_$j, $lu);
+#end
+#repeat w 0 WIDE
+                {
+                    var score = score_$l_$w;
+                    var change = change_$l_$w;
+#repeat j 0 STEP
+                    score += dot(share_k_$j, queries[${$w*QUADS+$j}u]);
+                    change += dot(share_v_$j, gradients[${$w*QUADS+$j}u]);
+#end
+                    score_$l_$w = score;
+                    change_$l_$w = change;
+                }
+#end
+            }
+#end
+#repeat i 0 QUADS-STEP
+            k_$i = k_${$i+STEP};
+#end
+#repeat j 0 STEP
+            k_${QUADS-STEP+$j} = new_k_$j;
+#end
+#repeat w 0 WIDE
+#repeat j 0 STEP
+            let q_$w_turn_$j = queries[${$w*QUADS+$j}u];
+#end
+#repeat i 0 QUADS-STEP
+            queries[${$w*QUADS+$i}u] = queries[${$w*QUADS+$i+STEP}u];
+#end
+#repeat j 0 STEP
+            queries[${$w*QUADS+QUADS-STEP+$j}u] = q_$w_turn_$j;
+#end
+#repeat j 0 STEP
+            let g_$w_turn_$j = gradients[${$w*QUADS+$j}u];
+#end
+#repeat i 0 QUADS-STEP
+            gradients[${$w*QUADS+$i}u] = gradients[${$w*QUADS+$i+STEP}u];
+#end
+#repeat j 0 STEP
+            gradients[${$w*QUADS+QUADS-STEP+$j}u] = g_$w_turn_$j;
+#end
+#end
+        }
+#repeat w 0 WIDE
+#repeat l 0 8
+        let p_$l_$w = kept_$w.y * two_to(score_$l_$w - kept_$w.x);
+        let ds_$l_$w = select(0.0, p_$l_$w * (change_$l_$w - term_$w), first + $lu < params.keys);
+#end
+#end
+        for (var i = 0u; i < QUADS; i += STEP) {
+#repeat w 0 WIDE
+#repeat j 0 STEP
+            var next_$w_$j = sums[${$w*QUADS+$j}u];
+#end
+#end
+#repeat j 0 STEP
+#repeat l 0 8
+            {
+                let share = subgroupBroadcast(k_$j, $lu);
+#repeat w 0 WIDE
+                next_$w_$j += ds_$l_$w * share;
+#end
+            }
+#end
+#end
+#repeat i 0 QUADS-STEP
+            k_$i = k_${$i+STEP};
+#end
+#repeat w 0 WIDE
+#repeat i 0 QUADS-STEP
+            sums[${$w*QUADS+$i}u] = sums[${$w*QUADS+$i+STEP}u];
+#end
+#repeat j 0 STEP
+            sums[${$w*QUADS+QUADS-STEP+$j}u] = next_$w_$j;
+#end
+#end
+        }
+    }
+#else
+    for (var key = 0u; key < params.keys; key += 1u) {
+        let at_k = k_head + key * params.k_row;
+        let at_v = v_head + key * params.v_row;
+        var score = 0.0;
+        var change = 0.0;
+        for (var i = 0u; i < QUADS; i += 1u) {
+            let here = min(i, params.quads - 1u);
+            score += dot(k[at_k + here], queries[i]);
+            change += dot(v[at_v + here], gradients[i]);
+        }
+        let ds = kept_0.y * two_to(score - kept_0.x) * (change - term_0);
+        for (var i = 0u; i < QUADS; i += 1u) {
+            sums[i] += ds * k[at_k + min(i, params.quads - 1u)];
+        }
+    }
+#endif
+    for (var w = 0u; w < WIDE; w += 1u) {
+        let row = query + w * LANES;
+        if row < params.queries {
+            let at = q_at(batch, head) + row * params.q_row;
+            for (var i = 0u; i < params.quads; i += 1u) {
+                dq[at + i] = params.scale * sums[w * QUADS + i];
+            }
+        }
+    }
+}

@@ -236,7 +236,7 @@ impl PretrainLearner {
     /// Those of compiling.
     pub fn compile_update(&self, gpu: &Gpu, pictures: &Pictures) -> Result<Program, Error> {
         let (tape, config) = (Tape::new(), &self.config);
-        let step = tape.state(&self.counter, "counter.update")?;
+        let step = tape.state_range(&self.counter, 0..1, DType::U32);
         let count = u32::try_from(pictures.count()).unwrap_or(u32::MAX);
         let slots =
             step.philox_integers(self.stream(Randomness::Batch), &[config.batch, 1], count)?;

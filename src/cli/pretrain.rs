@@ -20,7 +20,7 @@ use crate::run::RunDirectory;
 const EXAMPLES: &str = "\
 Examples:
   foveate collect --env native/reach --policy random --frames 5000 --out data/reach
-  foveate pretrain multimae --data data/reach/frames.safetensors --saliency data/reach/frames.safetensors --preset tiny --run runs/multimae
+  foveate pretrain multimae --data data/reach/frames.safetensors --run runs/multimae
   foveate pretrain mae --data photos --preset visarl --run runs/mae
   foveate pretrain multimae --run runs/multimae --data data/reach/frames.safetensors --resume
 
@@ -43,7 +43,8 @@ pub(super) struct Arguments {
     /// Images: a folder of PNG, JPEG or GIF files, a .safetensors or a .npy file
     #[arg(long, value_name = "PATH")]
     data: PathBuf,
-    /// Saliency maps of the images: a folder of files with the same names, or an array
+    /// Saliency maps of the images: a folder of files with the same names, or an array;
+    /// those in the safetensors file of the images need no naming
     #[arg(long, value_name = "PATH")]
     saliency: Option<PathBuf>,
     /// Options to start from: tiny (a quarter of an hour on two cores; the default),
@@ -116,6 +117,9 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let images =
         ImageSet::read(&arguments.data, arguments.saliency.as_deref()).map_err(Error::from)?;
     let images = Images::new(&images, &config)?;
+    config
+        .check_visible(images.has_saliency())
+        .map_err(Error::from)?;
     let directory = match arguments.resume {
         true => RunDirectory::resume(&arguments.run).map_err(Error::from)?,
         false => RunDirectory::create(&arguments.run).map_err(Error::from)?,

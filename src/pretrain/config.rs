@@ -292,6 +292,27 @@ impl PretrainConfig {
         Ok(())
     }
 
+    /// Whether there are as many patches as shall be visible, with saliency or without.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] says how many there are.
+    pub fn check_visible(&self, saliency: bool) -> Result<(), ConfigError> {
+        let modalities = match self.method {
+            Method::Mae => 1,
+            Method::MultiMae => 1 + saliency as usize,
+        };
+        let (visible, all) = (
+            self.num_encoded_tokens,
+            modalities * (self.image_size / self.patch).pow(2),
+        );
+        match visible <= all {
+            true => Ok(()),
+            false => Err(ConfigError::Invalid(format!(
+                "num_encoded_tokens: {visible} visible patches of {all}; it must be 1 to {all}"
+            ))),
+        }
+    }
+
     fn check_resume(&self, saved: &PretrainConfig) -> Result<(), ConfigError> {
         let now = Table::try_from(self).map_err(invalid)?;
         let then = Table::try_from(saved).map_err(invalid)?;

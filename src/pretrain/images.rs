@@ -63,6 +63,11 @@ impl Images {
         })
     }
 
+    /// Whether saliency is known.
+    pub fn has_saliency(&self) -> bool {
+        self.saliency.is_some()
+    }
+
     /// Uploads them.
     ///
     /// # Errors

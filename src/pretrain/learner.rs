@@ -129,38 +129,29 @@ impl PretrainLearner {
     /// Allocates and initialises.
     ///
     /// # Errors
-    /// Those of allocating; [`TapeError::Option`] for more visible patches than there are.
+    /// Those of allocating; [`ConfigError`](crate::config::ConfigError) for more visible
+    /// patches than there are.
     pub fn new(
         gpu: &Gpu,
         config: &PretrainConfig,
         saliency: bool,
     ) -> Result<PretrainLearner, Error> {
         let mut layout = ParameterLayout::default();
-        let (networks, tokens) = match config.method {
+        let networks = match config.method {
             Method::Mae => {
                 let shape = config.mae_shape();
                 Mae::push_encoder(&mut layout, &shape);
                 Mae::push_decoder(&mut layout, &shape);
-                let tokens = shape.patches();
-                (Networks::Mae(shape), tokens)
+                Networks::Mae(shape)
             }
             Method::MultiMae => {
                 let shape = config.multimae_shape(saliency);
                 MultiMae::push_encoder(&mut layout, &shape);
                 MultiMae::push_decoders(&mut layout, &shape);
-                let tokens = shape.tokens();
-                (Networks::MultiMae(shape), tokens)
+                Networks::MultiMae(shape)
             }
         };
-        if config.num_encoded_tokens > tokens {
-            return Err(Error::Tape(TapeError::Option {
-                op: "num_encoded_tokens",
-                message: format!(
-                    "{} visible patches of {tokens}; it must be 1 to {tokens}",
-                    config.num_encoded_tokens
-                ),
-            }));
-        }
+        config.check_visible(saliency)?;
         let mut counter = ArenaLayout::default();
         counter.push("counter.update", &[1]);
         Ok(PretrainLearner {

@@ -4,6 +4,7 @@
 mod collect;
 mod failures;
 mod mistakes;
+mod pretrain;
 mod profile;
 mod results;
 mod support;

@@ -1,0 +1,148 @@
+//! `foveate pretrain`: small runs from collected frames, resumed, and refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::support::{Answer, checkpoints, copy, foveate, json, text};
+
+/// 40 frames of 16×16 with saliency, collected once.
+fn frames() -> &'static Path {
+    static FRAMES: OnceLock<PathBuf> = OnceLock::new();
+    FRAMES.get_or_init(|| {
+        let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pretrain-frames");
+        let folder = text(&out).to_string();
+        foveate(&[
+            "collect",
+            "--env=native/reach",
+            "--policy=random",
+            "--frames=40",
+            "--size=16",
+            "--fresh",
+            "--quiet",
+            "--out",
+            &folder,
+        ])
+        .succeeds();
+        out.join("frames.safetensors")
+    })
+}
+
+/// A model of 7,000 parameters, six updates.
+fn pretrain(method: &str, run: &Path, more: &[&str]) -> Answer {
+    let small = [
+        "image_size=16",
+        "patch=4",
+        "batch=4",
+        "dim=16",
+        "decoder_dim=16",
+        "depth=1",
+        "heads=2",
+        "decoder_heads=2",
+        "num_encoded_tokens=6",
+        "warmup_steps=2",
+        "checkpoint_freq=3",
+        "log_freq=2",
+    ];
+    let set = small.iter().flat_map(|s| ["--set", s]);
+    let mut given = vec!["pretrain", method, "--quiet", "--no-tune", "--steps=6"];
+    given.extend(set);
+    let data = format!("--data={}", frames().display());
+    let run = format!("--run={}", run.display());
+    given.extend([data.as_str(), run.as_str()]);
+    foveate(&[&given, more].concat())
+}
+
+#[test]
+fn both_methods_write_a_whole_run() {
+    let folder = tempfile::tempdir().unwrap();
+    for (method, decoders) in [("mae", 1), ("multimae", 3)] {
+        let run = folder.path().join(method);
+        pretrain(method, &run, &[]).succeeds();
+        let summary = json(&fs::read_to_string(run.join("summary.json")).unwrap());
+        assert_eq!(summary["steps"], 6);
+        assert_eq!(
+            (&summary["images"], &summary["validation_images"]),
+            (&36.into(), &4.into())
+        );
+        for key in ["masked_rgb_error", "mean_image_error"] {
+            let error = summary[key].as_f64().unwrap();
+            assert!(error.is_finite() && error > 0.0, "{key}: {error}");
+        }
+        assert_eq!(summary.get("cross_modal").is_some(), method == "multimae");
+        let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+        assert_eq!(metrics.lines().count(), 4, "{metrics}");
+        let last = json(metrics.lines().last().unwrap());
+        assert!(last["loss"].as_f64().unwrap() > 0.0);
+        assert_eq!(last.get("loss_norm_rgb").is_some(), decoders == 3);
+        assert!(run.join("media/reconstructions.png").exists());
+        assert_eq!(checkpoints(&run).len(), 2);
+    }
+}
+
+/// From its middle a run ends with the bits that it ended with before.
+#[test]
+fn a_resumed_run_ends_with_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole");
+    pretrain("multimae", &whole, &[]).succeeds();
+    let half = folder.path().join("half");
+    copy(&whole, &half);
+    let files = checkpoints(&half);
+    fs::remove_file(files.last().unwrap()).unwrap();
+    pretrain("multimae", &half, &["--resume"]).succeeds();
+    let bytes = |run: &Path| -> Vec<Vec<u8>> {
+        let files = checkpoints(run);
+        files.iter().map(|file| fs::read(file).unwrap()).collect()
+    };
+    let parameters = |run: &Path| {
+        let file = bytes(run).pop().unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
+        let mut all: Vec<(String, Vec<u8>)> = (tensors.tensors().into_iter())
+            .map(|(name, view)| (name, view.data().to_vec()))
+            .collect();
+        all.sort();
+        all
+    };
+    assert_eq!(parameters(&half), parameters(&whole));
+    // Parameters have the released names.
+    let names: Vec<_> = parameters(&whole)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    for name in [
+        "global_tokens",
+        "encoder.0.attn.qkv.weight",
+        "output_adapters.rgb.mask_token",
+    ] {
+        assert!(names.iter().any(|n| n == name), "no {name}");
+    }
+}
+
+#[test]
+fn mistakes_are_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    for (more, says) in [
+        (&["--set", "patch=5"][..], "image_size"),
+        (
+            &["--set", "num_encoded_tokens=33"],
+            "33 visible patches of 32",
+        ),
+        (
+            &["--set", "num_encoded_tokens=0"],
+            "num_encoded_tokens is 0",
+        ),
+        (&["--set", "image_size=32"], "16×16"),
+        (&["--set", "dim=18"], "dim is 18"),
+        (&["--set", "warmup_steps=7"], "warmup_steps is 7"),
+        (&["--set", "lernrate=1"], "there is no option 'lernrate'"),
+        (&["--preset", "huge"], "preset 'huge'"),
+        (&["--saliency", "no/such/folder"], "no/such/folder"),
+        (&["--resume"], "run"),
+    ] {
+        pretrain("multimae", &run, more).fails(2, &[says]);
+        assert!(!run.exists(), "{more:?} left something");
+    }
+    pretrain("vae", &run, &[]).fails(2, &["mae or multimae"]);
+}

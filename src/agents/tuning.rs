@@ -66,6 +66,28 @@ pub enum Unused {
     Foreign,
 }
 
+/// The folder for what is worth keeping from one program to the next: `FOVEATE_CACHE`,
+/// else the platform's folder for caches. `None` where neither is known.
+pub(super) fn cache_folder() -> Option<PathBuf> {
+    let named = std::env::var_os(CACHE_VARIABLE).filter(|v| !v.is_empty());
+    match named {
+        Some(folder) => Some(PathBuf::from(folder)),
+        None => Some(dirs::cache_dir()?.join("foveate")),
+    }
+}
+
+/// A device's name as a part of file names.
+pub(super) fn device_name(gpu: &Gpu) -> String {
+    let info = gpu.info();
+    format!("{} {:?}", info.name, info.backend)
+        .chars()
+        .map(|c| match c.is_ascii_alphanumeric() {
+            true => c.to_ascii_lowercase(),
+            false => '-',
+        })
+        .collect()
+}
+
 /// The user's cache of measurements.
 #[derive(Debug, Clone)]
 pub struct TuningCache {
@@ -76,12 +98,7 @@ impl TuningCache {
     /// In `FOVEATE_CACHE`, else in the platform's folder for caches. `None` where
     /// neither is known.
     pub fn of_user() -> Option<TuningCache> {
-        let named = std::env::var_os(CACHE_VARIABLE).filter(|v| !v.is_empty());
-        let folder = match named {
-            Some(folder) => PathBuf::from(folder),
-            None => dirs::cache_dir()?.join("foveate"),
-        };
-        Some(TuningCache::new(folder))
+        cache_folder().map(TuningCache::new)
     }
 
     /// In a folder, which is made when something is kept.
@@ -93,15 +110,8 @@ impl TuningCache {
 
     /// The file for a device.
     pub fn path(&self, gpu: &Gpu) -> PathBuf {
-        let info = gpu.info();
-        let name: String = format!("{} {:?}", info.name, info.backend)
-            .chars()
-            .map(|c| match c.is_ascii_alphanumeric() {
-                true => c.to_ascii_lowercase(),
-                false => '-',
-            })
-            .collect();
-        self.folder.join(format!("tuning-{name}.json"))
+        self.folder
+            .join(format!("tuning-{}.json", device_name(gpu)))
     }
 
     /// The choices that hold for a device, or why there are none.

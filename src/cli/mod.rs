@@ -89,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&cli.session, arguments),
         Command::Bench(arguments) => bench::run(&cli.session, arguments),
     };
+    cli.session.close();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,5 +1,6 @@
 //! What every subcommand starts from: a device, and for some a trained run.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use super::error::CliError;
 use super::output::note;
 use crate::Error;
 use crate::agents::tuning::{self, TuningCache, Unused};
-use crate::agents::{Agent, env_options, evaluation_seed, load_agent};
+use crate::agents::{Agent, PipelineFile, env_options, evaluation_seed, load_agent};
 use crate::config::Config;
 use crate::envs::native::Mode;
 use crate::envs::{EnvError, EnvOptions};
@@ -25,6 +26,9 @@ pub(super) struct Session {
     /// case [env: FOVEATE_ADAPTER]
     #[arg(long, global = true, value_name = "NAME")]
     adapter: Option<String>,
+    /// What the driver made of kernels, for the end of the program.
+    #[arg(skip)]
+    pipelines: RefCell<Vec<(Gpu, PipelineFile)>>,
 }
 
 impl Session {
@@ -36,9 +40,24 @@ impl Session {
         }
     }
 
-    /// Opens the device.
+    /// Opens the device, with what its driver made of kernels before.
     pub fn gpu(&self) -> Result<Gpu, CliError> {
-        Ok(Gpu::new_blocking(self.gpu_options())?)
+        let gpu = Gpu::new_blocking(self.gpu_options())?;
+        if let Some(file) = PipelineFile::open(&gpu, &mut |text| note(&text)) {
+            self.pipelines.borrow_mut().push((gpu.clone(), file));
+        }
+        Ok(gpu)
+    }
+
+    /// Keeps what drivers made of kernels for the next program.
+    pub fn close(&self) {
+        for (gpu, file) in self.pipelines.borrow_mut().iter_mut() {
+            if let Err(error) = file.keep(gpu) {
+                note(&format!(
+                    "warning: what the driver made of kernels is not kept: {error}"
+                ));
+            }
+        }
     }
 
     /// Opens the device with what was measured on it before, and leave to measure what

@@ -45,7 +45,10 @@ pub struct AdapterReport {
 
 /// Optional features that foveate uses wherever a device has them.
 pub(super) fn wanted_features() -> wgpu::Features {
-    wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16
+    wgpu::Features::SUBGROUP
+        | wgpu::Features::TIMESTAMP_QUERY
+        | wgpu::Features::SHADER_F16
+        | wgpu::Features::PIPELINE_CACHE
 }
 
 /// Those that wgpu calls experimental, which foveate uses if it is told to.

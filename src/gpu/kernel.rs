@@ -29,7 +29,11 @@ pub enum Value {
 }
 
 impl Kernel {
-    pub(super) fn new(device: &wgpu::Device, shader: &'static ShaderInfo) -> Kernel {
+    pub(super) fn new(
+        device: &wgpu::Device,
+        shader: &'static ShaderInfo,
+        cache: Option<&wgpu::PipelineCache>,
+    ) -> Kernel {
         let descriptor = wgpu::ShaderModuleDescriptor {
             label: Some(shader.key),
             source: wgpu::ShaderSource::Wgsl(shader.source.into()),
@@ -78,7 +82,7 @@ impl Kernel {
             module: &module,
             entry_point: Some("main"),
             compilation_options: Default::default(),
-            cache: None,
+            cache,
         });
         Kernel {
             shader,

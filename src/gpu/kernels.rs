@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::device::unpoisoned;
@@ -26,6 +26,8 @@ pub struct KernelsMade {
 pub(super) struct Kernels {
     by_key: Mutex<HashMap<&'static str, Arc<Kernel>>>,
     made: Mutex<KernelsMade>,
+    /// What the driver made of kernels before, where it lets us keep that.
+    cache: OnceLock<wgpu::PipelineCache>,
 }
 
 impl Kernels {
@@ -79,14 +81,43 @@ impl Gpu {
         *unpoisoned(&self.kernels().made)
     }
 
+    /// From now on the driver keeps what it makes of kernels for
+    /// [`Gpu::pipeline_cache_data`], and may take kernels from `data`, which must be what
+    /// that returned once, every bit of it. What another driver or device made is passed
+    /// over. Returns whether the device can do this (Vulkan with
+    /// [`wgpu::Features::PIPELINE_CACHE`]) and had not been told before.
+    pub(crate) fn use_pipeline_cache(&self, data: Option<&[u8]>) -> bool {
+        let able = wgpu::Features::PIPELINE_CACHE;
+        if !self.device().features().contains(able) || self.kernels().cache.get().is_some() {
+            return false;
+        }
+        let descriptor = wgpu::PipelineCacheDescriptor {
+            label: Some("kernels"),
+            data,
+            fallback: true,
+        };
+        let made = self.guarded("the pipeline cache", || {
+            // Safety: the caller vouches that wgpu made these bytes; wgpu and the driver
+            // check which device and driver they are of.
+            unsafe { self.device().create_pipeline_cache(&descriptor) }
+        });
+        made.is_ok_and(|cache| self.kernels().cache.set(cache).is_ok())
+    }
+
+    /// What the driver would like to have kept of the kernels made so far.
+    pub fn pipeline_cache_data(&self) -> Option<Vec<u8>> {
+        self.kernels().cache.get()?.get_data()
+    }
+
     fn make_kernels(&self, shaders: &[&'static ShaderInfo]) -> Result<(), GpuError> {
         if shaders.is_empty() {
             return Ok(());
         }
         let started = Instant::now();
+        let cache = self.kernels().cache.get();
         let outcomes = on_threads(shaders, |shader| {
             let started = Instant::now();
-            let kernel = self.guarded(shader.key, || Kernel::new(self.device(), shader))?;
+            let kernel = self.guarded(shader.key, || Kernel::new(self.device(), shader, cache))?;
             Ok((kernel, started.elapsed()))
         });
         let mut failed = None;

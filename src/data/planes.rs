@@ -1,5 +1,6 @@
 //! Images of one size, channel by channel.
 
+use std::fmt;
 use std::path::PathBuf;
 
 /// Whether images are read or maps that belong to images.
@@ -20,7 +21,6 @@ impl Role {
 }
 
 /// `count` images, u8[count, channels, height, width].
-#[derive(Debug)]
 pub(super) struct Planes {
     /// The file or folder that they are from.
     pub path: PathBuf,
@@ -29,4 +29,12 @@ pub(super) struct Planes {
     pub height: usize,
     pub width: usize,
     pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for Planes {
+    /// Without the pixels.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shape = [self.count, self.channels, self.height, self.width];
+        write!(f, "{shape:?} of '{}'", self.path.display())
+    }
 }

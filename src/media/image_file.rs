@@ -161,6 +161,13 @@ fn decode_still(path: &Path, file: BufReader<File>) -> Result<Rgb8, MediaError> 
             reason: format!("it is {other:?}; PNG or JPEG is needed"),
         });
     }
+    // The library gives grey where a JPEG lacks data.
+    if reader.format() == Some(ImageFormat::Jpeg) && !jpeg_ends(&fs::read(path).map_err(io)?) {
+        return Err(MediaError::NotAnImage {
+            path: path.to_owned(),
+            reason: "it is cut short: a JPEG without its end".into(),
+        });
+    }
     reader.limits(limits(DECODE_LIMIT_MIB));
     let mut decoder = reader.into_decoder().map_err(undecodable)?;
     // The library checks the decoder's own buffers against the limit; the
@@ -297,6 +304,26 @@ fn is_zero_sized(file: &mut BufReader<File>) -> std::io::Result<bool> {
         && &head[12..16] == b"IHDR"
         && (head[16..20] == [0; 4] || head[20..24] == [0; 4]);
     Ok(head.is_empty() || png_without_pixels)
+}
+
+/// Whether an end-of-image marker follows the beginning of the first scan (ITU T.81,
+/// B.1.1: no coded data look like it). A thumbnail's own end comes before that.
+fn jpeg_ends(bytes: &[u8]) -> bool {
+    const SCAN: u8 = 0xda;
+    let mut rest = bytes.get(2..).unwrap_or_default();
+    while let [0xff, marker, after @ ..] = rest {
+        if *marker == 0xff {
+            // Markers may be padded.
+            rest = &rest[1..];
+            continue;
+        }
+        if *marker == SCAN {
+            return after.windows(2).any(|pair| pair == [0xff, 0xd9]);
+        }
+        let length = (after.first_chunk()).map_or(usize::MAX, |l| u16::from_be_bytes(*l).into());
+        rest = after.get(length..).unwrap_or_default();
+    }
+    false
 }
 
 fn limits(mib: u64) -> Limits {

@@ -27,7 +27,7 @@ fn main() -> foveate::Result<()> {
     let first_moment = Arena::new(&gpu, "first moment", layout.layout().clone())?;
     let second_moment = Arena::new(&gpu, "second moment", layout.layout().clone())?;
     let mut clock = ArenaLayout::default();
-    clock.push("time", &[3]);
+    clock.push("time", &[4]);
     let clock = Arena::new(&gpu, "time", clock)?;
 
     // Record: shapes are checked here, nothing runs yet.
@@ -53,7 +53,7 @@ fn main() -> foveate::Result<()> {
         &gradients.packed,
         &flat(&first_moment),
         &flat(&second_moment),
-        &tape.state_range(&clock, 0..3, DType::U32),
+        &tape.state_range(&clock, 0..4, DType::U32),
         options,
     )?;
 

@@ -87,7 +87,7 @@ fn adam(gpu: &Gpu) -> Result<Subject, Error> {
         &gradient,
         &flat(&first),
         &flat(&second),
-        &tape.state_range(&time, 0..3, DType::U32),
+        &tape.state_range(&time, 0..4, DType::U32),
         AdamOptions::default(),
     )?;
     program(gpu, &tape, [])

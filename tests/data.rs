@@ -152,12 +152,12 @@ fn every_frame_of_an_animation_is_an_image() {
 fn maps_are_matched_by_stem() {
     let folder = folder();
     let (images, saliency) = (folder.path().join("images"), folder.path().join("saliency"));
-    for (i, name) in ["a.png", "a-b.png", "c.png"].iter().enumerate() {
+    for (i, name) in ["a.png", "a.b.png", "c.png"].iter().enumerate() {
         save(&picture(i), &images, name);
     }
-    // Sorted by whole name "a-b" is before "a.": order alone would mix them up.
-    save(&grey(0), &saliency, "a.jpg");
-    save(&grey(1), &saliency, "a-b.gif");
+    // In order of whole names "a.b.png" is before "a.png" and behind "a.GIF".
+    save(&grey(0), &saliency, "a.GIF");
+    save(&grey(1), &saliency, "a.b.jpg");
     save(&grey(2), &saliency, "c.png");
     let set = ImageSet::read(&images, Some(&saliency)).unwrap();
     assert_eq!(set.image(0), Some(&picture(1).to_chw()[..]));

@@ -138,8 +138,8 @@ impl Recording {
     }
 
     /// Writes `frames.safetensors` into `directory`, whole or not at all: `frames`
-    /// u8[N, H, W, 3], `saliency` u8[N, H, W] and `state` f32[N, S] where there are some,
-    /// `episode` i32[N]; `notes` stand in the file's metadata as `foveate`. The same
+    /// `u8[N, H, W, 3]`, `saliency` `u8[N, H, W]` and `state` `f32[N, S]` where there are
+    /// some, `episode` `i32[N]`; `notes` stand in the file's metadata as `foveate`. The same
     /// recording gives the same bytes. Returns the path.
     ///
     /// # Errors

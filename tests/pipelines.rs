@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::cell::RefCell;
+
 use common::own_gpu;
 use foveate::agents::PipelineFile;
 use foveate::gpu::shader::SHADERS;
@@ -11,8 +13,10 @@ use foveate::gpu::shader::SHADERS;
 #[test]
 fn pipelines_are_kept_and_taken_up_again() {
     let folder = tempfile::tempdir().unwrap();
-    let mut said = vec![];
-    let mut open = |gpu: &_| PipelineFile::open_in(folder.path(), gpu, &mut |text| said.push(text));
+    let said = RefCell::new(vec![]);
+    let open = |gpu: &_| {
+        PipelineFile::open_in(folder.path(), gpu, &mut |text| said.borrow_mut().push(text))
+    };
     let some = || SHADERS.iter().filter(|s| s.key.starts_with("binary/"));
 
     let first = own_gpu();
@@ -44,7 +48,7 @@ fn pipelines_are_kept_and_taken_up_again() {
             "mended"
         );
     }
-    drop(open);
+    let said = said.into_inner();
     assert_eq!(said.len(), 3, "{said:?}");
     assert!(said.iter().all(|text| text.contains("damaged")), "{said:?}");
 }

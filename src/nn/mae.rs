@@ -148,7 +148,7 @@ impl Mae {
     }
 
     /// The error of restored patches over those that are hidden: Σ mask · error / Σ mask,
-    /// [1].
+    /// `[1]`.
     pub fn loss(
         prediction: &Var,
         image: &Var,

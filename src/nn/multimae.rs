@@ -116,9 +116,9 @@ pub struct Reconstruction {
     /// For each task, patches [B, N, channels · patch²] of its modality: all of them,
     /// also the visible ones.
     pub patches: Vec<Var>,
-    /// For each task, a scalar [1], unweighted.
+    /// For each task, a scalar `[1]`, unweighted.
     pub losses: Vec<Var>,
-    /// The weighted sum, [1].
+    /// The weighted sum, `[1]`.
     pub loss: Var,
 }
 

@@ -134,8 +134,11 @@ fn training_says_what_it_takes_on_the_device() {
 
     let made = &summary["kernels_made"];
     assert!(made["seconds"].as_f64().unwrap() > 0.0, "{made}");
-    let said = format!("made {} kernels in ", made["count"]);
-    assert!(before_training.contains(&said), "{said}: {}", answer.err);
+    // Evaluation may need some more.
+    let said = before_training.split("made ").nth(1).unwrap();
+    let (said, _) = said.split_once(" kernels in ").unwrap();
+    let (said, made): (u64, _) = (said.parse().unwrap(), made["count"].as_u64().unwrap());
+    assert!((made - 5..=made).contains(&said), "{said} of {made}");
 }
 
 #[test]

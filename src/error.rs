@@ -42,6 +42,11 @@ pub enum Error {
     /// Real suites have no scripted controller.
     #[error("'{id}' has no scripted expert; the native worlds have")]
     NoExpert { id: String },
+    /// Attribution to pixels where the networks see embeddings.
+    #[error(
+        "this agent sees through a frozen encoder, which keeps embeddings instead of pixels: attributions to pixels are for agents with encoder=cnn; for the encoder itself: foveate explain --method attention"
+    )]
+    FrozenEncoder,
     /// A run directory without a checkpoint to load.
     #[error("'{}' holds no checkpoint yet: train first", run.display())]
     NoCheckpoint { run: std::path::PathBuf },
@@ -83,9 +88,10 @@ impl Error {
             | Error::TrainingDeviceLost { .. }
             | Error::BadCheckpoint { .. }
             | Error::NoCeiling { .. } => false,
-            Error::NoCheckpoint { .. } | Error::NoExpert { .. } | Error::ReplayTooLarge { .. } => {
-                true
-            }
+            Error::NoCheckpoint { .. }
+            | Error::NoExpert { .. }
+            | Error::FrozenEncoder
+            | Error::ReplayTooLarge { .. } => true,
             Error::Config(e) => e.is_user_mistake(),
             Error::Env(e) => e.is_user_mistake(),
             Error::Run(e) => e.is_user_mistake(),

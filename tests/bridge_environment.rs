@@ -12,7 +12,7 @@ use foveate::envs::bridge::{
     protocol::{self, OPEN, REPLY, RESET, RESTORE, SAVE, STEP},
 };
 use foveate::envs::{EnvError, Environment, Transition};
-use foveate::gpu::{BufferRange, FrameStore, Gpu};
+use foveate::gpu::{BufferRange, FrameShape, FrameStore, Gpu};
 use tempfile::TempDir;
 
 use common::gpu;
@@ -70,7 +70,8 @@ fn frames_of_a_worker_arrive_in_their_slots_and_nowhere_else() {
         (RESTORE, [frame(5), frame(6)].concat()),
     ]);
     // Two pages.
-    let store = FrameStore::with_page_limit(&gpu, 3, SIZE, 2 * FRAME as u64).unwrap();
+    let store =
+        FrameStore::with_page_limit(&gpu, 3, FrameShape::rgb(SIZE), 2 * FRAME as u64).unwrap();
     for page in store.pages() {
         let poison = vec![0xA5; page.size() as usize];
         gpu.write(&BufferRange::whole(page), &poison).unwrap();
@@ -106,8 +107,14 @@ fn frames_of_a_worker_arrive_in_their_slots_and_nowhere_else() {
 fn a_store_of_other_frames_is_refused() {
     let gpu = gpu();
     let (bridge, _dir) = bridge(&[]);
-    let store = FrameStore::new(&gpu, 2, 2 * SIZE).unwrap();
+    let store = FrameStore::new(&gpu, 2, FrameShape::rgb(2 * SIZE)).unwrap();
     let error = BridgeEnvironment::new(&gpu, &store, bridge).unwrap_err();
     let right = matches!(error, Error::Env(EnvError::FrameSize { given: SIZE, .. }));
+    assert!(right, "{error}");
+
+    let (bridge, _dir) = self::bridge(&[]);
+    let store = FrameStore::new(&gpu, 2, FrameShape::rgb_and_saliency(SIZE)).unwrap();
+    let error = BridgeEnvironment::new(&gpu, &store, bridge).unwrap_err();
+    let right = matches!(error, Error::Env(EnvError::NoSaliency { .. }));
     assert!(right, "{error}");
 }

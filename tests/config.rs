@@ -45,7 +45,7 @@ fn paper_has_the_published_numbers() {
 #[test]
 fn every_preset_is_valid() {
     for agent in [AgentKind::Sac, AgentKind::Sgqn] {
-        for preset in [Preset::Tiny, Preset::Laptop, Preset::Paper] {
+        for preset in [Preset::Tiny, Preset::Laptop, Preset::Paper, Preset::Visarl] {
             let config = Config::new(agent, "native/reach", preset);
             config.validate().unwrap();
             assert_eq!(config.preset, preset);
@@ -139,7 +139,7 @@ fn unknown_names_are_refused_with_the_nearest() {
     );
     assert_eq!(
         message_of("preset=papper"),
-        "unknown preset 'papper' (did you mean 'paper'?); known: tiny, laptop, paper"
+        "unknown preset 'papper' (did you mean 'paper'?); known: tiny, laptop, paper, visarl"
     );
     assert_eq!(
         message_of("crtic_lr=1"),

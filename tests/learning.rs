@@ -13,10 +13,10 @@
 
 mod common;
 
-use foveate::agents::{Agent, OverlayBank, Replay, ReplayShape, StoredTransition};
+use foveate::agents::{Agent, ObservedShape, OverlayBank, Replay, ReplayShape, StoredTransition};
 use foveate::config::{AgentKind, Config, Preset};
 use foveate::envs::native::picture::procedural_picture;
-use foveate::gpu::FrameStore;
+use foveate::gpu::{FrameShape, FrameStore};
 use rand::RngExt;
 
 const SIDE: usize = 16;
@@ -74,7 +74,7 @@ fn learn(seed: u64) -> f32 {
         capacity: config.replay_capacity,
         frame_stack: 1,
         action_dim: 1,
-        image_size: SIDE,
+        observed: ObservedShape::rgb(SIDE),
         episode_steps: 2,
     };
     let mut replay = Replay::new(&gpu, shape).unwrap();
@@ -111,14 +111,14 @@ fn learn(seed: u64) -> f32 {
         agent.update(step).unwrap();
     }
 
-    let store = FrameStore::new(&gpu, TRIALS, SIDE).unwrap();
+    let store = FrameStore::new(&gpu, TRIALS, FrameShape::rgb(SIDE)).unwrap();
     let columns: Vec<f32> = (0..TRIALS)
         .map(|i| 2.0 * i as f32 / (TRIALS - 1) as f32 - 1.0)
         .collect();
     for (slot, x) in columns.iter().enumerate() {
         gpu.write(&store.slot(slot), &picture(*x, 0.0)).unwrap();
     }
-    let policy = agent.policy(&store, TRIALS).unwrap();
+    let policy = agent.policy(&store.clone().into(), TRIALS).unwrap();
     let slots: Vec<u32> = (0..TRIALS as u32).collect();
     let actions = policy.act(&slots, false).unwrap();
     let total: f32 = actions

@@ -4,7 +4,7 @@
 mod common;
 
 use common::gpu;
-use foveate::agents::{Agent, OverlayBank, Replay, ReplayShape, sac::Turn};
+use foveate::agents::{Agent, ObservedShape, OverlayBank, Replay, ReplayShape, sac::Turn};
 use foveate::config::{AgentKind, Config, Preset};
 use foveate::tape::MemoryReport;
 
@@ -23,11 +23,11 @@ fn planned(preset: Preset) -> Vec<(Turn, MemoryReport)> {
         capacity: config.replay_capacity,
         frame_stack: config.frame_stack,
         action_dim: ACTIONS,
-        image_size: config.image_size,
+        observed: ObservedShape::rgb(config.image_size),
         episode_steps: 10,
     };
     let replay = Replay::new(&gpu, shape).unwrap();
-    let picture = vec![0; replay.store().frame_bytes()];
+    let picture = vec![0; replay.store().shape().bytes()];
     let pictures = vec![picture; config.overlay_pictures];
     let bank = OverlayBank::new(&gpu, &pictures, config.image_size).unwrap();
     let agent = Agent::new(&gpu, &config, ACTIONS).unwrap();

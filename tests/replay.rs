@@ -6,7 +6,7 @@ mod common;
 use std::collections::HashSet;
 
 use common::*;
-use foveate::agents::{Replay, ReplayShape, StoredTransition, Trainer};
+use foveate::agents::{ObservedShape, Replay, ReplayShape, StoredTransition, Trainer};
 use foveate::config::{AgentKind, Config, Preset};
 use foveate::envs::Transition;
 use foveate::ops::Stream;
@@ -29,7 +29,11 @@ fn draw(replay: &Replay, step: u32, batch: usize) -> Drawn {
     let count = tape.input("step", Tensor::u32(&[1]));
     let stream = Stream { seed: 9, stream: 0 };
     let drawn = replay.sample(&tape, &count, stream, batch).unwrap();
-    let stack = |slots: &foveate::tape::Var| slots.stack_frames(replay.store(), None).unwrap();
+    let stack = |slots: &foveate::tape::Var| {
+        slots
+            .stack_frames(replay.store().pixels().unwrap(), None)
+            .unwrap()
+    };
     tape.output("obs", &stack(&drawn.obs_slots));
     tape.output("next_obs", &stack(&drawn.next_slots));
     tape.output("reward", &drawn.reward);
@@ -77,7 +81,7 @@ fn a_transition_whose_frame_is_gone_is_never_drawn() {
             capacity: 20,
             frame_stack: 3,
             action_dim: 1,
-            image_size: SIDE,
+            observed: ObservedShape::rgb(SIDE),
             episode_steps: 50,
         },
     )
@@ -127,7 +131,7 @@ fn rows_are_what_runs_out_in_whole_episodes() {
         capacity: 10,
         frame_stack: 2,
         action_dim: 1,
-        image_size: SIDE,
+        observed: ObservedShape::rgb(SIDE),
         episode_steps: 4,
     };
     let mut replay = Replay::new(&gpu(), shape).unwrap();
@@ -153,7 +157,7 @@ fn a_time_limit_is_no_end() {
         capacity: 4,
         frame_stack: 1,
         action_dim: 2,
-        image_size: SIDE,
+        observed: ObservedShape::rgb(SIDE),
         episode_steps: 4,
     };
     let mut replay = Replay::new(&gpu(), shape).unwrap();
@@ -185,7 +189,7 @@ fn logged(directory: &RunDirectory, shape: &ReplayShape) -> (Vec<Vec<u8>>, Vec<S
     let store = CheckpointStore::new(directory.checkpoints());
     let checkpoint = store.load_latest(|_| Ok(())).unwrap().unwrap().checkpoint;
     let layout = ReplayLayout {
-        frame_bytes: 3 * (shape.image_size * shape.image_size) as u64,
+        frame_bytes: shape.observed.bytes() as u64,
         transition_bytes: shape.transition_bytes() as u64,
     };
     let position = checkpoint.meta().replay;
@@ -240,7 +244,7 @@ fn stacks_of_a_run_keep_to_their_episodes() {
         capacity: config.replay_capacity,
         frame_stack: 3,
         action_dim: 2,
-        image_size: 16,
+        observed: ObservedShape::rgb(16),
         episode_steps: 50,
     };
     let (frames, transitions) = logged(trainer.directory(), &shape);

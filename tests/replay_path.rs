@@ -4,7 +4,7 @@
 mod common;
 
 use common::gpu;
-use foveate::agents::{Agent, OverlayBank, Replay, ReplayShape, StoredTransition};
+use foveate::agents::{Agent, ObservedShape, OverlayBank, Replay, ReplayShape, StoredTransition};
 use foveate::config::{AgentKind, Config, Preset};
 use foveate::gpu::Gpu;
 
@@ -31,11 +31,11 @@ fn small_agent(gpu: &Gpu, kind: AgentKind) -> (Agent, Replay) {
         capacity: config.replay_capacity,
         frame_stack: config.frame_stack,
         action_dim: ACTIONS,
-        image_size: config.image_size,
+        observed: ObservedShape::rgb(config.image_size),
         episode_steps: 10,
     };
     let mut replay = Replay::new(gpu, shape).unwrap();
-    let bytes = replay.store().frame_bytes();
+    let bytes = replay.store().shape().bytes();
     for n in 0..10 {
         let frame = replay.next_frame().unwrap();
         replay

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use common::*;
 use foveate::agents::sac::Turn;
-use foveate::agents::{Agent, OverlayBank, Replay, ReplayShape, StoredTransition};
+use foveate::agents::{Agent, ObservedShape, OverlayBank, Replay, ReplayShape, StoredTransition};
 use foveate::config::{AgentKind, Config, MaskFill, Preset};
 use foveate::envs::Transition;
 use foveate::gpu::{BufferRange, Precision};
@@ -61,7 +61,7 @@ fn filled(config: &Config) -> (Agent, Replay, Vec<Vec<u8>>) {
         capacity: config.replay_capacity,
         frame_stack: FRAMES,
         action_dim: 2,
-        image_size: SIDE,
+        observed: ObservedShape::rgb(SIDE),
         episode_steps: TRANSITIONS,
     };
     let mut replay = Replay::new(&gpu(), shape).unwrap();

@@ -13,6 +13,9 @@ const BACKGROUND_NONE = 0u;
 const BACKGROUND_PROCEDURAL = 1u;
 const BACKGROUND_PICTURE = 2u;
 
+// Segments from here on are what the task is about.
+const SEGMENT_TASK = 2u;
+
 // 64 bytes. A shape about its own centre, its axis (capsule, cylinder) along its own z.
 struct Primitive {
     position: vec3<f32>,

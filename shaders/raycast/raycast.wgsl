@@ -2,7 +2,8 @@
 // capsules, boxes and cylinders under one light with hard shadows, before a sky
 // or a moving background.
 //
-// Permutations: `color` writes 8-bit RGB (2x2 rays a pixel); `segmentation`
+// Permutations: `color` writes 8-bit RGB (2x2 rays a pixel) and, where frames have a
+// fourth plane, saliency: 255 on what the task is about, 0 elsewhere; `segmentation`
 // (SEGMENTATION) writes the id of what the ray through the pixel's centre
 // meets: 0 background, 1 floor, 2 and up the segments of the primitives.
 //
@@ -27,6 +28,8 @@ struct Params {
     picture_width: u32,
     picture_height: u32,
     pictures: u32,
+    // Of a frame of the color permutation: 3, or 4 with saliency.
+    planes: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -35,7 +38,7 @@ struct Params {
 // [worlds]: the slot of `frames` that each world's picture goes to; a world whose
 // slot lies beyond `frames` is not drawn.
 @group(0) @binding(2) var<storage, read> destination: array<u32>;
-// color: [slots, 3, height, width] u8; segmentation: [slots, height, width] u8.
+// color: [slots, planes, height, width] u8; segmentation: [slots, height, width] u8.
 // Four pixels a word, the leftmost in the lowest byte.
 @group(0) @binding(3) var<storage, read_write> frames: array<u32>;
 #ifndef SEGMENTATION
@@ -95,14 +98,15 @@ fn trace(world: u32, origin: vec3<f32>, direction: vec3<f32>) -> Hit {
     return hit;
 }
 
-#ifdef SEGMENTATION
-
+// What the ray through the centre of pixel (x, y) meets.
 fn segment(world: u32, x: u32, y: u32) -> u32 {
     let direction = ray_through(world, f32(x) + 0.5, f32(y) + 0.5);
     let hit = trace(world, scenes[world].eye, direction);
     if (hit.id < 2u) { return hit.id; }
     return scenes[world].primitives[hit.id - 2u].segment & 255u;
 }
+
+#ifdef SEGMENTATION
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -227,8 +231,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let words = params.width * params.height / 4u;
     let slot = destination[min(id.y, params.worlds - 1u)];
     // Compared as slots: as words, a far slot would wrap around to a near one.
-    if (id.x >= words || id.y >= params.worlds || slot >= arrayLength(&frames) / (3u * words)) { return; }
-    let at = slot * words * 3u + id.x;
+    if (id.x >= words || id.y >= params.worlds || slot >= arrayLength(&frames) / (params.planes * words)) { return; }
+    let at = slot * words * params.planes + id.x;
     let x = (id.x * 4u) % params.width;
     let y = (id.x * 4u) / params.width;
     var red = 0u;
@@ -243,6 +247,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     frames[at] = red;
     frames[at + words] = green;
     frames[at + 2u * words] = blue;
+    if (params.planes == 4u) {
+        var salient = 0u;
+        for (var i = 0u; i < 4u; i++) {
+            salient |= select(0u, 255u, segment(id.y, x + i, y) >= SEGMENT_TASK) << (8u * i);
+        }
+        frames[at + 3u * words] = salient;
+    }
 }
 
 #endif

@@ -12,6 +12,7 @@
 struct Params {
     stacks: u32,      // B
     frames: u32,      // F: frames in a stack
+    planes: u32,      // C: of a frame
     side: u32,        // S: height and width
     first_slot: u32,  // of this page
     last_slot: u32,   // one beyond the last of this page
@@ -20,13 +21,12 @@ struct Params {
 }
 
 const LANES = 64u;
-const CHANNELS = 3u;
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> page: array<u32>;     // u8[slots, 3, S, S]
+@group(0) @binding(1) var<storage, read> page: array<u32>;     // u8[slots, C, S, S]
 @group(0) @binding(2) var<storage, read> slots: array<u32>;    // [B, F]
 @group(0) @binding(3) var<storage, read> offsets: array<u32>;  // [B, 2]: x, y in 0..=2 pad
-@group(0) @binding(4) var<storage, read_write> y: array<Lane>; // [B, 3 F, S, S]
+@group(0) @binding(4) var<storage, read_write> y: array<Lane>; // [B, C F, S, S]
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
@@ -41,8 +41,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     let side = params.side;
     let plane = side * side;
-    let source = (slot - params.first_slot) * CHANNELS * plane; // in bytes
-    let target_base = item * CHANNELS * plane;
+    let source = (slot - params.first_slot) * params.planes * plane; // in bytes
+    let target_base = item * params.planes * plane;
     var shift_x = 0;
     var shift_y = 0;
     if params.has_offsets == 1u {
@@ -53,7 +53,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let last = i32(side) - 1;
 #ifdef QUADS
     let quads = side / 4u;
-    for (var r = lane; r < CHANNELS * side; r += LANES) {
+    for (var r = lane; r < params.planes * side; r += LANES) {
         let channel = r / side;
         let row = clamp(i32(r - channel * side) + shift_y, 0, last);
         let start = source + channel * plane + u32(row) * side;
@@ -68,7 +68,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         }
     }
 #else
-    for (var i = lane; i < CHANNELS * plane; i += LANES) {
+    for (var i = lane; i < params.planes * plane; i += LANES) {
         let channel = i / plane;
         let pixel = i % plane;
         let row = clamp(i32(pixel / side) + shift_y, 0, last);

@@ -3,12 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use super::eye::Eye;
 use super::learner::{Learner, LearnerOptions};
+use super::observations::Observations;
 use super::replay::Replay;
 use super::sac::{Batch, PolicyRange, Sac, Turn};
 use super::sgqn::{self, SgqnBatch, SgqnOptions};
+use crate::Error;
 use crate::config::{AgentKind, Config, MaskFill};
-use crate::gpu::{Arena, ArenaLayout, BufferRange, FrameStore, Gpu, GpuError, Readback};
+use crate::gpu::{Arena, ArenaLayout, BufferRange, Gpu, GpuError, Readback};
 use crate::nn::{Actor, NetworkShape};
 use crate::ops::{DType, Stream, TapeError, Tensor, Var};
 use crate::saliency::uniform_grey;
@@ -61,11 +64,14 @@ impl OverlayBank {
     }
 }
 
-/// Sizes of the networks that a configuration asks for.
-pub fn network_shape(config: &Config, action_dim: usize) -> NetworkShape {
+/// Sizes of the networks that a configuration asks for, on what `eye` sees.
+pub fn network_shape(config: &Config, action_dim: usize, eye: &Eye) -> NetworkShape {
     let [first, second] = config.decoder_channels;
     NetworkShape {
         image_size: config.image_size,
+        planes: eye.planes(),
+        latent: eye.latent(),
+        shared_encoder: config.shared_encoder,
         frame_stack: config.frame_stack,
         action_dim,
         num_shared_layers: config.num_shared_layers,
@@ -143,6 +149,7 @@ fn least_common_multiple(a: u64, b: u64) -> Option<u64> {
 pub struct Agent {
     gpu: Gpu,
     config: Config,
+    eye: Eye,
     learner: Learner,
     /// `counter.update` and `counter.act`: the steps of the random streams.
     counters: Arena,
@@ -150,11 +157,26 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// A fresh agent. Its programs multiply in the configured precision.
+    /// A fresh agent. Its programs multiply in the configured precision. A pretrained
+    /// encoder is read from where the configuration says.
+    ///
+    /// # Errors
+    /// [`GpuError::NoF16`] on a device without, out of memory; those of reading an encoder
+    /// and of [`Eye::frozen`].
+    pub fn new(gpu: &Gpu, config: &Config, action_dim: usize) -> Result<Agent, Error> {
+        Agent::with_eye(gpu, config, action_dim, Eye::open(gpu, config)?)
+    }
+
+    /// [`Agent::new`] with an eye that is there already.
     ///
     /// # Errors
     /// [`GpuError::NoF16`] on a device without, out of memory.
-    pub fn new(gpu: &Gpu, config: &Config, action_dim: usize) -> Result<Agent, GpuError> {
+    pub fn with_eye(
+        gpu: &Gpu,
+        config: &Config,
+        action_dim: usize,
+        eye: Eye,
+    ) -> Result<Agent, Error> {
         let gpu = &gpu.with_precision(config.precision)?;
         let mut layout = ArenaLayout::default();
         layout.push("counter.update", &[1]);
@@ -162,12 +184,13 @@ impl Agent {
         Ok(Agent {
             learner: Learner::new(
                 gpu,
-                &network_shape(config, action_dim),
+                &network_shape(config, action_dim, &eye),
                 &learner_options(config),
             )?,
             counters: Arena::new(gpu, "counters", layout)?,
             gpu: gpu.clone(),
             config: config.clone(),
+            eye,
             updates: BTreeMap::new(),
         })
     }
@@ -175,6 +198,11 @@ impl Agent {
     /// Its networks and optimisers.
     pub fn learner(&self) -> &Learner {
         &self.learner
+    }
+
+    /// How it sees.
+    pub fn eye(&self) -> &Eye {
+        &self.eye
     }
 
     /// The device it lives on.
@@ -291,12 +319,13 @@ impl Agent {
         let drawn = replay.sample(tape, &step, self.stream(Randomness::Sample), c.batch)?;
         let stack = |slots: &Var, randomness| -> Result<Var, TapeError> {
             if !c.random_shift {
-                return slots.stack_frames(replay.store(), None);
+                return self.eye.see(tape, slots, replay.store(), None);
             }
             let positions = 2 * c.shift_pad as u32 + 1;
             let offsets =
                 step.philox_integers(self.stream(randomness), &[c.batch, 2], positions)?;
-            slots.stack_frames(replay.store(), Some((&offsets, c.shift_pad)))
+            let shift = Some((&offsets, c.shift_pad));
+            self.eye.see(tape, slots, replay.store(), shift)
         };
         let noise = |randomness| {
             let shape = [c.batch, self.learner.shape.action_dim];
@@ -385,13 +414,15 @@ impl Agent {
         Ok(latest.into_iter().collect())
     }
 
-    /// A policy over stacks of `store`: `count` observations at a time.
-    pub fn policy(&self, store: &FrameStore, count: usize) -> Result<Policy, TapeError> {
+    /// A policy over stacks of `store`, which keeps what [`Agent::eye`] says: `count`
+    /// observations at a time.
+    pub fn policy(&self, store: &Observations, count: usize) -> Result<Policy, TapeError> {
         let tape = Tape::new();
         let slots = tape.input("slots", Tensor::u32(&[count, self.config.frame_stack]));
-        let obs = slots.stack_frames(store, None)?;
+        let obs = self.eye.see(&tape, &slots, store, None)?;
         let sac = self.sac(&tape);
-        let raw = Actor::forward(&self.learner.scope(&tape, "actor"), &sac.features(&obs)?)?;
+        let actor = self.learner.scope(&tape, "actor");
+        let raw = Actor::forward(&actor, &sac.features(&obs)?, &self.learner.shape)?;
         let step = self.counter(&tape, "counter.act")?;
         let noise = step.philox_normal(
             self.stream(Randomness::Act),

@@ -55,13 +55,10 @@ impl<'a> Collector<'a> {
             count: 1,
             ..options.clone()
         };
-        let stage = Stage::new(gpu, &options, frame_stack)?;
-        let policy = match &actor {
-            Actor::Agent(agent) => Some(agent.policy(&stage.store, 1)?),
-            _ => None,
-        };
+        let stage = Stage::new(gpu, &options, frame_stack, actor.eye())?;
+        let policy = actor.policy(&stage, 1)?;
         Ok(Collector {
-            readback: Readback::new(gpu, stage.store.frame_bytes() as u64)?,
+            readback: Readback::new(gpu, stage.rgb_bytes())?,
             stage,
             actor,
             policy,

@@ -2,11 +2,13 @@
 //! yardsticks, a random policy and a world's scripted expert.
 
 use super::agent::{Agent, Policy};
+use super::eye::{Embedder, Eye};
+use super::observations::{LatentStore, Observations};
 use crate::Error;
 use crate::envs::native::Mode;
 use crate::envs::{EnvOptions, Environment, Transition, open};
-use crate::gpu::{BufferRange, FrameStore, Gpu};
-use crate::ops::Stream;
+use crate::gpu::{BufferRange, FrameShape, FrameStore, Gpu};
+use crate::ops::{Stream, TapeError};
 
 /// Who acts.
 #[derive(Debug)]
@@ -19,6 +21,24 @@ pub enum Actor<'a> {
     Expert,
 }
 
+impl<'a> Actor<'a> {
+    /// How an agent sees.
+    pub(super) fn eye(&self) -> Option<&'a Eye> {
+        match self {
+            Actor::Agent(agent) => Some(agent.eye()),
+            _ => None,
+        }
+    }
+
+    /// An agent's policy over what it sees on a stage.
+    pub(super) fn policy(&self, stage: &Stage, count: usize) -> Result<Option<Policy>, TapeError> {
+        match self {
+            Actor::Agent(agent) => agent.policy(stage.store(), count).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
 /// Stream of the random policy's numbers, apart from those of training.
 const RANDOM_POLICY: u32 = 0x5EED;
 
@@ -28,7 +48,10 @@ const SIDE_BY_SIDE: usize = 32;
 /// Environments side by side with the frames that their observations need.
 pub struct Stage {
     pub env: Box<dyn Environment>,
-    pub store: FrameStore,
+    frames: FrameStore,
+    /// What an agent sees: the frames, or their embeddings in slots of the same numbers.
+    store: Observations,
+    embedder: Option<Embedder>,
     frame_stack: usize,
     /// The look of a native world, where it is not its own.
     mode: Option<Mode>,
@@ -43,13 +66,34 @@ impl std::fmt::Debug for Stage {
 }
 
 impl Stage {
-    /// Opens `options.count` environments; observations are stacks of `frame_stack` frames.
-    pub fn new(gpu: &Gpu, options: &EnvOptions, frame_stack: usize) -> Result<Stage, Error> {
-        let store = FrameStore::new(gpu, options.count * frame_stack, options.image_size)?;
+    /// Opens `options.count` environments; observations are stacks of `frame_stack`
+    /// frames, seen by `eye` if somebody acts who looks.
+    ///
+    /// # Errors
+    /// Those of opening environments, of allocating and of compiling.
+    pub fn new(
+        gpu: &Gpu,
+        options: &EnvOptions,
+        frame_stack: usize,
+        eye: Option<&Eye>,
+    ) -> Result<Stage, Error> {
+        let (count, slots) = (options.count, options.count * frame_stack);
+        let frame = eye.map_or(FrameShape::rgb(options.image_size), Eye::frame);
+        let frames = FrameStore::new(gpu, slots, frame)?;
+        let (store, embedder) = match eye.and_then(|eye| Some((eye, eye.encoder()?))) {
+            Some((eye, encoder)) => {
+                let latents = LatentStore::new(gpu, slots, encoder.width())?;
+                let embedder = Embedder::new(gpu, eye, encoder, &frames, &latents, count)?;
+                (Observations::Latents(latents), Some(embedder))
+            }
+            None => (Observations::Pixels(frames.clone()), None),
+        };
         Ok(Stage {
-            env: open(gpu, &store, options)?,
-            seen: vec![0; options.count],
+            env: open(gpu, &frames, options)?,
+            seen: vec![0; count],
+            frames,
             store,
+            embedder,
             frame_stack,
             mode: None,
         })
@@ -88,15 +132,31 @@ impl Stage {
             (Some(mode), Some(native)) => native.observe_in(mode, &slots)?,
             _ => self.env.observe(&slots)?,
         }
+        if let Some(embedder) = &self.embedder {
+            embedder.run(&slots, &slots)?;
+        }
         self.seen.iter_mut().for_each(|n| *n += 1);
         Ok(())
     }
 
-    /// Where the current frame of environment `env` is, u8[3, height, width].
+    /// What an agent sees: the store that [`Stage::stacks`] counts in.
+    pub fn store(&self) -> &Observations {
+        &self.store
+    }
+
+    /// Bytes of a frame's red, green and blue.
+    pub fn rgb_bytes(&self) -> u64 {
+        FrameShape::rgb(self.frames.image_size()).bytes() as u64
+    }
+
+    /// Where the current picture of environment `env` is, u8[3, height, width].
     pub fn frame(&self, env: usize) -> BufferRange {
         let seen = self.seen.get(env).copied().unwrap_or_default();
         let slot = self.slot(env, seen.saturating_sub(1));
-        self.store.slot(slot as usize)
+        BufferRange {
+            size: self.rgb_bytes(),
+            ..self.frames.slot(slot as usize)
+        }
     }
 
     /// Slots of the current stacks, [count · frame_stack], oldest first; the first
@@ -163,11 +223,8 @@ pub fn returns(
         count,
         ..options.clone()
     };
-    let mut stage = Stage::new(gpu, &options, frame_stack)?;
-    let policy = match actor {
-        Actor::Agent(agent) => Some(agent.policy(&stage.store, count)?),
-        _ => None,
-    };
+    let mut stage = Stage::new(gpu, &options, frame_stack, actor.eye())?;
+    let policy = actor.policy(&stage, count)?;
     let mut returns = vec![];
     let mut random_step = 0;
     while returns.len() < episodes {

@@ -2,6 +2,7 @@
 //! itself, for frame stacks of a store or for any pixels.
 
 use super::agent::Agent;
+use super::observations::Observations;
 use super::sgqn::predicted_mask;
 use crate::Error;
 use crate::config::AgentKind;
@@ -40,19 +41,19 @@ pub struct Explainer {
 /// The names of a recorded explanation's outputs.
 const OUTPUTS: [&str; 5] = ["obs", "action", "q", "map", "mask"];
 
-/// Records the explanation of pixels f32[B, 3F, S, S] in 0..255 and names its outputs
-/// `obs`, `action`, `q`, `map`, `mask` and, for SGQN, `predicted`.
+/// Records the explanation of what the agent's CNN sees, f32[B, C·F, S, S] in 0..255, and
+/// names its outputs `obs`, `action`, `q`, `map`, `mask` and, for SGQN, `predicted`. Of
+/// more planes than RGB (inputs `rgbs`) the first three are shown.
 pub fn record(agent: &Agent, tape: &Tape, obs: &Var, rule: Gradient) -> Result<(), TapeError> {
-    let sac = agent.sac(tape);
+    let (sac, shape) = (agent.sac(tape), &agent.learner().shape);
     let features = sac.features(obs)?;
-    let raw = Actor::forward(&agent.learner().scope(tape, "actor"), &features)?;
-    let dim = agent.learner().shape.action_dim;
+    let raw = Actor::forward(&agent.learner().scope(tape, "actor"), &features, shape)?;
+    let dim = shape.action_dim;
     let action = raw.slice(1, 0..dim)?.tanh()?.detach()?;
     let [q, _] = sac.q(&features, &action)?;
-    let map = attribution(tape, &q, obs, rule)?;
-    let frames = agent.learner().shape.frame_stack;
-    let looked = QuantileMask::record(&map, frames, agent.config().rho as f32)?;
-    tape.output("obs", obs);
+    let map = agent.eye().rgb(&attribution(tape, &q, obs, rule)?)?;
+    let looked = QuantileMask::record(&map, shape.frame_stack, agent.config().rho as f32)?;
+    tape.output("obs", &agent.eye().rgb(obs)?);
     tape.output("action", &action);
     tape.output("q", &q);
     tape.output("map", &map);
@@ -64,21 +65,35 @@ pub fn record(agent: &Agent, tape: &Tape, obs: &Var, rule: Gradient) -> Result<(
 }
 
 impl Explainer {
-    /// Explains frame stacks of `store`, given by their slots.
+    /// Explains frame stacks of `store`, given by their slots; the frames are those that
+    /// [`Agent::eye`] asks for.
+    ///
+    /// # Errors
+    /// [`Error::FrozenEncoder`] where no pixels reach the networks; those of compiling.
     pub fn of_stacks(
         agent: &Agent,
         store: &FrameStore,
         count: usize,
         rule: Gradient,
     ) -> Result<Explainer, Error> {
+        if agent.eye().encoder().is_some() {
+            return Err(Error::FrozenEncoder);
+        }
         let tape = Tape::new();
         let slots = tape.input("slots", Tensor::u32(&[count, agent.config().frame_stack]));
-        let obs = slots.stack_frames(store, None)?;
+        let store = Observations::Pixels(store.clone());
+        let obs = agent.eye().see(&tape, &slots, &store, None)?;
         Explainer::compile(agent, &tape, &obs, count, rule)
     }
 
-    /// Explains pixels, f32[count, 3F, S, S] in 0..255.
+    /// Explains pixels as the agent's CNN sees them, f32[count, C·F, S, S] in 0..255.
+    ///
+    /// # Errors
+    /// As [`Explainer::of_stacks`].
     pub fn of_pixels(agent: &Agent, count: usize, rule: Gradient) -> Result<Explainer, Error> {
+        if agent.eye().encoder().is_some() {
+            return Err(Error::FrozenEncoder);
+        }
         let tape = Tape::new();
         let shape = &agent.learner().shape;
         let side = shape.image_size;

@@ -7,6 +7,8 @@
 //!           |<----------- critic ---------->| <actor>  <temperature>
 //!           |<-- target: τ encoder -->|<-τ critic->|
 //! ```
+//!
+//! A shared encoder (SPEC.md B.8) has no target; a frozen one has no parameters here.
 
 use std::ops::Range;
 
@@ -78,10 +80,15 @@ impl Learner {
         let end = p.mark();
 
         let online = p.allocate(gpu, "parameters", options.seed)?;
+        let target_start = match shape.shared_encoder {
+            true => trunks,
+            false => cnn,
+        };
+        let targets = target_start..actor;
         let target_layout =
-            p.sub_layout(cnn..actor, |n| n.replacen("critic.", "critic_target.", 1));
+            p.sub_layout(targets.clone(), |n| n.replacen("critic.", "critic_target.", 1));
         let target = Arena::new(gpu, "target parameters", target_layout)?;
-        let source = online.slice(cnn..actor);
+        let source = online.slice(targets);
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(
             &source.buffer,
@@ -104,7 +111,7 @@ impl Learner {
         let aux_adam = adam(options.aux_lr, options.aux_beta);
         let optimiser = |name: &str, range, options| Optimiser::new(gpu, name, &p, range, options);
         let segment = |range: Range<usize>, tau| EmaSegment {
-            target: range.start - cnn..range.end - cnn,
+            target: range.start - target_start..range.end - target_start,
             online: range,
             tau,
         };
@@ -117,10 +124,13 @@ impl Learner {
                 true => Some(optimiser("aux_optimizer", 0..trunks, aux_adam)?),
                 false => None,
             },
-            segments: vec![
-                segment(cnn..trunks, options.encoder_tau),
+            segments: [
+                segment(target_start..trunks, options.encoder_tau),
                 segment(trunks..actor, options.critic_tau),
-            ],
+            ]
+            .into_iter()
+            .filter(|segment| !segment.online.is_empty())
+            .collect(),
             online,
             target,
         })

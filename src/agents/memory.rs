@@ -1,6 +1,7 @@
 //! How much of a device training takes.
 
 use super::agent::{Agent, OverlayBank, Policy};
+use super::eye::Retina;
 use super::replay::Replay;
 use crate::tape::MemoryReport;
 
@@ -12,10 +13,10 @@ use crate::tape::MemoryReport;
 pub struct TrainingMemory {
     /// Frames and transitions.
     pub replay: u64,
-    /// Parameters, target networks, optimisers, counters.
+    /// Parameters, target networks, optimisers, counters, a frozen encoder.
     pub state: u64,
-    /// What the compiled programs, those that update and those that act, need while
-    /// they run: [`planned`](crate::tape::MemoryReport::planned) of each.
+    /// What the compiled programs, those that update, act and see, need while they
+    /// run: [`planned`](crate::tape::MemoryReport::planned) of each.
     pub programs: u64,
     /// Pictures that SGQN overlays.
     pub pictures: u64,
@@ -24,17 +25,18 @@ pub struct TrainingMemory {
 /// What one compiled program takes.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ProgramMemory {
-    /// `update` and whose turn it is, or `act` and how.
+    /// `update` and whose turn it is, `act` and how, or `embed a frame`.
     pub program: String,
     #[serde(flatten)]
     pub memory: MemoryReport,
 }
 
-/// Those that update, then those that act.
-pub(super) fn programs(agent: &Agent, policy: &Policy) -> Vec<ProgramMemory> {
+/// Those that update, then those that act, then a frozen encoder.
+pub(super) fn programs(agent: &Agent, policy: &Policy, retina: &Retina) -> Vec<ProgramMemory> {
     let updates = (agent.updates()).map(|(turn, program)| (format!("update {turn}"), program));
     let acting = (policy.programs()).map(|(how, program)| (format!("act {how}"), program));
-    (updates.chain(acting))
+    let seeing = (retina.program()).map(|program| ("embed a frame".to_string(), program));
+    (updates.chain(acting).chain(seeing))
         .map(|(name, program)| ProgramMemory {
             program: name,
             memory: program.memory(),
@@ -47,13 +49,14 @@ impl TrainingMemory {
     pub(super) fn of(
         agent: &Agent,
         policy: &Policy,
+        retina: &Retina,
         replay: &Replay,
         overlays: Option<&OverlayBank>,
     ) -> TrainingMemory {
-        let programs = programs(agent, policy);
+        let programs = programs(agent, policy, retina);
         TrainingMemory {
             replay: replay.bytes(),
-            state: agent.state_bytes(),
+            state: agent.state_bytes() + agent.eye().encoder().map_or(0, |e| e.parameters().bytes()),
             programs: programs.iter().map(|p| p.memory.planned).sum(),
             pictures: overlays.map_or(0, |bank| bank.range.size),
         }

@@ -1,5 +1,6 @@
-//! Replay on the GPU: each frame is stored once, transitions are rows of frame slots,
-//! and stacks are gathered where they are used (SPEC.md A.3).
+//! Replay on the GPU: each frame (or what a frozen encoder makes of it) is stored once,
+//! transitions are rows of its slots, and stacks are gathered where they are used
+//! (SPEC.md A.3, B.8).
 //!
 //! Frames are numbered in the order in which they came; frame n lies in slot
 //! n mod frames. Transitions are numbered too; transition t lies in row
@@ -9,9 +10,10 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::observations::{Observations, ObservedShape};
 use crate::Error;
 use crate::envs::Transition;
-use crate::gpu::{BufferRange, FrameStore, Gpu, GpuError, Readback};
+use crate::gpu::{BufferRange, Gpu, GpuError, Readback};
 use crate::ops::{DType, SampledTransitions, Stream, TapeError, Tensor, Var};
 use crate::tape::Tape;
 
@@ -24,8 +26,8 @@ pub struct ReplayShape {
     pub frame_stack: usize,
     /// |A|.
     pub action_dim: usize,
-    /// Height and width of a frame.
-    pub image_size: usize,
+    /// What is kept of a frame.
+    pub observed: ObservedShape,
     /// Agent steps of an episode: each episode has one frame more than steps.
     pub episode_steps: usize,
 }
@@ -49,7 +51,7 @@ impl ReplayShape {
 
     /// Bytes of frames and rows on the device.
     fn bytes(&self) -> u64 {
-        let frame = 3 * self.image_size as u64 * self.image_size as u64;
+        let frame = self.observed.bytes() as u64;
         self.frame_capacity() as u64 * frame + self.row_bytes()
     }
 
@@ -134,7 +136,7 @@ impl StoredTransition {
 pub struct Replay {
     gpu: Gpu,
     shape: ReplayShape,
-    store: FrameStore,
+    store: Observations,
     rows: wgpu::Buffer,
     ring: wgpu::Buffer,
     /// Frames and transitions so far.
@@ -159,18 +161,22 @@ impl Replay {
         };
         let free = gpu.free_memory().unwrap_or(u64::MAX);
         let able = gpu.capabilities();
-        // The rows are drawn from as one binding.
+        // The rows are drawn from as one binding, and so are embeddings.
         let binding = able.max_binding.min(able.max_buffer);
-        let fits = |s: &ReplayShape| s.bytes() <= free && s.row_bytes() <= binding;
+        let bound = |s: &ReplayShape| match s.observed {
+            ObservedShape::Pixels(_) => s.row_bytes(),
+            ObservedShape::Latent { .. } => s.row_bytes().max(s.bytes() - s.row_bytes()),
+        };
+        let fits = |s: &ReplayShape| s.bytes() <= free && bound(s) <= binding;
         if !fits(&shape) {
             return Err(too_large(shape.largest(fits)));
         }
         // Rows first, so that a count of the frames that fit leaves room for them.
         let rows = gpu.storage("transitions", shape.row_bytes())?;
-        let store = FrameStore::new(gpu, shape.frame_capacity(), shape.image_size);
+        let store = Observations::new(gpu, shape.frame_capacity(), shape.observed);
         let store = store.map_err(|e| match e {
-            GpuError::FramesDoNotFit { fits: frames, .. } => {
-                too_large(shape.largest(|s| s.frame_capacity() <= frames))
+            GpuError::FramesDoNotFit { fits, .. } | GpuError::LatentsDoNotFit { fits, .. } => {
+                too_large(shape.largest(|s| s.frame_capacity() <= fits))
             }
             e => e.into(),
         })?;
@@ -193,12 +199,11 @@ impl Replay {
 
     /// Bytes that it takes on the device.
     pub fn bytes(&self) -> u64 {
-        let pages = self.store.pages().iter().map(|page| page.size());
-        pages.sum::<u64>() + self.rows.size() + self.ring.size()
+        self.store.bytes() + self.rows.size() + self.ring.size()
     }
 
-    /// Where frames are drawn or uploaded to.
-    pub fn store(&self) -> &FrameStore {
+    /// Where frames are.
+    pub fn store(&self) -> &Observations {
         &self.store
     }
 
@@ -341,7 +346,7 @@ mod tests {
             capacity: 1_000_000,
             frame_stack: 3,
             action_dim: 2,
-            image_size: 36,
+            observed: ObservedShape::rgb(36),
             episode_steps: 50,
         };
         for bytes in [0, 20_000, 1_000_000, 2_000_000_000, u64::MAX] {

@@ -25,7 +25,7 @@ pub struct PolicyRange {
 /// A batch of transitions and the noise to use with it.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Frame stacks, f32[B, 3F, H, W] in 0..255.
+    /// Frame stacks, f32[B, C·F, H, W] in 0..255, or embeddings, f32[B, F·width].
     pub obs: Var,
     pub next_obs: Var,
     /// f32[B, |A|].
@@ -69,16 +69,19 @@ impl Sac<'_> {
     pub fn target(&self, batch: &Batch, trace: &mut Trace) -> Result<Var, TapeError> {
         let shape = &self.learner.shape;
         let critic = self.learner.scope(self.tape, "critic");
-        let features = Encoder::cnn(&critic.sub("encoder"), &batch.next_obs, shape)?;
-        let raw = Actor::forward(&self.learner.scope(self.tape, "actor"), &features)?;
+        let features = Encoder::features(&critic.sub("encoder"), &batch.next_obs, shape)?;
+        let raw = Actor::forward(&self.learner.scope(self.tape, "actor"), &features, shape)?;
         let next = raw.squashed_gaussian(
             &batch.next_noise,
             self.policy.log_std_min,
             self.policy.log_std_max,
         )?;
         let target = self.learner.scope(self.tape, "critic_target");
-        let features = Encoder::cnn(&target.sub("encoder"), &batch.next_obs, shape)?;
-        let [q1, q2] = Critic::forward(&target, &features, &next.action)?;
+        let features = match shape.shared_encoder {
+            true => features,
+            false => Encoder::features(&target.sub("encoder"), &batch.next_obs, shape)?,
+        };
+        let [q1, q2] = Critic::forward(&target, &features, &next.action, shape)?;
         let soft_value = q1.minimum(&q2)?.sub(&next.log_prob.mul(&self.alpha()?)?)?;
         let discounted = soft_value.mul(&batch.not_done)?.scale(self.discount)?;
         let y = batch.reward.add(&discounted)?.detach()?;
@@ -90,15 +93,16 @@ impl Sac<'_> {
         Ok(y)
     }
 
-    /// Features of the online CNN.
+    /// What actor and critics share of observations: see [`Encoder::features`].
     pub fn features(&self, obs: &Var) -> Result<Var, TapeError> {
         let critic = self.learner.scope(self.tape, "critic");
-        Encoder::cnn(&critic.sub("encoder"), obs, &self.learner.shape)
+        Encoder::features(&critic.sub("encoder"), obs, &self.learner.shape)
     }
 
     /// Q1, Q2 of the online critic, from features.
     pub fn q(&self, features: &Var, action: &Var) -> Result<[Var; 2], TapeError> {
-        Critic::forward(&self.learner.scope(self.tape, "critic"), features, action)
+        let critic = self.learner.scope(self.tape, "critic");
+        Critic::forward(&critic, features, action, &self.learner.shape)
     }
 
     /// MSE(Q1, y) + MSE(Q2, y).
@@ -142,7 +146,11 @@ impl Sac<'_> {
     ) -> Result<(), TapeError> {
         let learner = self.learner;
         let features = features.detach()?;
-        let raw = Actor::forward(&learner.scope(self.tape, "actor"), &features)?;
+        let raw = Actor::forward(
+            &learner.scope(self.tape, "actor"),
+            &features,
+            &learner.shape,
+        )?;
         let sample =
             raw.squashed_gaussian(noise, self.policy.log_std_min, self.policy.log_std_max)?;
         let [q1, q2] = self.q(&features, &sample.action)?;

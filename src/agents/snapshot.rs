@@ -71,7 +71,7 @@ impl Progress {
 /// Sizes of the records of the replay's log.
 pub fn replay_layout(replay: &Replay) -> ReplayLayout {
     ReplayLayout {
-        frame_bytes: replay.store().frame_bytes() as u64,
+        frame_bytes: replay.store().shape().bytes() as u64,
         transition_bytes: replay.shape().transition_bytes() as u64,
     }
 }

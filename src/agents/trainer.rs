@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::agent::{Agent, OverlayBank, Policy};
 use super::evaluate::{self, Actor};
+use super::eye::{Eye, Retina};
 use super::memory::{self, ProgramMemory, TrainingMemory};
 use super::profiling::{ProfiledUpdate, Profiling};
 use super::replay::{Replay, ReplayShape, StoredTransition};
@@ -47,6 +48,7 @@ pub struct Trainer {
     agent: Agent,
     policy: Policy,
     replay: Replay,
+    retina: Retina,
     env: Box<dyn Environment>,
     progress: Progress,
     directory: RunDirectory,
@@ -114,18 +116,20 @@ impl Trainer {
         notice: &mut dyn FnMut(String),
     ) -> Result<Trainer, Error> {
         let spec = env_options(config, Mode::Train, 1, python.clone()).describe()?;
-        let mut agent = Agent::new(gpu, config, spec.action_dim)?;
+        let eye = Eye::of_run(gpu, config, &directory)?;
+        let mut agent = Agent::with_eye(gpu, config, spec.action_dim, eye)?;
         let shape = ReplayShape {
             capacity: config.replay_capacity,
             frame_stack: config.frame_stack,
             action_dim: spec.action_dim,
-            image_size: config.image_size,
+            observed: agent.eye().observed(),
             episode_steps: spec.episode_steps,
         };
         let mut replay = Replay::new(gpu, shape)?;
+        let retina = Retina::new(gpu, agent.eye(), replay.store())?;
         let mut env = open(
             gpu,
-            replay.store(),
+            retina.canvas(),
             &env_options(config, Mode::Train, 1, python.clone()),
         )?;
         let checkpoints = CheckpointStore::new(directory.checkpoints());
@@ -153,7 +157,7 @@ impl Trainer {
         tuning::restore(gpu, &directory)?;
         agent.compile_updates(&replay, overlays.as_ref())?;
         let policy = agent.policy(replay.store(), 1)?;
-        let programs = agent.updates().map(|(_, program)| program);
+        let programs = (agent.updates().map(|(_, program)| program)).chain(retina.program());
         let kernels = programs.flat_map(|p| p.dispatches()).map(|d| d.1);
         tuning::note(gpu, kernels, &directory, notice)?;
         Ok(Trainer {
@@ -164,13 +168,14 @@ impl Trainer {
                 snapshot::replay_layout(&replay),
                 meta.replay,
             )?,
-            memory: TrainingMemory::of(&agent, &policy, &replay, overlays.as_ref()),
+            memory: TrainingMemory::of(&agent, &policy, &retina, &replay, overlays.as_ref()),
             gpu: gpu.clone(),
             config: config.clone(),
             spec,
             agent,
             policy,
             replay,
+            retina,
             env,
             progress,
             directory,
@@ -210,7 +215,7 @@ impl Trainer {
 
     /// What each compiled program takes of it.
     pub fn program_memory(&self) -> Vec<ProgramMemory> {
-        memory::programs(&self.agent, &self.policy)
+        memory::programs(&self.agent, &self.policy, &self.retina)
     }
 
     /// Updates so far.
@@ -326,7 +331,8 @@ impl Trainer {
     /// Puts the environment's frame into the replay; returns its number.
     fn observe(&mut self) -> Result<u64, Error> {
         let frame = self.replay.next_frame()?;
-        self.env.observe(&[self.replay.slot(frame)])?;
+        let slot = self.replay.slot(frame);
+        self.retina.observe(self.env.as_mut(), slot)?;
         Ok(frame)
     }
 

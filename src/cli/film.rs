@@ -32,7 +32,7 @@ impl Film<'_> {
         let rows = self.modes.len();
         let acting = self.modes.first().copied().unwrap_or_default();
         // Row r keeps its last frames in slots r · stack and on.
-        let store = FrameStore::new(gpu, rows * stack, side)?;
+        let store = FrameStore::new(gpu, rows * stack, agent.eye().frame())?;
         let options = evaluation_options(config, acting, self.trained.python.clone());
         let mut env = open(gpu, &store, &options)?;
         let explainer = Explainer::of_stacks(agent, &store, rows, self.method.rule())?;

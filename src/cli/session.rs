@@ -9,7 +9,7 @@ use super::error::CliError;
 use super::output::note;
 use crate::Error;
 use crate::agents::tuning::{self, TuningCache, Unused};
-use crate::agents::{Agent, PipelineFile, env_options, evaluation_seed, load_agent};
+use crate::agents::{Agent, Eye, PipelineFile, env_options, evaluation_seed, load_agent};
 use crate::config::Config;
 use crate::envs::native::Mode;
 use crate::envs::{EnvError, EnvOptions};
@@ -125,7 +125,8 @@ impl Trained {
         let spec = env_options(&config, Mode::Train, 1, python.clone()).describe()?;
         // It acts with the kernels that it was trained with.
         tuning::restore(gpu, &directory)?;
-        let agent = Agent::new(gpu, &config, spec.action_dim)?;
+        let eye = Eye::of_run(gpu, &config, &directory)?;
+        let agent = Agent::with_eye(gpu, &config, spec.action_dim, eye)?;
         let meta = load_agent(&directory, &agent, &mut |text| note(&text))?;
         Ok(Trained {
             directory,

@@ -11,11 +11,13 @@ use super::profile;
 use super::progress::Progress;
 use super::session::{Session, adapter_name, evaluation_options};
 use super::summary::{self, Returns};
+use crate::Error;
 use crate::agents::evaluate::{self, Actor};
-use crate::agents::{ProgramMemory, Trainer, TrainingMemory, tuning};
+use crate::agents::{Eye, ProgramMemory, Trainer, TrainingMemory, tuning};
 use crate::config::{Config, Layers};
 use crate::envs::native::Mode;
 use crate::gpu::{Gpu, KernelsMade};
+use crate::pretrained::PretrainedEncoder;
 use crate::run::{CheckpointStore, RunDirectory};
 
 const EXAMPLES: &str = "\
@@ -23,6 +25,8 @@ Examples:
   foveate train --agent sgqn --env native/reach --preset tiny --run runs/reach
   foveate train --agent sac --env native/cartpole --set batch=64 --set critic_lr=3e-4 --run runs/sac
   foveate train --agent sgqn --env dm_control/cartpole-swingup --steps 2000 --run runs/real
+  foveate train --agent sac --env native/reach --preset tiny --encoder multimae:runs/mae --run runs/frozen
+  foveate train --agent sac --env native/reach --preset tiny --inputs rgbs --run runs/rgbs
   foveate train --run runs/reach --resume --steps 5000
   foveate train --agent sgqn --env native/reach --steps 2600 --profile=20 --run runs/profiled
 
@@ -43,7 +47,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "ID")]
     env: Option<String>,
     /// Defaults to start from: tiny (minutes on two cores), laptop (hours on an
-    /// integrated GPU; the default) or paper (the published numbers)
+    /// integrated GPU; the default), paper (SGQN's published numbers) or visarl (those of
+    /// ViSaRL's SAC)
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// Options from a TOML file, such as the config.toml of another run
@@ -52,6 +57,14 @@ pub(super) struct Arguments {
     /// One option, as it stands in config.toml, e.g. batch=64; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// What makes features of frames: cnn, or a frozen pretrained encoder, multimae:PATH or
+    /// mae:PATH, where PATH is a run of foveate pretrain or a .safetensors file
+    #[arg(long, value_name = "NAME")]
+    encoder: Option<String>,
+    /// What of a frame it sees: rgb; with saliency (native worlds), a cnn saliency,
+    /// rgb-times-saliency or rgbs, a pretrained encoder rgb+saliency
+    #[arg(long, value_name = "NAME")]
+    inputs: Option<String>,
     /// Seed of everything random in the run
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -97,7 +110,13 @@ const MOST_PROFILED: u64 = 100;
 impl Arguments {
     fn layers(&self, saved: Option<Config>) -> Layers {
         let mut set = self.set.clone();
-        set.extend(self.backgrounds.iter().map(|b| format!("backgrounds={b}")));
+        for (key, value) in [
+            ("encoder", &self.encoder),
+            ("inputs", &self.inputs),
+            ("backgrounds", &self.backgrounds),
+        ] {
+            set.extend(value.iter().map(|value| format!("{key}={value}")));
+        }
         Layers {
             saved,
             file: self.config.clone(),
@@ -107,7 +126,23 @@ impl Arguments {
             preset: self.preset.clone(),
             seed: self.seed,
             steps: self.steps,
+            image_size: None,
         }
+    }
+
+    /// The configuration of a new run. A pretrained encoder says how large frames are, and
+    /// is looked at before anything is written.
+    fn resolve(&self, gpu: &Gpu) -> Result<Config, CliError> {
+        let mut layers = self.layers(None);
+        let config = Config::resolve(&layers)?;
+        let Some(path) = config.encoder.weights() else {
+            return Ok(config);
+        };
+        let encoder = PretrainedEncoder::open(gpu, path).map_err(Error::from)?;
+        layers.image_size = Some(encoder.image_size());
+        let config = Config::resolve(&layers)?;
+        Eye::frozen(&config, encoder)?;
+        Ok(config)
     }
 }
 
@@ -129,11 +164,12 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         (gpu, config, directory)
     } else {
         // Whatever may be wrong with the options is said before anything is written.
-        let config = Config::resolve(&arguments.layers(None))?;
+        Config::resolve(&arguments.layers(None))?;
         let gpu = match arguments.no_tune {
             true => session.gpu()?,
             false => session.tuned_gpu()?,
         };
+        let config = arguments.resolve(&gpu)?;
         (gpu, config, RunDirectory::create(&arguments.run)?)
     };
     if arguments.no_tune {

@@ -1,5 +1,6 @@
 //! Keys whose value is one of a few names.
 
+use std::path::{Path, PathBuf};
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,90 @@ choice! {
     }
 }
 
+/// What makes features of frames.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum EncoderKind {
+    /// The CNN of A.1, trained with the agent.
+    Cnn,
+    /// A pretrained vision transformer, frozen (B.7): a pretraining run or a file of
+    /// weights.
+    Pretrained {
+        method: PretrainedKind,
+        path: PathBuf,
+    },
+}
+
+/// Which vision transformer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PretrainedKind {
+    Mae,
+    MultiMae,
+}
+
+impl PretrainedKind {
+    /// The name before the colon.
+    pub fn name(self) -> &'static str {
+        match self {
+            PretrainedKind::Mae => "mae",
+            PretrainedKind::MultiMae => "multimae",
+        }
+    }
+}
+
+impl EncoderKind {
+    /// Where the weights of a pretrained one are.
+    pub fn weights(&self) -> Option<&Path> {
+        match self {
+            EncoderKind::Cnn => None,
+            EncoderKind::Pretrained { path, .. } => Some(path),
+        }
+    }
+}
+
+impl fmt::Display for EncoderKind {
+    /// `cnn`, `mae:PATH` or `multimae:PATH`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EncoderKind::Cnn => f.write_str("cnn"),
+            EncoderKind::Pretrained { method, path } => {
+                write!(f, "{}:{}", method.name(), path.display())
+            }
+        }
+    }
+}
+
+impl From<EncoderKind> for String {
+    fn from(encoder: EncoderKind) -> String {
+        encoder.to_string()
+    }
+}
+
+impl TryFrom<String> for EncoderKind {
+    type Error = ConfigError;
+
+    fn try_from(given: String) -> Result<EncoderKind, ConfigError> {
+        let pretrained = |method, path: &str| EncoderKind::Pretrained {
+            method,
+            path: PathBuf::from(path),
+        };
+        match given.split_once(':') {
+            None if given == "cnn" => Ok(EncoderKind::Cnn),
+            Some(("mae", path)) if !path.is_empty() => Ok(pretrained(PretrainedKind::Mae, path)),
+            Some(("multimae", path)) if !path.is_empty() => {
+                Ok(pretrained(PretrainedKind::MultiMae, path))
+            }
+            _ => Err(ConfigError::OutOfRange {
+                key: "encoder",
+                given: format!("'{given}'"),
+                expected:
+                    "cnn, multimae:PATH or mae:PATH (a pretraining run or a .safetensors file)"
+                        .to_string(),
+            }),
+        }
+    }
+}
+
 choice! {
     /// A named set of defaults, by what it takes to run it.
     Preset, "preset" {
@@ -71,6 +156,8 @@ choice! {
         Laptop = "laptop",
         /// The published numbers.
         Paper = "paper",
+        /// Those of ViSaRL's SAC (B.8).
+        Visarl = "visarl",
     }
 }
 
@@ -81,6 +168,33 @@ choice! {
         Uniform = "uniform",
         /// Black.
         Zero = "zero",
+    }
+}
+
+choice! {
+    /// What of a frame the networks see (ViSaRL's Table I; SPEC.md B.8). Saliency is
+    /// that of the environment.
+    Inputs, "inputs" {
+        /// Red, green and blue.
+        Rgb = "rgb",
+        /// Saliency alone, in three planes.
+        Saliency = "saliency",
+        /// RGB, dark where nothing is salient.
+        RgbTimesSaliency = "rgb-times-saliency",
+        /// RGB and saliency, a CNN's four planes.
+        Rgbs = "rgbs",
+        /// RGB and saliency, each with tokens of its own; for pretrained encoders.
+        RgbAndSaliency = "rgb+saliency",
+    }
+}
+
+choice! {
+    /// How large saliency is where a CNN sees it as pixels (SPEC.md B.8).
+    SaliencyScale, "saliency_scale" {
+        /// 0 to 255, like RGB.
+        Scaled = "scaled",
+        /// 0 to 1, which the CNN divides by 255 once more: the released code.
+        Faithful = "faithful",
     }
 }
 

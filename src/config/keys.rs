@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::choice::{AgentKind, Budget, MaskFill, Preset, unknown_choice};
+use super::choice::{AgentKind, Budget, Inputs, MaskFill, Preset, SaliencyScale, unknown_choice};
 use super::error::{ConfigError, nearest};
 use crate::gpu::Precision;
 
@@ -44,6 +44,9 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("image_size", Kind::Count),
     ("frame_stack", Kind::Count),
     ("action_repeat", Kind::Count),
+    ("encoder", Kind::Text),
+    ("inputs", Kind::Choice(Inputs::NAMES)),
+    ("saliency_scale", Kind::Choice(SaliencyScale::NAMES)),
     ("precision", Kind::Choice(Precision::NAMES)),
     ("batch", Kind::Count),
     ("discount", Kind::Number),
@@ -52,6 +55,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("replay_capacity", Kind::Count),
     ("num_shared_layers", Kind::Count),
     ("num_filters", Kind::Count),
+    ("shared_encoder", Kind::Switch),
     ("projection_dim", Kind::Count),
     ("hidden_dim", Kind::Count),
     ("actor_lr", Kind::Number),

@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::gpu::Precision;
 
-pub use choice::{AgentKind, Budget, MaskFill, Preset};
+pub use choice::{
+    AgentKind, Budget, EncoderKind, Inputs, MaskFill, Preset, PretrainedKind, SaliencyScale,
+};
 pub use error::{ConfigError, nearest};
 pub use keys::known_keys;
 pub use resolve::Layers;
@@ -58,6 +60,19 @@ pub struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action_repeat: Option<usize>,
 
+    /// `cnn`, or a frozen vision transformer: `multimae:PATH`, `mae:PATH`, where PATH is
+    /// a pretraining run or a file of weights (B.7, B.8).
+    #[serde(default = "cnn")]
+    pub encoder: EncoderKind,
+    /// What of a frame the encoder sees: `rgb`; with saliency, which native worlds have,
+    /// a CNN `saliency`, `rgb-times-saliency` or `rgbs`, a MultiMAE `rgb+saliency` (B.8).
+    #[serde(default = "rgb")]
+    pub inputs: Inputs,
+    /// How large saliency is for a CNN: `scaled`, 0 to 255, or `faithful`, 0 to 1 as in
+    /// the released code (B.8).
+    #[serde(default = "scaled")]
+    pub saliency_scale: SaliencyScale,
+
     /// How products and convolutions hold their operands: `f32`, or `f16` on devices
     /// that have it (sums stay f32). No paper's: a switch for speed.
     pub precision: Precision,
@@ -78,6 +93,11 @@ pub struct Config {
     pub num_shared_layers: usize,
     /// Channels of each convolution: 32 (A.1), ≥ 1.
     pub num_filters: usize,
+    /// Whether actor and critics share convolutions and projection, which the critics'
+    /// loss alone trains and which have no target: ViSaRL's SAC (B.8). Else only the
+    /// convolutions are shared. A pretrained encoder is shared whatever this says.
+    #[serde(default)]
+    pub shared_encoder: bool,
     /// Components of the projected state: 100 (A.1), ≥ 1.
     pub projection_dim: usize,
     /// Units of each hidden layer of actor and critics: 1,024 (A.1), ≥ 1.
@@ -157,6 +177,19 @@ pub struct Config {
     pub checkpoint_freq: u64,
     /// Agent steps between lines of `metrics.jsonl`, ≥ 1.
     pub log_freq: u64,
+}
+
+// What runs of before these keys did.
+fn cnn() -> EncoderKind {
+    EncoderKind::Cnn
+}
+
+fn rgb() -> Inputs {
+    Inputs::Rgb
+}
+
+fn scaled() -> SaliencyScale {
+    SaliencyScale::Scaled
 }
 
 impl Config {

@@ -2,7 +2,7 @@
 
 use crate::gpu::Precision;
 
-use super::{AgentKind, Budget, Config, MaskFill, Preset};
+use super::{AgentKind, Budget, Config, EncoderKind, Inputs, MaskFill, Preset, SaliencyScale};
 
 impl Config {
     /// The defaults of `preset` for an agent in an environment, with seed 1.
@@ -16,6 +16,22 @@ impl Config {
         let paper = paper(agent, env);
         match preset {
             Preset::Paper => paper,
+            // B.8: a frame is an observation, one rate for all, nothing is forgotten.
+            Preset::Visarl => Config {
+                preset,
+                steps: 1_000_000,
+                image_size: 64,
+                frame_stack: 1,
+                replay_capacity: 1_000_000,
+                shared_encoder: agent == AgentKind::Sac,
+                projection_dim: 512,
+                actor_lr: 1e-4,
+                critic_lr: 1e-4,
+                alpha_beta: 0.9,
+                critic_tau: 0.005,
+                eval_episodes: 10,
+                ..paper
+            },
             // The paper's networks with half the filters (a quarter of the work), and a
             // quarter of its batch: hours on an integrated GPU.
             Preset::Laptop => Config {
@@ -84,6 +100,9 @@ fn paper(agent: AgentKind, env: String) -> Config {
         image_size: 84,
         frame_stack: 3,
         action_repeat: None,
+        encoder: EncoderKind::Cnn,
+        inputs: Inputs::Rgb,
+        saliency_scale: SaliencyScale::Scaled,
         precision: Precision::F32,
         batch: 128,
         discount: 0.99,
@@ -92,6 +111,7 @@ fn paper(agent: AgentKind, env: String) -> Config {
         replay_capacity: 500_000,
         num_shared_layers: 11,
         num_filters: 32,
+        shared_encoder: false,
         projection_dim: 100,
         hidden_dim: 1_024,
         actor_lr: 1e-3,

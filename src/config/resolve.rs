@@ -27,6 +27,8 @@ pub struct Layers {
     pub seed: Option<u64>,
     /// `--steps`.
     pub steps: Option<u64>,
+    /// Side of a frame where no layer says it: what a pretrained encoder takes.
+    pub image_size: Option<usize>,
 }
 
 /// Keys that a resumed run may change: how long and how often, not what.
@@ -66,6 +68,12 @@ impl Config {
             }
         };
         let mut table = Table::try_from(&base).map_err(invalid)?;
+        if let (Some(side), None) = (layers.image_size, &layers.saved) {
+            put(
+                &mut table,
+                keys::parse("image_size", &side.to_string(), "the encoder")?,
+            );
+        }
         table.extend(given);
         let config: Config = table.try_into().map_err(invalid)?;
         config.validate()?;

@@ -1,7 +1,7 @@
 //! The ranges of the options.
 
-use super::Config;
 use super::error::ConfigError;
+use super::{AgentKind, Config, EncoderKind, Inputs};
 
 /// Sizes end here so that shapes stay within the 32-bit indices of shaders.
 const LARGEST_COUNT: u64 = i32::MAX as u64;
@@ -15,7 +15,38 @@ impl Config {
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.validate_counts()?;
         self.validate_numbers()?;
-        self.validate_shapes()
+        self.validate_shapes()?;
+        self.validate_encoder()
+    }
+
+    /// Which agent, encoder and inputs go together.
+    fn validate_encoder(&self) -> Result<(), ConfigError> {
+        let inputs = self.inputs;
+        let frozen = self.encoder != EncoderKind::Cnn;
+        let (fits, expected) = match frozen {
+            true => (
+                matches!(inputs, Inputs::Rgb | Inputs::RgbAndSaliency),
+                "rgb or rgb+saliency with a pretrained encoder",
+            ),
+            false => (
+                inputs != Inputs::RgbAndSaliency,
+                "rgb, saliency, rgb-times-saliency or rgbs with encoder=cnn",
+            ),
+        };
+        require(fits, "inputs", inputs, expected)?;
+        let plain = !frozen && inputs == Inputs::Rgb && !self.shared_encoder;
+        require(
+            plain || self.agent == AgentKind::Sac,
+            "agent",
+            self.agent,
+            "sac where the encoder is pretrained, shared or sees saliency",
+        )?;
+        require(
+            !(frozen && self.random_shift),
+            "random_shift",
+            self.random_shift,
+            "false with a pretrained encoder: what is kept is not pixels",
+        )
     }
 
     fn validate_counts(&self) -> Result<(), ConfigError> {
@@ -116,7 +147,7 @@ impl Config {
         // 3×3, stride 2, then (layers − 1) times 3×3, stride 1: one pixel is left
         // of 4·layers − 1, and the next multiple of 4 is 4·layers.
         let minimum = 4 * layers;
-        if size < minimum {
+        if size < minimum && self.encoder == EncoderKind::Cnn {
             return Err(ConfigError::ImageTooSmall {
                 image_size: size,
                 layers,

@@ -26,8 +26,8 @@ pub trait Environment: Send {
     /// must be reset before the next step.
     fn step(&mut self, actions: &[f32], transitions: &mut [Transition]) -> Result<(), Error>;
 
-    /// Puts the current frame of environment i, u8[3, height, width], into slot
-    /// `slots[i]` of the store; [`FrameStore::NO_SLOT`]: nowhere. `slots`: `[count]`.
+    /// Puts the current frame of environment i, u8[planes, height, width] as the store
+    /// has them (RGB, and saliency if there is a fourth), into slot `slots[i]`; [`FrameStore::NO_SLOT`]: nowhere. `slots`: `[count]`.
     /// In order with what is submitted to the queue later; does not wait.
     fn observe(&mut self, slots: &[u32]) -> Result<(), Error>;
 
@@ -45,8 +45,18 @@ pub trait Environment: Send {
     }
 }
 
-/// An error unless the frames of `store` are as large as those of `spec`.
-pub(super) fn check_frame_size(spec: &EnvSpec, store: &FrameStore) -> Result<(), EnvError> {
+/// An error unless the frames of `store` are as large as those of `spec`, which has
+/// saliency only if `salient`.
+pub(super) fn check_frames(
+    spec: &EnvSpec,
+    store: &FrameStore,
+    salient: bool,
+) -> Result<(), EnvError> {
+    if store.shape().planes > 3 && !salient {
+        return Err(EnvError::NoSaliency {
+            id: spec.id.clone(),
+        });
+    }
     if spec.image_size == store.image_size() {
         return Ok(());
     }

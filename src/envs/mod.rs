@@ -61,6 +61,12 @@ pub enum EnvError {
         given: usize,
         store: usize,
     },
+    /// Saliency of an environment that nobody knows it of.
+    #[error(
+        "'{id}' has no saliency; the native worlds have: {}",
+        native::IDS.join(", ")
+    )]
+    NoSaliency { id: String },
     /// A bank without pictures.
     #[error("there are no pictures; a picture bank needs 1 or more")]
     NoPictures,
@@ -92,9 +98,10 @@ impl EnvError {
     /// Whether the user can mend it by asking differently.
     pub fn is_user_mistake(&self) -> bool {
         match self {
-            EnvError::Unknown { .. } | EnvError::Mode { .. } | EnvError::TooManyPictures { .. } => {
-                true
-            }
+            EnvError::Unknown { .. }
+            | EnvError::Mode { .. }
+            | EnvError::NoSaliency { .. }
+            | EnvError::TooManyPictures { .. } => true,
             EnvError::FrameSize { .. } | EnvError::NoPictures | EnvError::PictureBytes { .. } => {
                 false
             }

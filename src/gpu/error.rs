@@ -44,6 +44,15 @@ pub enum GpuError {
         bytes: u64,
         fits: usize,
     },
+    /// A store of embeddings that memory, or one binding of the device, does not hold.
+    #[error(
+        "out of memory: {latents} embeddings of {width} components are more than this device holds; {fits} would fit"
+    )]
+    LatentsDoNotFit {
+        latents: usize,
+        width: usize,
+        fits: usize,
+    },
     /// The device was lost (driver reset, unplugged, destroyed). Nothing on it can be
     /// used any more; another [`Gpu`](super::Gpu) can be opened.
     #[error("the device was lost: {reason}")]
@@ -81,6 +90,7 @@ impl GpuError {
             self,
             GpuError::AdapterNotFound { .. }
                 | GpuError::FramesDoNotFit { .. }
+                | GpuError::LatentsDoNotFit { .. }
                 | GpuError::NoF16 { .. }
         )
     }

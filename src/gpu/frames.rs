@@ -1,14 +1,40 @@
-//! A store of uint8 frames in pages: RGB planes, each frame once, so that a store of
-//! any size respects the limits on buffers and bindings.
+//! A store of uint8 frames in pages: RGB planes and what else there is to see, each
+//! frame once, so that a store of any size respects the limits on buffers and bindings.
 
 use super::{BufferRange, Gpu, GpuError};
 
-/// Frames of one size in fixed slots. Slot s lies in page s / frames_per_page.
+/// What a frame is: u8[planes, side, side].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameShape {
+    /// 1 or more: 3 for RGB, 4 for RGB and saliency, 1 for saliency alone.
+    pub planes: usize,
+    /// Height and width in pixels.
+    pub side: usize,
+}
+
+impl FrameShape {
+    /// Red, green and blue.
+    pub fn rgb(side: usize) -> FrameShape {
+        FrameShape { planes: 3, side }
+    }
+
+    /// Red, green, blue, and where somebody who knows the task would look.
+    pub fn rgb_and_saliency(side: usize) -> FrameShape {
+        FrameShape { planes: 4, side }
+    }
+
+    /// Bytes of a frame.
+    pub fn bytes(&self) -> usize {
+        self.planes * self.side * self.side
+    }
+}
+
+/// Frames of one shape in fixed slots. Slot s lies in page s / frames_per_page.
 #[derive(Debug, Clone)]
 pub struct FrameStore {
     pages: Vec<wgpu::Buffer>,
     frames_per_page: usize,
-    image_size: usize,
+    shape: FrameShape,
     capacity: usize,
 }
 
@@ -16,15 +42,15 @@ impl FrameStore {
     /// Instead of a slot: no frame goes anywhere.
     pub const NO_SLOT: u32 = u32::MAX;
 
-    /// A store of `capacity` frames, u8[3, image_size, image_size] each; the side is
-    /// a multiple of 4, so that rows are whole words.
+    /// A store of `capacity` frames; their side is a multiple of 4, so that rows are
+    /// whole words.
     ///
     /// # Errors
     /// [`GpuError::FramesDoNotFit`] with the number of frames that do, before anything
     /// is allocated where memory is known ([`Gpu::free_memory`]); [`GpuError::Rejected`]
     /// for a side that is wrong.
-    pub fn new(gpu: &Gpu, capacity: usize, image_size: usize) -> Result<FrameStore, GpuError> {
-        FrameStore::with_page_limit(gpu, capacity, image_size, u64::MAX)
+    pub fn new(gpu: &Gpu, capacity: usize, shape: FrameShape) -> Result<FrameStore, GpuError> {
+        FrameStore::with_page_limit(gpu, capacity, shape, u64::MAX)
     }
 
     /// [`FrameStore::new`] with pages of at most `page_bytes`, where the device would
@@ -32,24 +58,25 @@ impl FrameStore {
     pub fn with_page_limit(
         gpu: &Gpu,
         capacity: usize,
-        image_size: usize,
+        shape: FrameShape,
         page_bytes: u64,
     ) -> Result<FrameStore, GpuError> {
-        let frame = 3 * image_size * image_size;
+        let (frame, side) = (shape.bytes(), shape.side);
         let able = gpu.capabilities();
         let limit = able.max_binding.min(able.max_buffer).min(page_bytes) as usize;
         let per_page = limit.checked_div(frame).unwrap_or(0).min(capacity.max(1));
-        if per_page == 0 || !image_size.is_multiple_of(4) {
+        if per_page == 0 || !side.is_multiple_of(4) {
             return Err(GpuError::Rejected {
                 what: "frame store".to_string(),
                 reason: format!(
-                    "frames of {image_size}×{image_size} pixels: the side must be a multiple of 4 and a frame at most {limit} bytes"
+                    "frames of {}×{side}×{side} pixels: the side must be a multiple of 4 and a frame at most {limit} bytes",
+                    shape.planes
                 ),
             });
         }
         let do_not_fit = |fits: usize| GpuError::FramesDoNotFit {
             frames: capacity,
-            image_size,
+            image_size: side,
             bytes: capacity as u64 * frame as u64,
             fits,
         };
@@ -70,7 +97,7 @@ impl FrameStore {
         Ok(FrameStore {
             pages,
             frames_per_page: per_page,
-            image_size,
+            shape,
             capacity: capacity.max(1),
         })
     }
@@ -85,14 +112,19 @@ impl FrameStore {
         self.frames_per_page
     }
 
+    /// What a frame is.
+    pub fn shape(&self) -> FrameShape {
+        self.shape
+    }
+
     /// Height and width of a frame.
     pub fn image_size(&self) -> usize {
-        self.image_size
+        self.shape.side
     }
 
     /// Bytes of a frame.
     pub fn frame_bytes(&self) -> usize {
-        3 * self.image_size * self.image_size
+        self.shape.bytes()
     }
 
     /// Slots in all.

@@ -26,7 +26,7 @@ pub use choices::{Choices, Tuning};
 pub use cooperative::Cooperative;
 pub use device::{Capabilities, Gpu};
 pub use error::GpuError;
-pub use frames::FrameStore;
+pub use frames::{FrameShape, FrameStore};
 pub use kernel::{Bound, Kernel, ParamBlock, Value};
 pub use kernels::KernelsMade;
 pub use precision::Precision;

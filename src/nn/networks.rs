@@ -9,8 +9,16 @@ use crate::ops::{Conv2dOptions, TapeError, Var};
 pub struct NetworkShape {
     /// Height and width of a frame.
     pub image_size: usize,
-    /// Frames in a stack, RGB each.
+    /// Planes of a frame that the CNN sees: 3 for RGB.
+    pub planes: usize,
+    /// Frames in a stack.
     pub frame_stack: usize,
+    /// Components of a frame's embedding, where a frozen encoder takes the place of CNN
+    /// and projection (SPEC.md B.8).
+    pub latent: Option<usize>,
+    /// Whether actor and critics share CNN and projection, which the critics alone train
+    /// and which have no target (SPEC.md B.8).
+    pub shared_encoder: bool,
     /// |A|.
     pub action_dim: usize,
     /// Convolutions, the first with stride 2.
@@ -30,7 +38,15 @@ pub struct NetworkShape {
 impl NetworkShape {
     /// Channels of a frame stack.
     pub fn in_channels(&self) -> usize {
-        3 * self.frame_stack
+        self.planes * self.frame_stack
+    }
+
+    /// Components of the state z that actor and critics work on.
+    pub fn state_dim(&self) -> usize {
+        match self.latent {
+            Some(width) => width * self.frame_stack,
+            None => self.projection_dim,
+        }
     }
 
     /// Side of the last feature map: 3×3 stride 2, then 3×3 stride 1, no padding.
@@ -65,8 +81,11 @@ fn cnn_layer(i: usize) -> usize {
 pub struct Encoder;
 
 impl Encoder {
-    /// Appends `prefix.shared_cnn.*`.
+    /// Appends `prefix.shared_cnn.*`; nothing where the encoder is frozen.
     pub fn push_cnn(layout: &mut ParameterLayout, prefix: &str, shape: &NetworkShape) {
+        if shape.latent.is_some() {
+            return;
+        }
         for i in 0..shape.num_shared_layers {
             let name = format!("{prefix}.shared_cnn.layers.{}", cnn_layer(i));
             let input = if i == 0 {
@@ -79,8 +98,12 @@ impl Encoder {
         }
     }
 
-    /// Appends `prefix.projection.projection.*`: linear and layer norm.
+    /// Appends `prefix.projection.projection.*`: linear and layer norm; nothing where the
+    /// encoder is frozen.
     pub fn push_projection(layout: &mut ParameterLayout, prefix: &str, shape: &NetworkShape) {
+        if shape.latent.is_some() {
+            return;
+        }
         let name = format!("{prefix}.projection.projection");
         layout.linear(
             &format!("{name}.0"),
@@ -97,7 +120,29 @@ impl Encoder {
         layout.push(format!("{name}.1.bias"), &[shape.projection_dim], ZERO);
     }
 
-    /// Pixels [B, 3F, H, W] in 0..255 → features [B, filters, n, n]: /255, then
+    /// What actor and critics share: the CNN's features of pixels [B, C·F, H, W], with a
+    /// shared encoder z itself, or embeddings [B, F·width] as they are.
+    pub fn features(scope: &Scope, obs: &Var, shape: &NetworkShape) -> Result<Var, TapeError> {
+        if shape.latent.is_some() {
+            return Ok(obs.clone());
+        }
+        let features = Encoder::cnn(scope, obs, shape)?;
+        match shape.shared_encoder {
+            true => Encoder::projection(scope, &features),
+            false => Ok(features),
+        }
+    }
+
+    /// Features → z [B, state_dim]: projected by each of actor and critics for itself,
+    /// unless they share what they work on.
+    pub fn state(scope: &Scope, features: &Var, shape: &NetworkShape) -> Result<Var, TapeError> {
+        match shape.latent.is_some() || shape.shared_encoder {
+            true => Ok(features.clone()),
+            false => Encoder::projection(scope, features),
+        }
+    }
+
+    /// Pixels [B, C·F, H, W] in 0..255 → features [B, filters, n, n]: /255, then
     /// convolutions with ReLUs between them and none after the last.
     pub fn cnn(scope: &Scope, obs: &Var, shape: &NetworkShape) -> Result<Var, TapeError> {
         let mut x = obs.clone();
@@ -152,16 +197,18 @@ impl Trunk {
 pub struct Actor;
 
 impl Actor {
-    /// Appends `actor.encoder.projection.*` and `actor.mlp.*`.
+    /// Appends `actor.encoder.projection.*`, unless it is shared, and `actor.mlp.*`.
     pub fn push(layout: &mut ParameterLayout, shape: &NetworkShape) {
-        Encoder::push_projection(layout, "actor.encoder", shape);
-        let sizes = [shape.projection_dim, shape.hidden_dim, 2 * shape.action_dim];
+        if !shape.shared_encoder {
+            Encoder::push_projection(layout, "actor.encoder", shape);
+        }
+        let sizes = [shape.state_dim(), shape.hidden_dim, 2 * shape.action_dim];
         Trunk::push(layout, "actor.mlp", sizes);
     }
 
-    /// Features [B, filters, n, n] → raw policy [B, 2|A|]: means, then raw log σ.
-    pub fn forward(scope: &Scope, features: &Var) -> Result<Var, TapeError> {
-        let z = Encoder::projection(&scope.sub("encoder"), features)?;
+    /// Features → raw policy [B, 2|A|]: means, then raw log σ.
+    pub fn forward(scope: &Scope, features: &Var, shape: &NetworkShape) -> Result<Var, TapeError> {
+        let z = Encoder::state(&scope.sub("encoder"), features, shape)?;
         Trunk::forward(&scope.sub("mlp"), &z)
     }
 }
@@ -173,13 +220,13 @@ pub struct Critic;
 impl Critic {
     /// Appends `prefix.Q1.trunk.*` and `prefix.Q2.trunk.*`.
     pub fn push_trunks(layout: &mut ParameterLayout, prefix: &str, shape: &NetworkShape) {
-        let sizes = [shape.projection_dim + shape.action_dim, shape.hidden_dim, 1];
+        let sizes = [shape.state_dim() + shape.action_dim, shape.hidden_dim, 1];
         for q in ["Q1", "Q2"] {
             Trunk::push(layout, &format!("{prefix}.{q}.trunk"), sizes);
         }
     }
 
-    /// z [B, projection_dim] and action [B, |A|] → Q1, Q2, [B, 1] each.
+    /// z [B, state_dim] and action [B, |A|] → Q1, Q2, [B, 1] each.
     pub fn trunks(scope: &Scope, z: &Var, action: &Var) -> Result<[Var; 2], TapeError> {
         let x = Var::concat(&[z, action], 1)?;
         Ok([
@@ -189,8 +236,13 @@ impl Critic {
     }
 
     /// Features and action → Q1, Q2.
-    pub fn forward(scope: &Scope, features: &Var, action: &Var) -> Result<[Var; 2], TapeError> {
-        let z = Encoder::projection(&scope.sub("encoder"), features)?;
+    pub fn forward(
+        scope: &Scope,
+        features: &Var,
+        action: &Var,
+        shape: &NetworkShape,
+    ) -> Result<[Var; 2], TapeError> {
+        let z = Encoder::state(&scope.sub("encoder"), features, shape)?;
         Critic::trunks(scope, &z, action)
     }
 }

@@ -3,13 +3,13 @@
 
 use super::{DType, Lower, Op, TapeError, Tensor, Var, shape_error};
 use crate::gpu::shader::ShaderInfo;
-use crate::gpu::{BufferRange, FrameStore};
+use crate::gpu::{BufferRange, FrameShape, FrameStore};
 use crate::ops::Source;
 
 /// Inputs: slots u32[B, F]; offsets u32[B, 2] if any; then the pages.
 #[derive(Debug)]
 struct StackFrames {
-    side: usize,
+    frame: FrameShape,
     capacity: usize,
     frames_per_page: usize,
     /// Largest shift, if stacks are shifted.
@@ -37,7 +37,12 @@ impl Op for StackFrames {
         if inputs[0].dtype != DType::U32 || !offsets_fit || b * f == 0 {
             return Err(wrong());
         }
-        Ok(vec![Tensor::f32(&[b, 3 * f, self.side, self.side])])
+        Ok(vec![Tensor::f32(&[
+            b,
+            self.frame.planes * f,
+            self.frame.side,
+            self.frame.side,
+        ])])
     }
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
@@ -58,7 +63,8 @@ impl Op for StackFrames {
             let quads = ShaderInfo::find("stack_frames/stack_frames.quads");
             kernels.splice(0..0, quads);
         }
-        let class = format!("stack_frames {stacks}x{frames}x{}", self.side);
+        let FrameShape { planes, side } = self.frame;
+        let class = format!("stack_frames {stacks}x{frames}x{planes}x{side}");
         // Measuring would need pages as large as the store's.
         let kernel = cx.choose_unmeasured(&class, &kernels).map_or("", |s| s.key);
         // Frames lie evenly among the pages.
@@ -72,7 +78,8 @@ impl Op for StackFrames {
                 .bind_part("y", &y, gathered)
                 .u32("stacks", stacks)
                 .u32("frames", frames)
-                .u32("side", self.side)
+                .u32("planes", planes)
+                .u32("side", side)
                 .u32("first_slot", first)
                 .u32(
                     "last_slot",
@@ -87,8 +94,8 @@ impl Op for StackFrames {
 }
 
 impl Var {
-    /// Frame stacks: for slots u32[B, F] of `store`, f32[B, 3F, S, S] in 0..255, frame
-    /// f in channels 3f..3f+3. With `shift`, (offsets u32[B, 2] in 0..=2·pad, pad),
+    /// Frame stacks: for slots u32[B, F] of `store`, f32[B, C·F, S, S] in 0..255, the C
+    /// planes of frame f in channels C·f..C·f+C. With `shift`, (offsets u32[B, 2] in 0..=2·pad, pad),
     /// each stack is displaced by its own (x − pad, y − pad), border pixels repeated.
     /// Slots beyond the store leave their frame unwritten: the caller keeps them inside.
     pub fn stack_frames(
@@ -110,7 +117,7 @@ impl Var {
         inputs.extend(shift.map(|(offsets, _)| offsets));
         inputs.extend(&pages);
         let op = StackFrames {
-            side: store.image_size(),
+            frame: store.shape(),
             capacity: store.capacity(),
             frames_per_page: store.frames_per_page(),
             pad: shift.map(|(_, pad)| pad),

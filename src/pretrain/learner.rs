@@ -2,7 +2,7 @@
 
 use super::config::{Method, PretrainConfig};
 use crate::Error;
-use crate::gpu::{Arena, ArenaLayout, BufferRange, FrameStore, Gpu};
+use crate::gpu::{Arena, ArenaLayout, BufferRange, FrameShape, FrameStore, Gpu};
 use crate::nn::{
     Mae, MaeShape, MultiMae, MultiMaeShape, Optimiser, ParameterLayout, PatchLoss, PixelOrder,
     Scope, patchify,
@@ -24,7 +24,7 @@ enum Randomness {
 #[derive(Debug, Clone)]
 pub struct Pictures {
     rgb: FrameStore,
-    /// The saliency of image i in all three planes of frame i.
+    /// One plane each.
     saliency: Option<FrameStore>,
     count: usize,
 }
@@ -42,26 +42,16 @@ impl Pictures {
     ) -> Result<Pictures, Error> {
         let plane = side * side;
         let count = rgb.len() / (3 * plane);
-        let upload = |frames: &mut dyn Iterator<Item = Vec<u8>>| -> Result<FrameStore, Error> {
-            let store = FrameStore::new(gpu, count, side)?;
-            for (slot, frame) in frames.enumerate() {
-                let (page, place) = store.place(slot);
-                let range = BufferRange {
-                    buffer: store.pages()[page].clone(),
-                    offset: (place * store.frame_bytes()) as u64,
-                    size: frame.len() as u64,
-                };
-                gpu.write(&range, &frame)?;
+        let upload = |planes, bytes: &[u8]| -> Result<FrameStore, Error> {
+            let store = FrameStore::new(gpu, count, FrameShape { planes, side })?;
+            for (slot, frame) in bytes.chunks_exact(planes * plane).enumerate() {
+                gpu.write(&store.slot(slot), frame)?;
             }
             Ok(store)
         };
-        let saliency = match saliency {
-            Some(maps) => Some(upload(&mut maps.chunks_exact(plane).map(|m| m.repeat(3)))?),
-            None => None,
-        };
         Ok(Pictures {
-            rgb: upload(&mut rgb.chunks_exact(3 * plane).map(<[u8]>::to_vec))?,
-            saliency,
+            rgb: upload(3, rgb)?,
+            saliency: saliency.map(|maps| upload(1, maps)).transpose()?,
             count,
         })
     }
@@ -91,7 +81,7 @@ impl Pictures {
         let rgb = flip(slots.stack_frames(&self.rgb, None)?)?;
         let mut images = vec![MultiMae::normalise_rgb(tape, &rgb)?];
         if let Some(store) = &self.saliency {
-            let map = flip(slots.stack_frames(store, None)?.slice(1, 0..1)?)?;
+            let map = flip(slots.stack_frames(store, None)?)?;
             images.push(map.scale(1.0 / 255.0)?);
         }
         Ok(images)

@@ -143,6 +143,11 @@ impl RunDirectory {
         self.root.join("replay")
     }
 
+    /// `encoder.safetensors`: a frozen encoder's weights.
+    pub fn encoder(&self) -> PathBuf {
+        self.root.join("encoder.safetensors")
+    }
+
     /// `tuning.json`.
     pub fn tuning(&self) -> PathBuf {
         self.root.join("tuning.json")

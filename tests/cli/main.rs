@@ -2,6 +2,7 @@
 //! Exit code 2 is a user's mistake, 1 a failure; nothing that is typed may panic.
 
 mod collect;
+mod encoder;
 mod failures;
 mod mistakes;
 mod pretrain;

@@ -29,7 +29,7 @@ fn frames() -> &'static Path {
 }
 
 /// A model of 7,000 parameters, six updates.
-fn pretrain(method: &str, run: &Path, more: &[&str]) -> Answer {
+pub fn pretrain(method: &str, run: &Path, more: &[&str]) -> Answer {
     let small = [
         "image_size=16",
         "patch=4",

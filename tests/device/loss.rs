@@ -2,11 +2,13 @@
 //! panics nor hangs, nor does it pretend that something was done.
 
 use foveate::Error;
-use foveate::agents::{Agent, Policy, Replay, ReplayShape};
+use foveate::agents::{Agent, ObservedShape, Policy, Replay, ReplayShape};
 use foveate::config::{AgentKind, Config, Preset};
 use foveate::envs::{EnvOptions, Environment, Transition, open};
 use foveate::gpu::shader::ShaderInfo;
-use foveate::gpu::{Arena, ArenaLayout, BufferRange, FrameStore, Gpu, GpuError, Readback};
+use foveate::gpu::{
+    Arena, ArenaLayout, BufferRange, FrameShape, FrameStore, Gpu, GpuError, Readback,
+};
 use foveate::tape::{Program, Tape, TapeError, Tensor};
 use foveate::wgpu;
 
@@ -119,7 +121,7 @@ const CALLS: &[(&str, Call)] = &[
         Ok(Arena::new(&m.gpu, "arena", layout).map(drop)?)
     }),
     ("FrameStore::new", |m| {
-        Ok(FrameStore::new(&m.gpu, 3, 8).map(drop)?)
+        Ok(FrameStore::new(&m.gpu, 3, FrameShape::rgb(8)).map(drop)?)
     }),
     ("Tape::compile", |m| Ok(program(&m.gpu).map(drop)?)),
     ("Program::run", |m| Ok(m.program.run()?)),
@@ -291,7 +293,7 @@ impl Acting {
             ..EnvOptions::new("native/reach")
         };
         Ok(Acting {
-            env: open(&gpu, replay.store(), &options)?,
+            env: open(&gpu, frames(&replay), &options)?,
             policy,
             agent,
             replay,
@@ -301,12 +303,16 @@ impl Acting {
     }
 }
 
+fn frames(replay: &Replay) -> &FrameStore {
+    replay.store().pixels().unwrap()
+}
+
 fn shape(config: &Config) -> ReplayShape {
     ReplayShape {
         capacity: 20,
         frame_stack: config.frame_stack,
         action_dim: 2,
-        image_size: config.image_size,
+        observed: ObservedShape::rgb(config.image_size),
         episode_steps: 50,
     }
 }
@@ -338,7 +344,7 @@ const ACTING: &[(&str, ActingCall)] = &[
         Replay::new(&a.gpu, shape(a.agent.config())).map(drop)
     }),
     ("envs::open", |a| {
-        open(&a.gpu, a.replay.store(), &a.options).map(drop)
+        open(&a.gpu, frames(&a.replay), &a.options).map(drop)
     }),
 ];
 

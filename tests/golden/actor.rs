@@ -13,7 +13,7 @@ fn policy_and_its_gradients() {
     let obs = rows(&tape, "obs", &golden, "input.index");
     let encoder = learner.scope(&tape, "critic.encoder");
     let features = Encoder::cnn(&encoder, &obs, &learner.shape).unwrap();
-    let mlp = Actor::forward(&learner.scope(&tape, "actor"), &features).unwrap();
+    let mlp = Actor::forward(&learner.scope(&tape, "actor"), &features, &learner.shape).unwrap();
     let noise = constant(&tape, &golden, "noise.eps");
     let policy = sac(&learner, &tape).policy;
     let sampled = mlp

@@ -15,7 +15,8 @@ fn critics_and_their_gradients() {
     let q = sac.q(&sac.features(&obs).unwrap(), &action).unwrap();
     let target = learner.scope(&tape, "critic_target");
     let features = Encoder::cnn(&target.sub("encoder"), &obs, &learner.shape).unwrap();
-    let [target_q1, target_q2] = Critic::forward(&target, &features, &action).unwrap();
+    let [target_q1, target_q2] =
+        Critic::forward(&target, &features, &action, &learner.shape).unwrap();
     let cotangent = |n: &str| constant(&tape, &golden, &format!("input.cotangent_{n}"));
     let scalar = dot(&[(&q[0], &cotangent("q1")), (&q[1], &cotangent("q2"))]);
     let named = [

@@ -9,6 +9,9 @@ use foveate::nn::{Actor, Critic, Decoder, Encoder, NetworkShape, ParameterLayout
 fn paper() -> NetworkShape {
     NetworkShape {
         image_size: 84,
+        planes: 3,
+        latent: None,
+        shared_encoder: false,
         frame_stack: 3,
         action_dim: 6,
         num_shared_layers: 11,

@@ -17,6 +17,9 @@ pub const BATCH: usize = 4;
 pub fn shape() -> NetworkShape {
     NetworkShape {
         image_size: 84,
+        planes: 3,
+        latent: None,
+        shared_encoder: false,
         frame_stack: 3,
         action_dim: 2,
         num_shared_layers: 11,

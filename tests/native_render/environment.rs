@@ -3,7 +3,7 @@
 use foveate::Error;
 use foveate::envs::native::{IDS, Mode};
 use foveate::envs::{EnvError, EnvOptions, Environment, Transition, describe, open};
-use foveate::gpu::FrameStore;
+use foveate::gpu::{FrameShape, FrameStore};
 use foveate::media::Rgb8;
 
 use crate::common::gpu;
@@ -72,6 +72,47 @@ fn a_restored_environment_goes_on_with_identical_frames() {
             assert!(matches!(other.restore(b"rubbish"), Err(Error::Env(_))));
         }
     }
+}
+
+/// With a fourth plane a frame is what it was, and what the task is about below it.
+#[test]
+fn saliency_is_drawn_below_the_picture() {
+    let gpu = gpu();
+    let plain = store(&gpu, 3, 4, SIZE);
+    let shape = FrameShape::rgb_and_saliency(SIZE);
+    let salient = FrameStore::with_page_limit(&gpu, 4, shape, 2 * shape.bytes() as u64).unwrap();
+    for id in IDS {
+        for mode in [Mode::Train, Mode::VideoHard] {
+            let options = options(id, mode);
+            let mut seen = open(&gpu, &plain, &options).unwrap();
+            let mut env = open(&gpu, &salient, &options).unwrap();
+            for env in [&mut seen, &mut env] {
+                advance(&mut **env, 0..3);
+            }
+            seen.observe(&[0, 1, 2]).unwrap();
+            env.observe(&[3, 0, 2]).unwrap();
+            let known = env.as_native().unwrap().saliency().unwrap();
+            let (pictures, both) = (frames(&gpu, &plain), frames(&gpu, &salient));
+            for (env, slot) in [3, 0, 2].into_iter().enumerate() {
+                let (picture, saliency) = both[slot].split_at(3 * SIZE * SIZE);
+                assert_eq!(picture, pictures[env], "{id}, {mode}, {env}");
+                assert_eq!(saliency, known[env], "{id}, {mode}, {env}");
+                assert!(saliency.contains(&255) && saliency.contains(&0), "{id}");
+            }
+        }
+    }
+    let other = FrameStore::new(
+        &gpu,
+        3,
+        FrameShape {
+            planes: 5,
+            side: SIZE,
+        },
+    )
+    .unwrap();
+    let error = open(&gpu, &other, &options(IDS[0], Mode::Train));
+    let error = error.err().unwrap().to_string();
+    assert!(error.contains("5 planes"), "{error}");
 }
 
 /// A moment of a world that is in training looks in another mode as that of a

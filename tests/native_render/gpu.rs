@@ -4,7 +4,7 @@ use foveate::Error;
 use foveate::envs::native::scene::SceneData;
 use foveate::envs::native::{IDS, Mode, PictureBank, Renderer, WorldOptions, create, picture};
 use foveate::envs::{EnvError, Transition};
-use foveate::gpu::{BufferRange, FrameStore, Gpu, GpuError};
+use foveate::gpu::{BufferRange, FrameShape, FrameStore, Gpu, GpuError};
 
 use crate::caster::{Bank, colour, segmentation};
 use crate::common::gpu;
@@ -15,7 +15,7 @@ pub const POISON: u8 = 0xA5;
 /// A store whose every byte is [`POISON`], with at most `per_page` frames a page.
 pub fn store(gpu: &Gpu, slots: usize, per_page: usize, size: usize) -> FrameStore {
     let limit = (per_page * 3 * size * size) as u64;
-    let store = FrameStore::with_page_limit(gpu, slots, size, limit).unwrap();
+    let store = FrameStore::with_page_limit(gpu, slots, FrameShape::rgb(size), limit).unwrap();
     for page in store.pages() {
         let poison = vec![POISON; page.size() as usize];
         gpu.write(&BufferRange::whole(page), &poison).unwrap();

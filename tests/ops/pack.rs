@@ -10,6 +10,9 @@ use foveate::tape::{Tape, Var};
 fn learner() -> Learner {
     let shape = NetworkShape {
         image_size: 8,
+        planes: 3,
+        latent: None,
+        shared_encoder: false,
         frame_stack: 1,
         action_dim: 1,
         num_shared_layers: 1,

@@ -1,13 +1,21 @@
 use crate::common::*;
-use foveate::gpu::FrameStore;
+use foveate::gpu::{FrameShape, FrameStore};
 use foveate::tape::{Tape, Tensor, Var};
 use rand::RngExt;
 
 /// A store whose slots hold random bytes, and those bytes.
 fn filled(capacity: usize, side: usize, frames_per_page: usize) -> (FrameStore, Vec<u8>) {
-    let frame = 3 * side * side;
+    filled_with(FrameShape::rgb(side), capacity, frames_per_page)
+}
+
+fn filled_with(
+    shape: FrameShape,
+    capacity: usize,
+    frames_per_page: usize,
+) -> (FrameStore, Vec<u8>) {
+    let frame = shape.bytes();
     let page = (frames_per_page * frame) as u64;
-    let store = FrameStore::with_page_limit(&gpu(), capacity, side, page).unwrap();
+    let store = FrameStore::with_page_limit(&gpu(), capacity, shape, page).unwrap();
     let mut rng = rng(capacity as u64);
     let bytes: Vec<u8> = (0..capacity * frame).map(|_| rng.random()).collect();
     for (slot, bytes) in bytes.chunks(frame).enumerate() {
@@ -27,12 +35,10 @@ fn stacked(slots: &[u32], shape: &[usize], build: impl Fn(&Tape, &Var) -> Var) -
         let tape = Tape::new();
         let index = fixed_u32(&tape, shape, slots);
         let y = build(&tape, &index);
-        let side = y.shape()[3];
+        let (planes, side) = (y.shape()[1] / shape[1], y.shape()[3]);
         let mut choices = gpu().choices();
-        choices.insert(
-            format!("stack_frames {}x{}x{side}", shape[0], shape[1]),
-            key,
-        );
+        let class = format!("stack_frames {}x{}x{planes}x{side}", shape[0], shape[1]);
+        choices.insert(class, key);
         gpu().set_choices(choices);
         tape.output("y", &y);
         let program = tape.compile(&gpu()).unwrap();
@@ -81,6 +87,41 @@ fn stacks_from_several_pages() {
             y
         });
         assert_eq!(got, expected(&slots, 3 * side * side, &bytes));
+    }
+}
+
+/// Frames of one plane, and of RGB with saliency; the shift moves all planes alike.
+#[test]
+fn frames_of_any_number_of_planes() {
+    for (planes, pad) in [(1, None), (4, None), (4, Some(2)), (5, Some(1))] {
+        let shape = FrameShape { planes, side: 8 };
+        let (store, bytes) = filled_with(shape, 6, 4);
+        assert_eq!(store.frame_bytes(), planes * 64);
+        let slots = [5, 0, 3, 4, 2, 2];
+        let offsets = [0, 2, 1, 1, 2, 0];
+        let got = stacked(&slots, &[3, 2], |tape, s| {
+            let offsets = fixed_u32(tape, &[3, 2], &offsets);
+            let y = s
+                .stack_frames(&store, pad.map(|pad| (&offsets, pad)))
+                .unwrap();
+            assert_eq!(y.shape(), [3, 2 * planes, 8, 8]);
+            y
+        });
+        let plain = expected(&slots, shape.bytes(), &bytes);
+        let at = |i: usize| {
+            let Some(pad) = pad else {
+                return plain[i];
+            };
+            let (stack, row, column) = (i / (128 * planes), i / 8 % 8, i % 8);
+            let moved = |place: usize, offset: u32| {
+                (place as i32 + offset as i32 - pad as i32).clamp(0, 7) as usize
+            };
+            let column = moved(column, offsets[2 * stack]);
+            let row = moved(row, offsets[2 * stack + 1]);
+            plain[i / 64 * 64 + 8 * row + column]
+        };
+        let right: Vec<f32> = (0..plain.len()).map(at).collect();
+        assert_eq!(got, right, "{planes} planes, {pad:?}");
     }
 }
 

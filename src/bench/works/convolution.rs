@@ -3,7 +3,7 @@
 use super::fixture::{gradients, program, random};
 use super::{Pass, Scale, Work};
 use crate::Error;
-use crate::agents::network_shape;
+use crate::agents::{Eye, network_shape};
 use crate::bench::Subject;
 use crate::config::{AgentKind, Config, Preset};
 use crate::gpu::Gpu;
@@ -128,7 +128,7 @@ pub fn works(scale: Scale) -> Vec<Work> {
 /// The paper's networks.
 pub fn paper() -> NetworkShape {
     let config = Config::new(AgentKind::Sgqn, "native/reach", Preset::Paper);
-    network_shape(&config, super::update::ACTIONS)
+    network_shape(&config, super::update::ACTIONS, &Eye::cnn(&config))
 }
 
 /// All convolutions with the ReLUs between them; backward: and the gradients of all

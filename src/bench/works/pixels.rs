@@ -7,7 +7,7 @@ use crate::bench::Subject;
 use crate::bench::subject::Drawing;
 use crate::envs::native::{WorldOptions, create};
 use crate::envs::{EnvError, native::Renderer};
-use crate::gpu::{FrameStore, Gpu};
+use crate::gpu::{FrameShape, FrameStore, Gpu};
 use crate::tape::Tape;
 
 /// Height and width of a frame.
@@ -40,7 +40,7 @@ pub fn works() -> Vec<Work> {
 }
 
 fn stack_frames(gpu: &Gpu) -> Result<Subject, Error> {
-    let store = FrameStore::new(gpu, FRAMES, SIDE)?;
+    let store = FrameStore::new(gpu, FRAMES, FrameShape::rgb(SIDE))?;
     let tape = Tape::new();
     let slots = random_below(gpu, &tape, &STACKS, FRAMES as u32)?;
     let offsets = random_below(gpu, &tape, &[STACKS[0], 2], 2 * PAD as u32 + 1)?;
@@ -58,7 +58,7 @@ fn raycast(gpu: &Gpu) -> Result<Subject, Error> {
     let scenes = (0..WORLDS)
         .map(|env| Ok(world.scene(env).map_err(EnvError::from)?.data()))
         .collect::<Result<_, Error>>()?;
-    let store = FrameStore::new(gpu, WORLDS, SIDE)?;
+    let store = FrameStore::new(gpu, WORLDS, FrameShape::rgb(SIDE))?;
     Ok(Subject::drawing(Drawing {
         renderer: Renderer::new(gpu, &store, WORLDS, None)?,
         scenes,

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::{Pass, Scale, Work};
 use crate::Error;
 use crate::agents::sac::Turn;
-use crate::agents::{Agent, OverlayBank, Replay, ReplayShape, StoredTransition};
+use crate::agents::{Agent, ObservedShape, OverlayBank, Replay, ReplayShape, StoredTransition};
 use crate::bench::Subject;
 use crate::config::{AgentKind, Config, Preset};
 use crate::envs::Transition;
@@ -96,7 +96,7 @@ fn replay(gpu: &Gpu, config: &Config) -> Result<Replay, Error> {
             capacity: CAPACITY,
             frame_stack: config.frame_stack,
             action_dim: ACTIONS,
-            image_size: side,
+            observed: ObservedShape::rgb(side),
             episode_steps: STEPS as usize,
         },
     )?;

@@ -2,7 +2,7 @@
 
 use super::{Bridge, BridgeError, check_length, frame_bytes};
 use crate::Error;
-use crate::envs::environment::check_frame_size;
+use crate::envs::environment::check_frames;
 use crate::envs::{EnvError, EnvSpec, Environment, Transition};
 use crate::gpu::{FrameStore, Gpu};
 
@@ -20,9 +20,10 @@ impl BridgeEnvironment {
     /// The environments of an open bridge, with frames in `store`.
     ///
     /// # Errors
-    /// [`EnvError::FrameSize`] if the two have frames of different size.
+    /// [`EnvError::FrameSize`] if the two have frames of different size,
+    /// [`EnvError::NoSaliency`] if the store's have saliency.
     pub fn new(gpu: &Gpu, store: &FrameStore, bridge: Bridge) -> Result<BridgeEnvironment, Error> {
-        check_frame_size(bridge.spec(), store)?;
+        check_frames(bridge.spec(), store, false)?;
         Ok(BridgeEnvironment {
             gpu: gpu.clone(),
             store: store.clone(),

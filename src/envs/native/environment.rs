@@ -3,7 +3,7 @@
 use super::scene::{SEGMENT_TASK, SceneData};
 use super::{Mode, PictureBank, Renderer, World, WorldOptions, create};
 use crate::Error;
-use crate::envs::environment::check_frame_size;
+use crate::envs::environment::check_frames;
 use crate::envs::{EnvSpec, Environment, Transition};
 use crate::gpu::{FrameStore, Gpu};
 
@@ -31,7 +31,7 @@ impl NativeEnvironment {
             options.clips = vec![bank.count() as u32];
         }
         let world = create(id, options)?;
-        check_frame_size(world.spec(), store)?;
+        check_frames(world.spec(), store, true)?;
         let renderer = Renderer::new(gpu, store, world.count(), pictures)?;
         Ok(NativeEnvironment {
             scenes: Vec::with_capacity(world.count()),

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::envs::EnvError;
 use crate::gpu::shader::ShaderInfo;
 use crate::gpu::{
-    Bound, BufferRange, FrameStore, Gpu, GpuError, Kernel, ParamBlock, Readback, Value,
+    Bound, BufferRange, FrameShape, FrameStore, Gpu, GpuError, Kernel, ParamBlock, Readback, Value,
 };
 
 /// Pixels of one invocation times invocations of one workgroup.
@@ -105,6 +105,10 @@ impl Renderer {
 
     /// For up to `worlds` scenes at a time and the frames of `store`. Scenes that
     /// show a picture need `pictures`.
+    ///
+    /// # Errors
+    /// [`GpuError::Rejected`] for more worlds or pixels than can be dispatched, and for
+    /// frames of neither 3 nor 4 planes; those of allocating.
     pub fn new(
         gpu: &Gpu,
         store: &FrameStore,
@@ -121,8 +125,14 @@ impl Renderer {
                 most * PIXELS_PER_GROUP,
             )));
         }
+        let planes = store.shape().planes;
+        if !(3..=4).contains(&planes) {
+            return Err(rejected(format!(
+                "frames of {planes} planes; there must be 3, or 4 with saliency"
+            )));
+        }
         let kernel = kernel(gpu, Renderer::SHADER)?;
-        let params = params(gpu, kernel.shader, worlds, store.image_size(), pictures)?;
+        let params = params(gpu, kernel.shader, worlds, store.shape(), pictures)?;
         let scenes = gpu.storage("scenes", (worlds * size_of::<SceneData>()) as u64)?;
         let stride = (worlds as u64 * 4).next_multiple_of(limits.offset_alignment.max(4));
         let pages = store.pages();
@@ -172,7 +182,8 @@ impl Renderer {
         &self.store
     }
 
-    /// Draws scene i into slot `slots[i]` of the store, u8[3, height, width];
+    /// Draws scene i into slot `slots[i]` of the store, u8[3, height, width], and
+    /// saliency below it where frames have a fourth plane: 255 on what the task is about;
     /// [`FrameStore::NO_SLOT`]: it is not drawn. One submission, one dispatch for
     /// each page that is touched.
     ///
@@ -369,20 +380,21 @@ fn params(
     gpu: &Gpu,
     shader: &ShaderInfo,
     worlds: usize,
-    image_size: usize,
+    frame: FrameShape,
     pictures: Option<&PictureBank>,
 ) -> Result<wgpu::Buffer, GpuError> {
     let picture = Value::U32(pictures.map_or(1, PictureBank::size) as u32);
     let values = [
         ("worlds", Value::U32(worlds as u32)),
-        ("width", Value::U32(image_size as u32)),
-        ("height", Value::U32(image_size as u32)),
+        ("width", Value::U32(frame.side as u32)),
+        ("height", Value::U32(frame.side as u32)),
         ("picture_width", picture),
         ("picture_height", picture),
         (
             "pictures",
             Value::U32(pictures.map_or(1, PictureBank::count) as u32),
         ),
+        ("planes", Value::U32(frame.planes as u32)),
     ];
     let bytes = ParamBlock::bytes(shader, &values)?;
     let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;

@@ -1,6 +1,6 @@
 //! One SGQN update at the paper's size, from a replay on the device.
 
-use foveate::agents::{Agent, OverlayBank, Replay, ReplayShape, StoredTransition};
+use foveate::agents::{Agent, OverlayBank, Replay, ObservedShape, ReplayShape, StoredTransition};
 use foveate::config::{AgentKind, Config, Preset};
 use foveate::envs::Transition;
 use foveate::gpu::Gpu;
@@ -39,7 +39,7 @@ impl Update {
                 capacity: CAPACITY,
                 frame_stack: config.frame_stack,
                 action_dim: ACTIONS,
-                image_size: side,
+                observed: ObservedShape::rgb(side),
                 episode_steps: EPISODE as usize,
             },
         )?;

@@ -1,0 +1,180 @@
+//! What was observed, by slot: pixels, or what a frozen encoder makes of them.
+
+use crate::gpu::{BufferRange, FrameShape, FrameStore, Gpu, GpuError};
+use crate::ops::{DType, TapeError, Tensor, Var};
+use crate::tape::Tape;
+
+/// What is kept of one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObservedShape {
+    /// A frame, u8[planes, side, side].
+    Pixels(FrameShape),
+    /// A frozen encoder's embedding of a frame, f32[width].
+    Latent { width: usize },
+}
+
+impl ObservedShape {
+    /// Frames of red, green and blue.
+    pub fn rgb(side: usize) -> ObservedShape {
+        ObservedShape::Pixels(FrameShape::rgb(side))
+    }
+
+    /// Bytes of one moment.
+    pub fn bytes(&self) -> usize {
+        match self {
+            ObservedShape::Pixels(frame) => frame.bytes(),
+            ObservedShape::Latent { width } => 4 * width,
+        }
+    }
+}
+
+/// Embeddings in slots of one buffer, f32[capacity, width].
+#[derive(Debug, Clone)]
+pub struct LatentStore {
+    table: BufferRange,
+    width: usize,
+    capacity: usize,
+}
+
+impl LatentStore {
+    /// Allocates `capacity` slots.
+    ///
+    /// # Errors
+    /// [`GpuError::LatentsDoNotFit`] with the number that do.
+    pub fn new(gpu: &Gpu, capacity: usize, width: usize) -> Result<LatentStore, GpuError> {
+        let able = gpu.capabilities();
+        let each = 4 * width as u64;
+        let limit =
+            (able.max_binding.min(able.max_buffer)).min(gpu.free_memory().unwrap_or(u64::MAX));
+        let do_not_fit = |bytes: u64| GpuError::LatentsDoNotFit {
+            latents: capacity,
+            width,
+            fits: (bytes / each) as usize,
+        };
+        if capacity as u64 > limit / each {
+            return Err(do_not_fit(limit));
+        }
+        let table = match gpu.storage("latents", capacity as u64 * each) {
+            Ok(buffer) => BufferRange::whole(&buffer),
+            Err(GpuError::OutOfMemory { .. }) => return Err(do_not_fit(0)),
+            Err(error) => return Err(error),
+        };
+        Ok(LatentStore {
+            table,
+            width,
+            capacity,
+        })
+    }
+
+    /// Components of an embedding.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Where an embedding is.
+    pub fn slot(&self, slot: usize) -> BufferRange {
+        let bytes = 4 * self.width as u64;
+        BufferRange {
+            buffer: self.table.buffer.clone(),
+            offset: self.table.offset + slot as u64 * bytes,
+            size: bytes,
+        }
+    }
+}
+
+/// Moments in slots, all of one shape.
+#[derive(Debug, Clone)]
+pub enum Observations {
+    Pixels(FrameStore),
+    Latents(LatentStore),
+}
+
+impl Observations {
+    /// A store of `capacity` moments.
+    ///
+    /// # Errors
+    /// [`GpuError::FramesDoNotFit`] and [`GpuError::LatentsDoNotFit`], which say how many
+    /// would; those of allocating.
+    pub fn new(gpu: &Gpu, capacity: usize, shape: ObservedShape) -> Result<Self, GpuError> {
+        Ok(match shape {
+            ObservedShape::Pixels(frame) => {
+                Observations::Pixels(FrameStore::new(gpu, capacity, frame)?)
+            }
+            ObservedShape::Latent { width } => {
+                Observations::Latents(LatentStore::new(gpu, capacity, width)?)
+            }
+        })
+    }
+
+    /// What is kept of one moment.
+    pub fn shape(&self) -> ObservedShape {
+        match self {
+            Observations::Pixels(frames) => ObservedShape::Pixels(frames.shape()),
+            Observations::Latents(latents) => ObservedShape::Latent {
+                width: latents.width,
+            },
+        }
+    }
+
+    /// Slots in all.
+    pub fn capacity(&self) -> usize {
+        match self {
+            Observations::Pixels(frames) => frames.capacity(),
+            Observations::Latents(latents) => latents.capacity,
+        }
+    }
+
+    /// Bytes that it takes on the device.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Observations::Pixels(frames) => frames.pages().iter().map(|page| page.size()).sum(),
+            Observations::Latents(latents) => latents.table.size,
+        }
+    }
+
+    /// Where a moment is.
+    pub fn slot(&self, slot: usize) -> BufferRange {
+        match self {
+            Observations::Pixels(frames) => frames.slot(slot),
+            Observations::Latents(latents) => latents.slot(slot),
+        }
+    }
+
+    /// Where environments draw to, if that is what is kept.
+    pub fn pixels(&self) -> Option<&FrameStore> {
+        match self {
+            Observations::Pixels(frames) => Some(frames),
+            Observations::Latents(_) => None,
+        }
+    }
+
+    /// Stacks of the moments in `slots` u32[B, F]: frames f32[B, C·F, S, S] in 0..255,
+    /// shifted if asked for as [`Var::stack_frames`] does, or embeddings one beside the
+    /// other, f32[B, F·width], which nothing shifts.
+    ///
+    /// # Errors
+    /// A shape that does not fit.
+    pub fn stack(
+        &self,
+        tape: &Tape,
+        slots: &Var,
+        shift: Option<(&Var, usize)>,
+    ) -> Result<Var, TapeError> {
+        let latents = match self {
+            Observations::Pixels(frames) => return slots.stack_frames(frames, shift),
+            Observations::Latents(latents) => latents,
+        };
+        debug_assert_eq!(slots.dtype(), DType::U32);
+        let table = Tensor::f32(&[latents.capacity, latents.width]);
+        let table = tape.external(latents.table.clone(), table)?;
+        let [stacks, moments] = [slots.shape()[0], slots.len() / slots.shape()[0].max(1)];
+        let rows = table.gather(&slots.reshape(&[stacks * moments])?)?;
+        rows.reshape(&[stacks, moments * latents.width])
+    }
+}
+
+impl From<FrameStore> for Observations {
+    fn from(frames: FrameStore) -> Observations {
+        Observations::Pixels(frames)
+    }
+}

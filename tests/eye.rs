@@ -1,0 +1,336 @@
+//! What agents see of frames: the inputs of a CNN (SPEC.md B.8), and the embeddings of a
+//! frozen encoder, made once and kept.
+
+mod common;
+
+use std::path::Path;
+
+use common::{fixed_u32, gpu, rng};
+use foveate::agents::evaluate::{Actor, returns};
+use foveate::agents::{
+    Agent, Eye, LatentStore, Observations, ObservedShape, Replay, ReplayShape, Retina,
+};
+use foveate::config::{AgentKind, Config, EncoderKind, Inputs, Preset, SaliencyScale};
+use foveate::envs::{EnvOptions, open};
+use foveate::gpu::{FrameShape, FrameStore, Gpu, GpuError};
+use foveate::nn::{MultiMae, MultiMaeShape, ParameterLayout};
+use foveate::pretrained::{Architecture, PretrainedEncoder, save};
+use foveate::tape::{Tape, Var};
+use rand::RngExt;
+use tempfile::TempDir;
+
+const SIDE: usize = 16;
+const STACK: usize = 2;
+const SLOTS: usize = 5;
+
+fn config(inputs: Inputs) -> Config {
+    Config {
+        inputs,
+        image_size: SIDE,
+        frame_stack: STACK,
+        num_shared_layers: 2,
+        ..Config::new(AgentKind::Sac, "native/reach", Preset::Tiny)
+    }
+}
+
+fn read(tape: &Tape, y: &Var) -> Vec<f32> {
+    tape.output("y", y);
+    let program = tape.compile(&gpu()).unwrap();
+    program.poison().unwrap();
+    program.run().unwrap();
+    program.read_blocking("y").unwrap()
+}
+
+/// A store of frames with saliency that hold random bytes, and those bytes.
+fn frames() -> (FrameStore, Vec<u8>) {
+    let shape = FrameShape::rgb_and_saliency(SIDE);
+    let store = FrameStore::new(&gpu(), SLOTS, shape).unwrap();
+    let mut rng = rng(3);
+    let bytes: Vec<u8> = (0..SLOTS * shape.bytes()).map(|_| rng.random()).collect();
+    for (slot, frame) in bytes.chunks(shape.bytes()).enumerate() {
+        gpu().write(&store.slot(slot), frame).unwrap();
+    }
+    (store, bytes)
+}
+
+/// Every choice of inputs and scale against the bytes.
+#[test]
+fn a_cnn_sees_what_its_inputs_say() {
+    let (store, bytes) = frames();
+    let store = Observations::Pixels(store);
+    let (plane, slots) = (SIDE * SIDE, [4u32, 0, 2, 2, 1, 3]);
+    for inputs in [Inputs::Saliency, Inputs::RgbTimesSaliency, Inputs::Rgbs] {
+        for scale in [SaliencyScale::Scaled, SaliencyScale::Faithful] {
+            let config = Config {
+                saliency_scale: scale,
+                ..config(inputs)
+            };
+            let eye = Eye::cnn(&config);
+            let tape = Tape::new();
+            let index = fixed_u32(&tape, &[3, STACK], &slots);
+            let seen = eye.see(&tape, &index, &store, None).unwrap();
+            let planes = if inputs == Inputs::Rgbs { 4 } else { 3 };
+            assert_eq!(seen.shape(), [3, planes * STACK, SIDE, SIDE]);
+            assert_eq!(eye.planes(), planes);
+            let got = read(&tape, &seen);
+            for (i, &value) in got.iter().enumerate() {
+                let (frame, within) = (i / (planes * plane), i % (planes * plane));
+                let bytes = &bytes[slots[frame] as usize * 4 * plane..][..4 * plane];
+                let (channel, pixel) = (within / plane, within % plane);
+                let rgb = f64::from(bytes[within.min(3 * plane - 1)]);
+                let saliency = f64::from(bytes[3 * plane + pixel]);
+                let shown = match scale {
+                    SaliencyScale::Scaled => saliency,
+                    SaliencyScale::Faithful => saliency / 255.0,
+                };
+                let right = match (inputs, channel) {
+                    (Inputs::Saliency, _) | (Inputs::Rgbs, 3) => shown,
+                    (Inputs::RgbTimesSaliency, _) => rgb * saliency / 255.0,
+                    _ => rgb,
+                };
+                let error = (f64::from(value) - right).abs();
+                assert!(error <= 1e-5 * right.max(1.0), "{inputs} {scale} {i}: {value} {right}");
+            }
+            // A picture shows the first three planes of a frame.
+            let tape = Tape::new();
+            let index = fixed_u32(&tape, &[3, STACK], &slots);
+            let seen = eye.see(&tape, &index, &store, None).unwrap();
+            let rgb = read(&tape, &eye.rgb(&seen).unwrap());
+            let firsts = got.chunks(planes * plane).flat_map(|f| &f[..3 * plane]);
+            assert!(rgb.iter().eq(firsts), "{inputs}");
+        }
+    }
+}
+
+/// A small MultiMAE with random weights, in a file.
+fn weights(folder: &Path, saliency: bool) -> std::path::PathBuf {
+    let mut shape = MultiMaeShape {
+        height: SIDE,
+        width: SIDE,
+        patch: 4,
+        dim: 16,
+        depth: 1,
+        heads: 2,
+        tasks: vec![],
+        ..MultiMaeShape::visarl()
+    };
+    shape.modalities.truncate(1 + saliency as usize);
+    let mut layout = ParameterLayout::default();
+    MultiMae::push_encoder(&mut layout, &shape);
+    let parameters = layout.allocate(&gpu(), "encoder", 5).unwrap();
+    let path = folder.join(if saliency { "both.safetensors" } else { "rgb.safetensors" });
+    save(&gpu(), &path, &Architecture::MultiMae(shape), &parameters).unwrap();
+    path
+}
+
+struct Frozen {
+    config: Config,
+    _folder: TempDir,
+}
+
+fn frozen(inputs: Inputs, saliency: bool) -> Frozen {
+    let folder = tempfile::tempdir().unwrap();
+    let path = weights(folder.path(), saliency);
+    let encoder = format!("multimae:{}", path.display());
+    Frozen {
+        config: Config {
+            encoder: EncoderKind::try_from(encoder).unwrap(),
+            batch: 4,
+            hidden_dim: 8,
+            ..config(inputs)
+        },
+        _folder: folder,
+    }
+}
+
+/// What lies in a slot is what the encoder makes of the frame that was shown, however
+/// many frames came after.
+#[test]
+fn embeddings_are_made_of_what_is_shown() {
+    for (inputs, saliency) in [
+        (Inputs::Rgb, false),
+        (Inputs::Rgb, true),
+        (Inputs::RgbAndSaliency, true),
+    ] {
+        let frozen = frozen(inputs, saliency);
+        let eye = Eye::open(&gpu(), &frozen.config).unwrap();
+        assert_eq!(eye.observed(), ObservedShape::Latent { width: 16 });
+        let store = Observations::new(&gpu(), SLOTS, eye.observed()).unwrap();
+        let retina = Retina::new(&gpu(), &eye, &store).unwrap();
+        let options = EnvOptions {
+            image_size: SIDE,
+            ..EnvOptions::new("native/reach")
+        };
+        let mut env = open(&gpu(), retina.canvas(), &options).unwrap();
+        let mut expected = vec![];
+        for (episode, slot) in [(0, 3u32), (1, 0), (2, 4)] {
+            env.reset(0, episode).unwrap();
+            retina.observe(env.as_mut(), slot).unwrap();
+            let tape = Tape::new();
+            let frame = fixed_u32(&tape, &[1, 1], &[0]);
+            let planes = frame.stack_frames(retina.canvas(), None).unwrap();
+            let mut images = vec![planes.slice(1, 0..3).unwrap()];
+            if inputs == Inputs::RgbAndSaliency {
+                images.push(planes.slice(1, 3..4).unwrap());
+            }
+            let encoder = eye.encoder().unwrap();
+            let embedding = encoder.embedding(&tape, &images).unwrap();
+            expected.push((slot, read(&tape, &embedding)));
+        }
+        let tape = Tape::new();
+        let slots = fixed_u32(&tape, &[1, 3], &[4, 3, 0]);
+        let stack = eye.see(&tape, &slots, &store, None).unwrap();
+        assert_eq!(stack.shape(), [1, 48]);
+        let got = read(&tape, &stack);
+        for (place, slot) in [4, 3, 0].into_iter().enumerate() {
+            let (_, right) = expected.iter().find(|(s, _)| *s == slot).unwrap();
+            assert_eq!(&got[16 * place..][..16], right, "{inputs}, slot {slot}");
+            assert!(right.iter().any(|v| v.abs() > 1e-3));
+        }
+        assert!(expected[0].1 != expected[1].1, "{inputs}");
+    }
+}
+
+/// An update on embeddings moves actor and critics, there is no CNN, and the encoder's
+/// weights stay what they are.
+#[test]
+fn sac_learns_on_embeddings() {
+    let frozen = frozen(Inputs::Rgb, false);
+    let config = &frozen.config;
+    let mut agent = Agent::new(&gpu(), config, 2).unwrap();
+    let names: Vec<String> = agent.tensors().into_iter().map(|t| t.0).collect();
+    assert!(!names.iter().any(|n| n.contains("shared_cnn") || n.contains("projection")));
+    let first = (agent.tensors().into_iter()).find(|t| t.0 == "actor.mlp.0.weight");
+    assert_eq!(first.unwrap().1, [8, 16 * STACK]);
+
+    let shape = ReplayShape {
+        capacity: 20,
+        frame_stack: STACK,
+        action_dim: 2,
+        observed: agent.eye().observed(),
+        episode_steps: 10,
+    };
+    let mut replay = Replay::new(&gpu(), shape).unwrap();
+    assert_eq!(replay.store().shape().bytes(), 64);
+    let mut rng = rng(8);
+    for _ in 0..STACK + 8 {
+        let frame = replay.next_frame().unwrap();
+        let embedding: Vec<f32> = (0..16).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let bytes = bytemuck::cast_slice(&embedding);
+        replay.write_frame(frame, bytes).unwrap();
+        assert_eq!(replay.read_frames(frame..frame + 1).unwrap(), bytes);
+    }
+    for step in 0..8u64 {
+        let stored = foveate::agents::StoredTransition {
+            frames: (step..=step + STACK as u64).collect(),
+            reward: 0.5,
+            terminated: false,
+            action: vec![0.1, -0.2],
+        };
+        replay.push(&stored).unwrap();
+    }
+    let bits = |agent: &Agent, prefix: &str| -> Vec<Vec<u8>> {
+        let tensors = agent.tensors().into_iter();
+        tensors
+            .filter(|t| t.0.starts_with(prefix) && t.0.ends_with("weight"))
+            .map(|t| gpu().read_blocking(&t.3).unwrap())
+            .collect()
+    };
+    let encoder = agent.eye().encoder().unwrap().parameters().whole();
+    let weights: Vec<u8> = gpu().read_blocking(&encoder).unwrap();
+    let before = ["actor.mlp", "critic.Q1", "critic_target.Q2"].map(|p| (p, bits(&agent, p)));
+    agent.compile_updates(&replay, None).unwrap();
+    agent.update(0).unwrap();
+    for (prefix, before) in before {
+        let after = bits(&agent, prefix);
+        assert_eq!(after.len(), 3, "{prefix}");
+        assert!(before.iter().zip(&after).all(|(a, b)| a != b), "{prefix}");
+    }
+    assert_eq!(gpu().read_blocking(&encoder).unwrap(), weights);
+    let losses = agent.watched().unwrap();
+    assert!(losses.iter().any(|(name, _)| name == "critic_loss"));
+    assert!(losses.iter().all(|(_, value)| value.is_finite()));
+}
+
+/// Agents of every kind of eye play whole episodes, in worlds side by side.
+#[test]
+fn every_eye_can_be_evaluated() {
+    let cnn = [Inputs::Saliency, Inputs::RgbTimesSaliency, Inputs::Rgbs].map(config);
+    let frozen = [
+        frozen(Inputs::Rgb, true),
+        frozen(Inputs::RgbAndSaliency, true),
+    ];
+    for config in cnn.iter().chain(frozen.iter().map(|f| &f.config)) {
+        let agent = Agent::new(&gpu(), config, 2).unwrap();
+        let options = EnvOptions {
+            image_size: SIDE,
+            action_repeat: Some(25),
+            ..EnvOptions::new("native/reach")
+        };
+        let played = returns(&gpu(), &options, STACK, &Actor::Agent(&agent), 3).unwrap();
+        assert_eq!(played.len(), 3);
+        assert!(played.iter().all(|r| r.is_finite() && *r >= 0.0), "{played:?}");
+        let again = returns(&gpu(), &options, STACK, &Actor::Agent(&agent), 3).unwrap();
+        assert_eq!(played, again);
+    }
+}
+
+#[test]
+fn what_does_not_go_together_is_named() {
+    let open = |config: &Config| Eye::open(&gpu(), config).unwrap_err().to_string();
+    let fits = frozen(Inputs::Rgb, false);
+    let other_size = Config {
+        image_size: 32,
+        ..fits.config.clone()
+    };
+    let message = open(&other_size);
+    assert!(message.contains("image_size") && message.contains("16"), "{message}");
+    let no_saliency = Config {
+        inputs: Inputs::RgbAndSaliency,
+        ..fits.config.clone()
+    };
+    let message = open(&no_saliency);
+    assert!(message.contains("without saliency"), "{message}");
+    let path = fits.config.encoder.weights().unwrap().display().to_string();
+    let other_kind = Config {
+        encoder: EncoderKind::try_from(format!("mae:{path}")).unwrap(),
+        ..fits.config.clone()
+    };
+    let message = open(&other_kind);
+    assert!(message.contains("multimae:"), "{message}");
+
+    for (change, key) in [
+        (&(|c: &mut Config| c.inputs = Inputs::Rgbs) as &dyn Fn(&mut Config), "inputs"),
+        (&|c| c.agent = AgentKind::Sgqn, "agent"),
+        (&|c| c.random_shift = true, "random_shift"),
+    ] {
+        let mut config = fits.config.clone();
+        change(&mut config);
+        let message = config.validate().unwrap_err().to_string();
+        assert!(message.contains(key), "{message}");
+    }
+    for inputs in [Inputs::RgbAndSaliency, Inputs::Rgbs] {
+        let mut config = config(inputs);
+        if inputs == Inputs::Rgbs {
+            config.agent = AgentKind::Sgqn;
+        }
+        assert!(config.validate().is_err(), "{inputs}");
+    }
+    for wrong in ["resnet", "multimae", "multimae:", "cnn:x", ""] {
+        let error = EncoderKind::try_from(wrong.to_string()).unwrap_err();
+        assert!(error.to_string().contains("multimae:PATH"), "{error}");
+    }
+}
+
+/// More embeddings than one binding holds are refused with the number that it does.
+#[test]
+fn too_many_embeddings_are_refused() {
+    let gpu: Gpu = gpu();
+    let most = gpu.capabilities().max_binding / 1024;
+    let error = LatentStore::new(&gpu, most as usize + 1, 256).unwrap_err();
+    let GpuError::LatentsDoNotFit { fits, width: 256, .. } = error else {
+        panic!("{error}");
+    };
+    assert!(fits as u64 <= most && fits > 0, "{fits} of {most}");
+    assert!(PretrainedEncoder::open(&gpu, Path::new("nowhere")).is_err());
+}

@@ -1,5 +1,6 @@
 //! The crate's error: every layer has a typed error of its own, this is their sum.
 
+use crate::pretrained::WeightsError;
 use crate::tape::TapeError;
 
 /// `Result` with foveate's [`Error`].
@@ -66,13 +67,17 @@ pub enum Error {
     Data(#[from] crate::data::DataError),
     #[error(transparent)]
     Media(#[from] crate::media::MediaError),
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
 }
 
 impl Error {
     /// Why the device was lost, if that is what went wrong.
     pub fn device_lost(&self) -> Option<&str> {
         match self {
-            Error::Gpu(e) | Error::Tape(TapeError::Gpu(e)) => e.device_lost(),
+            Error::Gpu(e)
+            | Error::Tape(TapeError::Gpu(e))
+            | Error::Weights(WeightsError::Gpu(e)) => e.device_lost(),
             Error::TrainingDeviceLost { reason, .. } => Some(reason),
             _ => None,
         }
@@ -97,6 +102,7 @@ impl Error {
             Error::Run(e) => e.is_user_mistake(),
             Error::Data(e) => e.is_user_mistake(),
             Error::Media(e) => e.is_user_mistake(),
+            Error::Weights(e) => e.is_user_mistake(),
         }
     }
 }

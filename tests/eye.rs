@@ -89,7 +89,10 @@ fn a_cnn_sees_what_its_inputs_say() {
                     _ => rgb,
                 };
                 let error = (f64::from(value) - right).abs();
-                assert!(error <= 1e-5 * right.max(1.0), "{inputs} {scale} {i}: {value} {right}");
+                assert!(
+                    error <= 1e-5 * right.max(1.0),
+                    "{inputs} {scale} {i}: {value} {right}"
+                );
             }
             // A picture shows the first three planes of a frame.
             let tape = Tape::new();
@@ -118,7 +121,11 @@ fn weights(folder: &Path, saliency: bool) -> std::path::PathBuf {
     let mut layout = ParameterLayout::default();
     MultiMae::push_encoder(&mut layout, &shape);
     let parameters = layout.allocate(&gpu(), "encoder", 5).unwrap();
-    let path = folder.join(if saliency { "both.safetensors" } else { "rgb.safetensors" });
+    let path = folder.join(if saliency {
+        "both.safetensors"
+    } else {
+        "rgb.safetensors"
+    });
     save(&gpu(), &path, &Architecture::MultiMae(shape), &parameters).unwrap();
     path
 }
@@ -199,7 +206,11 @@ fn sac_learns_on_embeddings() {
     let config = &frozen.config;
     let mut agent = Agent::new(&gpu(), config, 2).unwrap();
     let names: Vec<String> = agent.tensors().into_iter().map(|t| t.0).collect();
-    assert!(!names.iter().any(|n| n.contains("shared_cnn") || n.contains("projection")));
+    assert!(
+        !names
+            .iter()
+            .any(|n| n.contains("shared_cnn") || n.contains("projection"))
+    );
     let first = (agent.tensors().into_iter()).find(|t| t.0 == "actor.mlp.0.weight");
     assert_eq!(first.unwrap().1, [8, 16 * STACK]);
 
@@ -269,7 +280,10 @@ fn every_eye_can_be_evaluated() {
         };
         let played = returns(&gpu(), &options, STACK, &Actor::Agent(&agent), 3).unwrap();
         assert_eq!(played.len(), 3);
-        assert!(played.iter().all(|r| r.is_finite() && *r >= 0.0), "{played:?}");
+        assert!(
+            played.iter().all(|r| r.is_finite() && *r >= 0.0),
+            "{played:?}"
+        );
         let again = returns(&gpu(), &options, STACK, &Actor::Agent(&agent), 3).unwrap();
         assert_eq!(played, again);
     }
@@ -284,7 +298,10 @@ fn what_does_not_go_together_is_named() {
         ..fits.config.clone()
     };
     let message = open(&other_size);
-    assert!(message.contains("image_size") && message.contains("16"), "{message}");
+    assert!(
+        message.contains("image_size") && message.contains("16"),
+        "{message}"
+    );
     let no_saliency = Config {
         inputs: Inputs::RgbAndSaliency,
         ..fits.config.clone()
@@ -300,7 +317,10 @@ fn what_does_not_go_together_is_named() {
     assert!(message.contains("multimae:"), "{message}");
 
     for (change, key) in [
-        (&(|c: &mut Config| c.inputs = Inputs::Rgbs) as &dyn Fn(&mut Config), "inputs"),
+        (
+            &(|c: &mut Config| c.inputs = Inputs::Rgbs) as &dyn Fn(&mut Config),
+            "inputs",
+        ),
         (&|c| c.agent = AgentKind::Sgqn, "agent"),
         (&|c| c.random_shift = true, "random_shift"),
     ] {
@@ -328,7 +348,10 @@ fn too_many_embeddings_are_refused() {
     let gpu: Gpu = gpu();
     let most = gpu.capabilities().max_binding / 1024;
     let error = LatentStore::new(&gpu, most as usize + 1, 256).unwrap_err();
-    let GpuError::LatentsDoNotFit { fits, width: 256, .. } = error else {
+    let GpuError::LatentsDoNotFit {
+        fits, width: 256, ..
+    } = error
+    else {
         panic!("{error}");
     };
     assert!(fits as u64 <= most && fits > 0, "{fits} of {most}");

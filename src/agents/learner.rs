@@ -85,8 +85,9 @@ impl Learner {
             false => cnn,
         };
         let targets = target_start..actor;
-        let target_layout =
-            p.sub_layout(targets.clone(), |n| n.replacen("critic.", "critic_target.", 1));
+        let target_layout = p.sub_layout(targets.clone(), |n| {
+            n.replacen("critic.", "critic_target.", 1)
+        });
         let target = Arena::new(gpu, "target parameters", target_layout)?;
         let source = online.slice(targets);
         let mut encoder = gpu.device().create_command_encoder(&Default::default());

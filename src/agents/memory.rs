@@ -56,7 +56,8 @@ impl TrainingMemory {
         let programs = programs(agent, policy, retina);
         TrainingMemory {
             replay: replay.bytes(),
-            state: agent.state_bytes() + agent.eye().encoder().map_or(0, |e| e.parameters().bytes()),
+            state: agent.state_bytes()
+                + agent.eye().encoder().map_or(0, |e| e.parameters().bytes()),
             programs: programs.iter().map(|p| p.memory.planned).sum(),
             pictures: overlays.map_or(0, |bank| bank.range.size),
         }

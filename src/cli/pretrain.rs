@@ -1,6 +1,6 @@
 //! `foveate pretrain`: a masked autoencoder from images, into a run directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::json;
@@ -15,6 +15,7 @@ use crate::data::ImageSet;
 use crate::pretrain::{
     Images, Method, PretrainConfig, PretrainLayers, PretrainTrainer, Reconstructor, Visible, sheet,
 };
+use crate::pretrained;
 use crate::run::RunDirectory;
 
 const EXAMPLES: &str = "\
@@ -23,9 +24,11 @@ Examples:
   foveate pretrain multimae --data data/reach/frames.safetensors --run runs/multimae
   foveate pretrain mae --data photos --preset visarl --run runs/mae
   foveate pretrain multimae --run runs/multimae --data data/reach/frames.safetensors --resume
+  foveate pretrain mae --data photos --preset mae-base --weights mae.safetensors --run runs/more
 
-The run directory gets config.toml, metrics.jsonl, TensorBoard events, checkpoints (the
-parameters under the released names), summary.json and media/reconstructions.png.";
+The run directory gets config.toml, metrics.jsonl, TensorBoard events, checkpoints,
+weights.safetensors (encoder and decoders under the released names), summary.json and
+media/reconstructions.png.";
 
 /// Images of a sheet of reconstructions, and masks of each.
 const SHEET_IMAGES: usize = 4;
@@ -57,6 +60,10 @@ pub(super) struct Arguments {
     /// One option, as it stands in config.toml, e.g. batch=64; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Begin with these weights: a .safetensors file under the released names (with or
+    /// without decoders), or another run
+    #[arg(long, value_name = "PATH", conflicts_with = "resume")]
+    weights: Option<PathBuf>,
     /// Seed of everything random in the run
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -95,6 +102,7 @@ impl Arguments {
             preset: self.preset.clone(),
             file: self.config.clone(),
             set: self.set.clone(),
+            weights: self.weights.clone(),
             seed: self.seed,
             steps: self.steps,
         })
@@ -120,6 +128,10 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     config
         .check_visible(images.has_saliency())
         .map_err(Error::from)?;
+    if !arguments.resume && !config.weights.is_empty() {
+        let network = config.architecture(images.has_saliency());
+        pretrained::fits(Path::new(&config.weights), &network).map_err(Error::from)?;
+    }
     let directory = match arguments.resume {
         true => RunDirectory::resume(&arguments.run).map_err(Error::from)?,
         false => RunDirectory::create(&arguments.run).map_err(Error::from)?,
@@ -214,11 +226,13 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     print(&format!(
         "error of hidden RGB patches {masked:.4}; of the mean image {mean_image:.4}: {:.2} of it \
          ({} updates in {}){cross}\n\
+         weights         {}\n\
          summary         {}\n\
          reconstructions {}",
         masked / mean_image,
         config.steps,
         duration(train_seconds),
+        trainer.directory().weights().display(),
         trainer.directory().summary().display(),
         picture.display(),
     ))

@@ -6,6 +6,7 @@
 //! tensorboard/     event files
 //! checkpoints/     step-NNNNNNNNNNNN.safetensors, the newest two
 //! replay/          segment-NNNNNN.bin
+//! weights.safetensors  what pretraining made, under the released names
 //! tuning.json      kernel choices, reused on resume
 //! media/           curves, panels, animations
 //! profile.txt      time by operation, with --profile
@@ -22,6 +23,7 @@ use super::{RunError, Trace, atomic};
 
 const LOCK: &str = "run.lock";
 const CONFIG: &str = "config.toml";
+pub(crate) const WEIGHTS: &str = "weights.safetensors";
 
 /// A run directory, locked if it was opened for training.
 #[derive(Debug)]
@@ -146,6 +148,11 @@ impl RunDirectory {
     /// `encoder.safetensors`: a frozen encoder's weights.
     pub fn encoder(&self) -> PathBuf {
         self.root.join("encoder.safetensors")
+    }
+
+    /// `weights.safetensors`.
+    pub fn weights(&self) -> PathBuf {
+        self.root.join(WEIGHTS)
     }
 
     /// `tuning.json`.

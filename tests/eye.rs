@@ -9,6 +9,7 @@ use common::{fixed_u32, gpu, rng};
 use foveate::agents::evaluate::{Actor, returns};
 use foveate::agents::{
     Agent, Eye, LatentStore, Observations, ObservedShape, Replay, ReplayShape, Retina,
+    StoredTransition,
 };
 use foveate::config::{AgentKind, Config, EncoderKind, Inputs, Preset, SaliencyScale};
 use foveate::envs::{EnvOptions, open};
@@ -232,13 +233,7 @@ fn sac_learns_on_embeddings() {
         assert_eq!(replay.read_frames(frame..frame + 1).unwrap(), bytes);
     }
     for step in 0..8u64 {
-        let stored = foveate::agents::StoredTransition {
-            frames: (step..=step + STACK as u64).collect(),
-            reward: 0.5,
-            terminated: false,
-            action: vec![0.1, -0.2],
-        };
-        replay.push(&stored).unwrap();
+        replay.push(&transition(step)).unwrap();
     }
     let bits = |agent: &Agent, prefix: &str| -> Vec<Vec<u8>> {
         let tensors = agent.tensors().into_iter();
@@ -261,6 +256,85 @@ fn sac_learns_on_embeddings() {
     let losses = agent.watched().unwrap();
     assert!(losses.iter().any(|(name, _)| name == "critic_loss"));
     assert!(losses.iter().all(|(_, value)| value.is_finite()));
+}
+
+/// With a shared encoder only the critics' loss moves CNN and projection, and only the
+/// critics' heads have targets (SPEC.md B.8).
+#[test]
+fn a_shared_encoder_is_the_critics() {
+    let config = Config {
+        shared_encoder: true,
+        critic_lr: 0.0,
+        batch: 4,
+        num_filters: 4,
+        projection_dim: 6,
+        hidden_dim: 8,
+        ..config(Inputs::Rgb)
+    };
+    config.validate().unwrap();
+    let names =
+        |agent: &Agent| -> Vec<String> { agent.tensors().into_iter().map(|t| t.0).collect() };
+    let bits = |agent: &Agent, name: &str| -> Vec<u8> {
+        let tensor = agent.tensors().into_iter().find(|t| t.0 == name).unwrap();
+        gpu().read_blocking(&tensor.3).unwrap()
+    };
+    let moved = |config: &Config, name: &str| {
+        let mut agent = Agent::new(&gpu(), config, 2).unwrap();
+        let replay = filled(config);
+        agent.compile_updates(&replay, None).unwrap();
+        let before = bits(&agent, name);
+        agent.update(0).unwrap();
+        before != bits(&agent, name)
+    };
+    let agent = Agent::new(&gpu(), &config, 2).unwrap();
+    assert!(!names(&agent).iter().any(|n| n.starts_with("actor.encoder")));
+    assert!(
+        !names(&agent)
+            .iter()
+            .any(|n| n.starts_with("critic_target.encoder"))
+    );
+    let projection = "critic.encoder.projection.projection.0.weight";
+    let convolution = "critic.encoder.shared_cnn.layers.2.weight";
+    assert!(moved(&config, "actor.mlp.0.weight"));
+    assert!(!moved(&config, projection) && !moved(&config, convolution));
+    let learning = Config {
+        critic_lr: 1e-3,
+        ..config.clone()
+    };
+    assert!(moved(&learning, projection) && moved(&learning, convolution));
+    // The heads' targets follow the heads.
+    assert!(moved(&learning, "critic_target.Q1.trunk.0.weight"));
+}
+
+/// A replay of random frames, one episode.
+fn filled(config: &Config) -> Replay {
+    let shape = ReplayShape {
+        capacity: 20,
+        frame_stack: STACK,
+        action_dim: 2,
+        observed: ObservedShape::rgb(SIDE),
+        episode_steps: 10,
+    };
+    let mut replay = Replay::new(&gpu(), shape).unwrap();
+    let mut rng = rng(config.seed);
+    for _ in 0..STACK + 8 {
+        let frame = replay.next_frame().unwrap();
+        let bytes: Vec<u8> = (0..3 * SIDE * SIDE).map(|_| rng.random()).collect();
+        replay.write_frame(frame, &bytes).unwrap();
+    }
+    for step in 0..8u64 {
+        replay.push(&transition(step)).unwrap();
+    }
+    replay
+}
+
+fn transition(step: u64) -> StoredTransition {
+    StoredTransition {
+        frames: (step..=step + STACK as u64).collect(),
+        reward: 0.5,
+        terminated: false,
+        action: vec![0.1, -0.2],
+    }
 }
 
 /// Agents of every kind of eye play whole episodes, in worlds side by side.

@@ -44,7 +44,8 @@ fn paper_has_the_published_numbers() {
 
 #[test]
 fn every_preset_is_valid() {
-    for agent in [AgentKind::Sac, AgentKind::Sgqn] {
+    for agent in AgentKind::NAMES {
+        let agent: AgentKind = agent.parse().unwrap();
         for preset in [Preset::Tiny, Preset::Laptop, Preset::Paper, Preset::Visarl] {
             let config = Config::new(agent, "native/reach", preset);
             config.validate().unwrap();
@@ -70,7 +71,7 @@ fn rho_follows_the_environment_until_it_is_set() {
 }
 
 #[test]
-fn only_sgqn_shifts_by_default() {
+fn all_but_sac_shift_by_default() {
     let mut layers = set(&[]);
     assert!(Config::resolve(&layers).unwrap().random_shift);
     layers.agent = Some("sac".into());
@@ -135,7 +136,7 @@ fn unknown_names_are_refused_with_the_nearest() {
     assert_eq!(
         message_of("agent=sgq"),
         // The flag is stronger, but a wrong value is wrong wherever it stands.
-        "unknown agent 'sgq' (did you mean 'sgqn'?); known: sac, sgqn"
+        "unknown agent 'sgq' (did you mean 'sgqn'?); known: sac, drq, svea, sgqn, sac-consistency, sac-self-supervision"
     );
     assert_eq!(
         message_of("preset=papper"),

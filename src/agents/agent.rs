@@ -9,8 +9,9 @@ use super::observations::Observations;
 use super::replay::Replay;
 use super::sac::{Batch, PolicyRange, Sac, Turn};
 use super::sgqn::{self, SgqnBatch, SgqnOptions};
+use super::svea::{self, SveaOptions};
 use crate::Error;
-use crate::config::{AgentKind, Config, MaskFill};
+use crate::config::{AgentKind, Augmentation, Config, MaskFill};
 use crate::gpu::{Arena, ArenaLayout, BufferRange, Gpu, GpuError, Readback};
 use crate::nn::{Actor, NetworkShape};
 use crate::ops::{DType, Stream, TapeError, Tensor, Var};
@@ -28,9 +29,10 @@ enum Randomness {
     Fill,
     Overlay,
     Act,
+    Conv,
 }
 
-/// Pictures to overlay in SGQN's auxiliary phase, u8[count, 3, side, side] on the device.
+/// Pictures to lay over observations, u8[count, 3, side, side] on the device.
 #[derive(Debug, Clone)]
 pub struct OverlayBank {
     pub range: BufferRange,
@@ -97,7 +99,7 @@ fn learner_options(config: &Config) -> LearnerOptions {
         init_temperature: config.init_temperature as f32,
         critic_tau: config.critic_tau as f32,
         encoder_tau: config.encoder_tau as f32,
-        auxiliary: config.agent == AgentKind::Sgqn,
+        auxiliary: config.agent.has_auxiliary(),
     }
 }
 
@@ -108,7 +110,7 @@ impl Turn {
         Turn {
             actor: step.is_multiple_of(c.actor_update_freq),
             targets: step.is_multiple_of(c.critic_target_update_freq),
-            auxiliary: c.agent == AgentKind::Sgqn && step.is_multiple_of(c.aux_update_freq),
+            auxiliary: c.agent.has_auxiliary() && step.is_multiple_of(c.aux_update_freq),
         }
     }
 
@@ -288,13 +290,24 @@ impl Agent {
         let input = self.record_batch(tape, replay, overlays, turn)?;
         let sac = self.sac(tape);
         match c.agent {
-            AgentKind::Sac => {
+            AgentKind::Sac | AgentKind::Drq => {
                 sac.update(&input.batch, turn)?;
             }
-            AgentKind::Sgqn => {
+            AgentKind::Svea => {
+                let options = SveaOptions {
+                    alpha: c.svea_alpha as f32,
+                    beta: c.svea_beta as f32,
+                };
+                svea::update(&sac, &input.batch, &input.overlaid, turn, options)?;
+            }
+            // An ablation is the same update without one of its parts.
+            AgentKind::Sgqn | AgentKind::SacConsistency | AgentKind::SacSelfSupervision => {
                 let options = SgqnOptions {
                     rho: c.rho as f32,
-                    consistency: c.consistency as f32,
+                    consistency: match c.agent {
+                        AgentKind::SacSelfSupervision => 0.0,
+                        _ => c.consistency as f32,
+                    },
                 };
                 sgqn::update(&sac, &input, turn, options)?;
             }
@@ -304,8 +317,8 @@ impl Agent {
 
     /// Records what an update learns from: transitions drawn from `replay`, their
     /// stacks shifted, and all random numbers, at the count that "counter.update" has
-    /// then. `overlaid` is `obs` itself unless it is the auxiliary phase's turn and
-    /// there are pictures. What the agent makes no use of (SAC: `fill`) costs nothing:
+    /// then. `overlaid` is `obs` itself unless it is the auxiliary phase's turn, or the
+    /// agent is SVEA, and there are pictures. What the agent makes no use of (SAC: `fill`) costs nothing:
     /// a program computes only what is needed.
     pub fn record_batch(
         &self,
@@ -339,7 +352,12 @@ impl Agent {
                 uniform_grey(&obs, &u)?
             }
         };
-        let overlaid = match (turn.auxiliary, overlays) {
+        let svea = c.agent == AgentKind::Svea;
+        let overlaid = match (turn.auxiliary || svea, overlays) {
+            (true, _) if svea && c.svea_augmentation == Augmentation::Conv => {
+                let shape = [c.batch, 3, 3, 3, 3];
+                obs.random_conv(&step.philox_normal(self.stream(Randomness::Conv), &shape)?)?
+            }
             (true, Some(bank)) => {
                 let pictures = Tensor::u8(&[bank.count, 3, bank.side, bank.side]);
                 let pictures = tape.external(bank.range.clone(), pictures)?;

@@ -5,7 +5,6 @@ use super::agent::Agent;
 use super::observations::Observations;
 use super::sgqn::predicted_mask;
 use crate::Error;
-use crate::config::AgentKind;
 use crate::gpu::{BufferRange, FrameStore};
 use crate::nn::Actor;
 use crate::ops::{TapeError, Var};
@@ -58,7 +57,7 @@ pub fn record(agent: &Agent, tape: &Tape, obs: &Var, rule: Gradient) -> Result<(
     tape.output("q", &q);
     tape.output("map", &map);
     tape.output("mask", &looked.mask);
-    if agent.config().agent == AgentKind::Sgqn {
+    if agent.config().agent.has_auxiliary() {
         tape.output("predicted", &predicted_mask(&sac, obs, &action)?.sigmoid()?);
     }
     Ok(())
@@ -115,7 +114,7 @@ impl Explainer {
         Ok(Explainer {
             program: tape.compile(agent.gpu())?,
             count,
-            has_decoder: agent.config().agent == AgentKind::Sgqn,
+            has_decoder: agent.config().agent.has_auxiliary(),
         })
     }
 

@@ -91,7 +91,7 @@ pub fn env_options(
     }
 }
 
-/// The pictures that SGQN overlays: a folder's, or procedural ones.
+/// The pictures that are laid over observations: a folder's, or procedural ones.
 pub fn overlay_bank(gpu: &Gpu, config: &Config) -> Result<OverlayBank, Error> {
     let side = config.image_size;
     let pictures: Vec<Vec<u8>> = match &config.overlays {
@@ -150,9 +150,9 @@ impl Trainer {
         });
         checkpoints.rewind_to(progress.step)?;
 
-        let overlays = match config.agent {
-            crate::config::AgentKind::Sgqn => Some(overlay_bank(gpu, config)?),
-            crate::config::AgentKind::Sac => None,
+        let overlays = match config.overlays_pictures() {
+            true => Some(overlay_bank(gpu, config)?),
+            false => None,
         };
         tuning::restore(gpu, &directory)?;
         agent.compile_updates(&replay, overlays.as_ref())?;

@@ -58,8 +58,23 @@ choice! {
     AgentKind, "agent" {
         /// Soft actor-critic from pixels (A.4).
         Sac = "sac",
+        /// SAC on observations shifted at random: DrQ with K = M = 1 (A.5).
+        Drq = "drq",
+        /// The critic also on augmented observations (A.5).
+        Svea = "svea",
         /// Saliency-guided Q-networks (A.6).
         Sgqn = "sgqn",
+        /// SGQN without its auxiliary phase: the paper's ablation (A.5).
+        SacConsistency = "sac-consistency",
+        /// SGQN without its consistency term: the paper's ablation (A.5).
+        SacSelfSupervision = "sac-self-supervision",
+    }
+}
+
+impl AgentKind {
+    /// Whether a decoder predicts the mask, in a phase of its own.
+    pub fn has_auxiliary(self) -> bool {
+        matches!(self, AgentKind::Sgqn | AgentKind::SacSelfSupervision)
     }
 }
 
@@ -195,6 +210,16 @@ choice! {
         Scaled = "scaled",
         /// 0 to 1, which the CNN divides by 255 once more: the released code.
         Faithful = "faithful",
+    }
+}
+
+choice! {
+    /// What SVEA augments observations with (A.3).
+    Augmentation, "svea_augmentation" {
+        /// Half a picture of something else: what SGQN's paper compares with.
+        Overlay = "overlay",
+        /// A random convolution: SVEA's own default.
+        Conv = "conv",
     }
 }
 

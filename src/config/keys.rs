@@ -2,7 +2,9 @@
 
 use toml::Value;
 
-use super::choice::{AgentKind, Budget, Inputs, MaskFill, Preset, SaliencyScale, unknown_choice};
+use super::choice::{
+    AgentKind, Augmentation, Budget, Inputs, MaskFill, Preset, SaliencyScale, unknown_choice,
+};
 use super::error::{ConfigError, nearest};
 use crate::gpu::Precision;
 
@@ -76,6 +78,9 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("aux_update_freq", Kind::Count),
     ("rho", Kind::Number),
     ("consistency", Kind::Number),
+    ("svea_alpha", Kind::Number),
+    ("svea_beta", Kind::Number),
+    ("svea_augmentation", Kind::Choice(Augmentation::NAMES)),
     ("mask_fill", Kind::Choice(MaskFill::NAMES)),
     ("random_shift", Kind::Switch),
     ("shift_pad", Kind::Count),

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::gpu::Precision;
 
 pub use choice::{
-    AgentKind, Budget, EncoderKind, Inputs, MaskFill, Preset, PretrainedKind, SaliencyScale,
+    AgentKind, Augmentation, Budget, EncoderKind, Inputs, MaskFill, Preset, PretrainedKind,
+    SaliencyScale,
 };
 pub use error::{ConfigError, nearest};
 pub use keys::known_keys;
@@ -35,7 +36,7 @@ pub use resolve::Layers;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The algorithm: `sac` or `sgqn`.
+    /// The algorithm: see [`AgentKind`].
     pub agent: AgentKind,
     /// Environment id, `SUITE/NAME`, e.g. `native/reach`.
     pub env: String,
@@ -145,6 +146,18 @@ pub struct Config {
     pub rho: f64,
     /// λ, weight of the consistency term: 0.5 (A.6.2), finite, ≥ 0.
     pub consistency: f64,
+    /// SVEA's α, weight of the critic's loss on observations as they are: 0.5 (A.5),
+    /// finite, ≥ 0.
+    #[serde(default = "half")]
+    pub svea_alpha: f64,
+    /// SVEA's β, weight of the critic's loss on augmented observations: 0.5 (A.5),
+    /// finite, ≥ 0.
+    #[serde(default = "half")]
+    pub svea_beta: f64,
+    /// What SVEA augments observations with: `overlay`, half a picture, or `conv`, a random
+    /// convolution (A.3).
+    #[serde(default = "overlay")]
+    pub svea_augmentation: Augmentation,
     /// What replaces the pixels outside the mask: `uniform`, one grey per batch
     /// (the released code), or `zero` (the paper's text). I.1.
     pub mask_fill: MaskFill,
@@ -184,6 +197,14 @@ fn cnn() -> EncoderKind {
     EncoderKind::Cnn
 }
 
+fn overlay() -> Augmentation {
+    Augmentation::Overlay
+}
+
+fn half() -> f64 {
+    0.5
+}
+
 fn rgb() -> Inputs {
     Inputs::Rgb
 }
@@ -200,6 +221,12 @@ impl Config {
             Budget::AgentSteps => self.steps,
             Budget::Frames => self.steps.div_ceil(action_repeat.max(1) as u64),
         }
+    }
+
+    /// Whether pictures are laid over observations.
+    pub fn overlays_pictures(&self) -> bool {
+        let svea = self.agent == AgentKind::Svea;
+        self.agent.has_auxiliary() || (svea && self.svea_augmentation == Augmentation::Overlay)
     }
 
     /// Height and width of the encoder's last feature map: one 3×3 convolution

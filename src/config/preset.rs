@@ -2,14 +2,16 @@
 
 use crate::gpu::Precision;
 
-use super::{AgentKind, Budget, Config, EncoderKind, Inputs, MaskFill, Preset, SaliencyScale};
+use super::{
+    AgentKind, Augmentation, Budget, Config, EncoderKind, Inputs, MaskFill, Preset, SaliencyScale,
+};
 
 impl Config {
     /// The defaults of `preset` for an agent in an environment, with seed 1.
     ///
     /// ρ depends on the environment: 0.98 where the body is small in the
-    /// picture (cart-pole, ball-in-cup), 0.95 elsewhere (A.6.1). Only SGQN
-    /// shifts its observations: SAC's baseline is the one without (A.5).
+    /// picture (cart-pole, ball-in-cup), 0.95 elsewhere (A.6.1). All but SAC
+    /// shift their observations: its baseline is the one without (A.5).
     pub fn new(agent: AgentKind, env: impl Into<String>, preset: Preset) -> Config {
         let env = env.into();
         let reach = env == "native/reach";
@@ -132,8 +134,11 @@ fn paper(agent: AgentKind, env: String) -> Config {
         aux_update_freq: 2,
         rho: if small_body { 0.98 } else { 0.95 },
         consistency: 0.5,
+        svea_alpha: 0.5,
+        svea_beta: 0.5,
+        svea_augmentation: Augmentation::Overlay,
         mask_fill: MaskFill::Uniform,
-        random_shift: agent == AgentKind::Sgqn,
+        random_shift: agent != AgentKind::Sac,
         shift_pad: 4,
         decoder_channels: [128, 64],
         decoder_action: true,

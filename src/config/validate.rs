@@ -99,6 +99,8 @@ impl Config {
             ("alpha_lr", self.alpha_lr),
             ("aux_lr", self.aux_lr),
             ("consistency", self.consistency),
+            ("svea_alpha", self.svea_alpha),
+            ("svea_beta", self.svea_beta),
         ] {
             require(rate.is_finite() && rate >= 0.0, key, rate, "finite and ≥ 0")?;
         }

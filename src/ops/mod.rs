@@ -39,6 +39,7 @@ mod pack;
 mod permute;
 mod philox;
 mod quantile;
+mod random_conv;
 mod reduce;
 mod reshape;
 mod resize;

@@ -39,4 +39,5 @@ mod parameters;
 mod sac_update;
 mod setup;
 mod sgqn_updates;
+mod svea;
 mod update;

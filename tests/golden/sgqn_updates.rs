@@ -17,7 +17,7 @@ const STEPS: [&str; 3] = ["step2.", "step3.", "step4."];
 
 /// Observations blended with the pictures that the released code drew for a step:
 /// picture b for sample b, not cropped, not mirrored.
-fn overlaid(tape: &Tape, obs: &Var, step: &str) -> Var {
+pub fn overlaid(tape: &Tape, obs: &Var, step: &str) -> Var {
     let name = format!("pool.picture_{}", step.trim_end_matches('.'));
     let (shape, pictures) = Golden::open("sgqn/pool").u8(&name);
     let bank = fixed_u8(tape, &shape, &pictures);

@@ -36,7 +36,7 @@ attention.safetensors has these numbers for every block.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Directory of the run; for attention that of foveate pretrain, or a weights file
+    /// Directory of the run; for attention also one of foveate pretrain, or a weights file
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
     /// What is shown

@@ -38,8 +38,8 @@ pub(super) struct Options {
     image_size: Option<usize>,
 }
 
-/// Shows the attention of the encoder in `run`, a run of `foveate pretrain` or a weights
-/// file. Gives the paths of what was written.
+/// Shows the attention of the encoder in `run`: a run of `foveate pretrain`, a weights
+/// file, or the run of an agent that sees through a frozen encoder. Gives the paths of what was written.
 pub(super) fn explain(
     gpu: &Gpu,
     run: &Path,
@@ -94,10 +94,18 @@ pub(super) fn explain(
 }
 
 fn open(gpu: &Gpu, run: &Path, options: &Options) -> Result<PretrainedEncoder, CliError> {
+    let mut weights = run.to_path_buf();
     if run.is_dir() {
         let directory = RunDirectory::open(run)?;
+        // An agent's run keeps its frozen encoder.
+        if directory.encoder().exists() {
+            weights = directory.encoder();
+        }
         // Said before what the file lacks: there is none in such a run.
-        if !directory.weights().exists() && Config::read(&directory.config()).is_ok() {
+        if weights == run
+            && !directory.weights().exists()
+            && Config::read(&directory.config()).is_ok()
+        {
             let run = run.to_path_buf();
             return Err(CliError::NoTransformer { run });
         }
@@ -106,7 +114,7 @@ fn open(gpu: &Gpu, run: &Path, options: &Options) -> Result<PretrainedEncoder, C
         heads: options.heads,
         image_size: options.image_size,
     };
-    Ok(PretrainedEncoder::open_with(gpu, run, &options)?)
+    Ok(PretrainedEncoder::open_with(gpu, &weights, &options)?)
 }
 
 /// What stands in the metadata of the raw maps: which images, and which tokens are what.

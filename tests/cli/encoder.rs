@@ -54,6 +54,18 @@ fn sac_trains_on_a_frozen_encoder() {
     foveate(&eval).succeeds();
     let explain = ["explain", "--run", text(&run)];
     foveate(&explain).fails(2, &["frozen encoder", "--method attention"]);
+    let data = format!("--data={}", pretrain::frames().display());
+    let attention = [
+        "explain",
+        "--run",
+        text(&run),
+        "--method=attention",
+        &data,
+        "--count=2",
+    ];
+    let written = foveate(&attention);
+    assert_eq!(written.succeeds().lines().count(), 3);
+    assert!(run.join("media/attention.safetensors").exists());
 }
 
 #[test]

@@ -62,10 +62,10 @@ pub(super) fn explain(
             would_do: square && matches!(encoder.architecture(), Architecture::MultiMae(_)),
         });
     }
-    let out = match (out, run.is_dir()) {
+    let out = match (out, RunDirectory::open(run)) {
         (Some(out), _) => out.to_path_buf(),
-        (None, true) => RunDirectory::open(run)?.media(),
-        (None, false) => {
+        (None, Ok(directory)) => directory.media(),
+        (None, Err(_)) => {
             let run = run.to_path_buf();
             return Err(CliError::NoOut { run });
         }
@@ -95,17 +95,12 @@ pub(super) fn explain(
 
 fn open(gpu: &Gpu, run: &Path, options: &Options) -> Result<PretrainedEncoder, CliError> {
     let mut weights = run.to_path_buf();
-    if run.is_dir() {
-        let directory = RunDirectory::open(run)?;
-        // An agent's run keeps its frozen encoder.
+    if let Ok(directory) = RunDirectory::open(run) {
+        // An agent that sees through a frozen encoder keeps it in its run.
         if directory.encoder().exists() {
             weights = directory.encoder();
-        }
-        // Said before what the file lacks: there is none in such a run.
-        if weights == run
-            && !directory.weights().exists()
-            && Config::read(&directory.config()).is_ok()
-        {
+        } else if !directory.weights().exists() && Config::read(&directory.config()).is_ok() {
+            // Said before that there are no weights: such an agent has none of this kind.
             let run = run.to_path_buf();
             return Err(CliError::NoTransformer { run });
         }

@@ -61,6 +61,8 @@ pub enum Error {
     Data(#[from] crate::data::DataError),
     #[error(transparent)]
     Media(#[from] crate::media::MediaError),
+    #[error(transparent)]
+    Probe(#[from] crate::pretrain::probe::ProbeError),
 }
 
 impl Error {
@@ -91,6 +93,7 @@ impl Error {
             Error::Run(e) => e.is_user_mistake(),
             Error::Data(e) => e.is_user_mistake(),
             Error::Media(e) => e.is_user_mistake(),
+            Error::Probe(e) => e.is_user_mistake(),
         }
     }
 }

@@ -73,22 +73,35 @@ impl Images {
     /// # Errors
     /// Where memory does not hold them.
     pub fn upload(&self, gpu: &Gpu) -> Result<UploadedImages, Error> {
-        let plane = self.side * self.side;
-        let count = self.rgb.len() / (3 * plane);
-        let part = |range: std::ops::Range<usize>| {
-            let maps = self.saliency.as_ref();
-            let maps = maps.map(|maps| &maps[range.start * plane..range.end * plane]);
-            let rgb = &self.rgb[range.start * 3 * plane..range.end * 3 * plane];
-            Pictures::new(gpu, self.side, rgb, maps)
-        };
+        let count = self.count();
         let validation = match self.training == count {
             true => 0..count,
             false => self.training..count,
         };
         Ok(UploadedImages {
-            training: part(0..self.training)?,
-            validation: part(validation)?,
+            training: self.part(gpu, 0..self.training)?,
+            validation: self.part(gpu, validation)?,
         })
+    }
+
+    /// Uploads all of them as one.
+    ///
+    /// # Errors
+    /// Where memory does not hold them.
+    pub fn upload_all(&self, gpu: &Gpu) -> Result<Pictures, Error> {
+        self.part(gpu, 0..self.count())
+    }
+
+    fn count(&self) -> usize {
+        self.rgb.len() / (3 * self.side * self.side)
+    }
+
+    fn part(&self, gpu: &Gpu, range: std::ops::Range<usize>) -> Result<Pictures, Error> {
+        let plane = self.side * self.side;
+        let maps = self.saliency.as_ref();
+        let maps = maps.map(|maps| &maps[range.start * plane..range.end * plane]);
+        let rgb = &self.rgb[range.start * 3 * plane..range.end * 3 * plane];
+        Pictures::new(gpu, self.side, rgb, maps)
     }
 
     /// Mean squared error, in normalised RGB, of the training images' mean as a prediction

@@ -210,6 +210,11 @@ impl PretrainLearner {
         }
     }
 
+    /// Whether the encoder sees saliency.
+    pub fn sees_saliency(&self) -> bool {
+        self.modalities() > 1
+    }
+
     /// Patches of one image.
     pub(super) fn patches(&self) -> usize {
         (self.config.image_size / self.config.patch).pow(2)
@@ -326,6 +331,26 @@ impl PretrainLearner {
                 })
             }
         }
+    }
+
+    /// Images of the first modalities, unmasked → [B, dim]: the mean over all that the
+    /// encoder makes of them (SPEC.md B.7).
+    pub(super) fn embedding(&self, tape: &Tape, images: &[Var]) -> Result<Var, TapeError> {
+        let scope = Scope::new(tape, &self.parameters, "");
+        let encoded = match &self.networks {
+            Networks::Mae(shape) => Mae::encode(tape, &scope, &images[0], None, shape)?,
+            Networks::MultiMae(shape) => {
+                let mut tokens = vec![];
+                for (modality, image) in images.iter().enumerate() {
+                    let patches = patchify(image, shape.patch, PixelOrder::ChannelsFirst)?;
+                    tokens.push(MultiMae::tokens(tape, &scope, &patches, modality, shape)?);
+                }
+                let tokens = Var::concat(&tokens.iter().collect::<Vec<_>>(), 1)?;
+                MultiMae::encode(&scope, &tokens, shape)?
+            }
+        };
+        let batch = encoded.shape()[0];
+        encoded.mean(1..2)?.reshape(&[batch, self.config.dim])
     }
 
     fn stream(&self, randomness: Randomness) -> Stream {

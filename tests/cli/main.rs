@@ -5,6 +5,7 @@ mod collect;
 mod failures;
 mod mistakes;
 mod pretrain;
+mod probe;
 mod profile;
 mod results;
 mod support;

@@ -1,6 +1,6 @@
 //! `foveate probe`: how much of a world's state a linear map reads from a frozen encoder.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliError> {
-    let file = recording(&arguments.data);
+    let file = Recording::file(&arguments.data);
     // What may be wrong with the recording is said before a device is opened.
     let states = select(States::read(&file).map_err(Error::from)?, arguments)?;
     let split = Split::new(states.episode(), arguments.held_out).map_err(Error::from)?;
@@ -128,11 +128,6 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         pretrained.step(),
         fits.to_table(),
     ))
-}
-
-/// The file of a recording that is named by its directory.
-fn recording(data: &Path) -> PathBuf {
-    Recording::existing(data, false).unwrap_or_else(|| data.to_owned())
 }
 
 /// The coordinates that were asked for.

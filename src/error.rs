@@ -1,5 +1,6 @@
 //! The crate's error: every layer has a typed error of its own, this is their sum.
 
+use crate::pretrained::WeightsError;
 use crate::tape::TapeError;
 
 /// `Result` with foveate's [`Error`].
@@ -17,7 +18,11 @@ pub enum Error {
     #[error(
         "{what} became {value} by step {step}: training stopped; the last checkpoint is good. Lower the learning rates, or look at the inputs"
     )]
-    NonFinite { what: String, value: f32, step: u64 },
+    NonFinite {
+        what: String,
+        value: f32,
+        step: u64,
+    },
     /// The device went away while training.
     #[error(
         "the device was lost at step {step} ({reason}): training stopped; what was saved before is intact: continue with foveate train --run '{}' --resume", run.display()
@@ -38,13 +43,19 @@ pub enum Error {
     },
     /// A ceiling of the bench that took no time.
     #[error("'{what}' could not be measured: the device's timer saw no time pass")]
-    NoCeiling { what: &'static str },
+    NoCeiling {
+        what: &'static str,
+    },
     /// Real suites have no scripted controller.
     #[error("'{id}' has no scripted expert; the native worlds have")]
-    NoExpert { id: String },
+    NoExpert {
+        id: String,
+    },
     /// A run directory without a checkpoint to load.
     #[error("'{}' holds no checkpoint yet: train first", run.display())]
-    NoCheckpoint { run: std::path::PathBuf },
+    NoCheckpoint {
+        run: std::path::PathBuf,
+    },
     /// A checkpoint whose content makes no sense though it is whole.
     #[error("'{}': {reason}", path.display())]
     BadCheckpoint {
@@ -63,13 +74,17 @@ pub enum Error {
     Media(#[from] crate::media::MediaError),
     #[error(transparent)]
     Probe(#[from] crate::pretrain::probe::ProbeError),
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
 }
 
 impl Error {
     /// Why the device was lost, if that is what went wrong.
     pub fn device_lost(&self) -> Option<&str> {
         match self {
-            Error::Gpu(e) | Error::Tape(TapeError::Gpu(e)) => e.device_lost(),
+            Error::Gpu(e)
+            | Error::Tape(TapeError::Gpu(e))
+            | Error::Weights(WeightsError::Gpu(e)) => e.device_lost(),
             Error::TrainingDeviceLost { reason, .. } => Some(reason),
             _ => None,
         }
@@ -94,6 +109,7 @@ impl Error {
             Error::Data(e) => e.is_user_mistake(),
             Error::Media(e) => e.is_user_mistake(),
             Error::Probe(e) => e.is_user_mistake(),
+            Error::Weights(e) => e.is_user_mistake(),
         }
     }
 }

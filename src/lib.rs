@@ -15,7 +15,9 @@
 //! | [`saliency`] | attribution to pixels (gradient, guided backprop), quantile masks, filling |
 //! | [`media`] | pictures: files, panels, curves, animations |
 //! | [`data`] | sets of images and saliency maps, read from files and written to them |
+//! | [`pretrained`] | weights of vision transformers as files; their encoders, frozen |
 //! | [`envs`] | native worlds drawn on the GPU; the bridge to real suites |
+//! | [`mod@pretrain`] | masked autoencoders, trained on images |
 //! | [`agents`] | SAC, SGQN |
 //! | [`mod@bench`] | how fast a device does all that, beside how fast it could be |
 //! | [`run`], [`config`] | run directories, checkpoints, options |
@@ -33,6 +35,7 @@ pub mod media;
 pub mod nn;
 pub mod ops;
 pub mod pretrain;
+pub mod pretrained;
 pub mod run;
 pub mod saliency;
 pub mod tape;

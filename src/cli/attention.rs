@@ -11,7 +11,7 @@ use crate::tape::Gradient;
 const FULL_COLOUR: Scale = Scale::Quantile(0.995);
 
 /// How pixels are credited with the value of an action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
     /// Guided backpropagation, what SGQN trains with
     Guided,

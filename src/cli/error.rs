@@ -67,6 +67,47 @@ pub(super) enum CliError {
         path: PathBuf,
         source: std::io::Error,
     },
+    /// A pretraining run where an agent's is needed.
+    #[error(
+        "'{}' is a run of foveate pretrain, which has no agent: see where its encoder looks with foveate explain --method attention --data PATH",
+        run.display()
+    )]
+    NoAgent { run: PathBuf },
+    /// Attention maps of an agent without attention.
+    #[error(
+        "the agent in '{}' sees through convolutions, which have no attention: give --method guided or --method gradient, or name a run of foveate pretrain or a .safetensors file with --run",
+        run.display()
+    )]
+    NoTransformer { run: PathBuf },
+    /// Attention maps of nothing.
+    #[error(
+        "--method attention needs --data: a folder of images of {side}×{side}, a .safetensors file or a .npy file"
+    )]
+    NoData { side: usize },
+    /// Images of another size than the encoder's.
+    #[error(
+        "the images in '{}' are {height}×{width}; the encoder in '{}' takes {side}×{side}: resize them{}",
+        data.display(), run.display(), if *.would_do { format!(", or give --image-size {height}") } else { String::new() }
+    )]
+    OtherImages {
+        data: PathBuf,
+        height: usize,
+        width: usize,
+        run: PathBuf,
+        side: usize,
+        /// Whether the encoder takes such images if it is told.
+        would_do: bool,
+    },
+    /// An option of another method.
+    #[error("--{option} is not for --method {method}: it is for {right}")]
+    NotForMethod {
+        option: &'static str,
+        method: &'static str,
+        right: &'static str,
+    },
+    /// Pictures without a place.
+    #[error("'{}' is a file: name a directory for the pictures with --out", run.display())]
+    NoOut { run: PathBuf },
     /// A filter of the bench that no row passes.
     #[error(
         "--filter '{given}' is part of no name and of no pass{hint}; names: {names}; passes: {passes}"
@@ -96,6 +137,12 @@ impl CliError {
             | CliError::NoSaliency { .. }
             | CliError::RgbOnly { .. }
             | CliError::Coordinate { .. }
+            | CliError::NoAgent { .. }
+            | CliError::NoTransformer { .. }
+            | CliError::NoData { .. }
+            | CliError::OtherImages { .. }
+            | CliError::NotForMethod { .. }
+            | CliError::NoOut { .. }
             | CliError::Filter { .. } => true,
             CliError::Summary { .. } | CliError::File { .. } | CliError::Output(_) => false,
         }
@@ -118,6 +165,8 @@ through_the_library!(
     crate::envs::EnvError,
     crate::gpu::GpuError,
     crate::media::MediaError,
+    crate::pretrain::probe::ProbeError,
+    crate::pretrained::WeightsError,
     crate::run::RunError,
     crate::tape::TapeError,
 );

@@ -1,4 +1,5 @@
-//! `foveate explain`: where a trained agent looks, in its episodes or in image files.
+//! `foveate explain`: where a trained agent looks, in its episodes or in image files; and
+//! where a pretrained vision transformer does.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,7 @@ use super::error::CliError;
 use super::film::{DELAY_MS, Film};
 use super::output::print;
 use super::session::{Session, Trained, choose_modes};
-use super::stills;
+use super::{stills, transformer};
 use crate::agents::explain::Explainer;
 use crate::envs::native::Mode;
 use crate::gpu::Gpu;
@@ -19,23 +20,28 @@ Examples:
   foveate explain --run runs/reach
   foveate explain --run runs/reach --modes train,color-hard,video-hard --method gradient
   foveate explain --run runs/reach --images photos --out photos/explained
+  foveate explain --run runs/multimae --method attention --data data/reach/frames.safetensors
 
 Columns: what the agent sees (the newest frame of its stack), the attribution of Q to
 the pixels (red raises, blue lowers), what the mask at quantile rho keeps, the mask
 that the agent itself predicts (SGQN), and what is truly there (native worlds; grey is
 background). Episodes become attention.gif, one row per mode: the agent acts in the
-first, the others show the same moments. Each image file becomes FILE.attention.png.";
+first, the others show the same moments. Each image file becomes FILE.attention.png.
+
+With --method attention, each image becomes attention-NUMBER.png: the image, the attention
+rollout of the global (class) token, and what each head of the last block looks at there;
+attention.safetensors has these numbers for every block.";
 
 /// Show where a trained agent looks: an animation of an episode, or image files.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Directory of the run
+    /// Directory of the run; for attention that of foveate pretrain, or a weights file
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
-    /// How pixels are credited with the value of the action
-    #[arg(long, value_enum, default_value_t = Method::Guided)]
-    method: Method,
+    /// What is shown
+    #[arg(long, value_enum, default_value_t = Shown::Guided)]
+    method: Shown,
     /// Explain these images instead of an episode: a PNG or JPEG file, or a folder of them
     #[arg(long, value_name = "DIR", conflicts_with_all = ["modes", "episode_steps", "backgrounds"])]
     images: Option<PathBuf>,
@@ -54,9 +60,40 @@ pub(super) struct Arguments {
     /// Python with dm_control, for real environments [env: FOVEATE_PYTHON]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
+    #[command(flatten)]
+    transformer: transformer::Options,
+}
+
+/// What is shown of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Shown {
+    /// The value of the action credited to pixels by guided backpropagation, what SGQN
+    /// trains with
+    Guided,
+    /// The same by the plain gradient
+    Gradient,
+    /// Where a vision transformer's attention goes, per head and rolled out: of a
+    /// pretrained encoder, on the images in --data
+    Attention,
 }
 
 pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliError> {
+    let method = match arguments.method {
+        Shown::Guided => Method::Guided,
+        Shown::Gradient => Method::Gradient,
+        Shown::Attention => {
+            let (options, out) = (&arguments.transformer, arguments.out.as_deref());
+            let written = transformer::explain(&session.gpu()?, &arguments.run, options, out)?;
+            return print_paths(&written);
+        }
+    };
+    if arguments.transformer.data.is_some() {
+        return Err(CliError::NotForMethod {
+            option: "data",
+            method: method.title(),
+            right: "--method attention; an agent's images are named with --images",
+        });
+    }
     let gpu = session.gpu()?;
     let trained = Trained::load(
         &gpu,
@@ -66,19 +103,23 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     )?;
     let out = (arguments.out.clone()).unwrap_or_else(|| trained.directory.media());
     let written = match &arguments.images {
-        Some(images) => of_images(&trained, arguments.method, images, &out)?,
+        Some(images) => of_images(&trained, method, images, &out)?,
         None => {
             let default = [Mode::Train, Mode::VideoHard];
             let modes = choose_modes(&trained.config.env, &arguments.modes, &default)?;
             let film = Film {
                 trained: &trained,
-                method: arguments.method,
+                method,
                 modes: &modes,
                 steps: arguments.episode_steps as usize,
             };
             vec![of_episode(&gpu, &film, &out)?]
         }
     };
+    print_paths(&written)
+}
+
+fn print_paths(written: &[PathBuf]) -> Result<(), CliError> {
     let lines: Vec<String> = written
         .iter()
         .map(|path| path.display().to_string())
@@ -118,7 +159,7 @@ fn of_images(
     Ok(written)
 }
 
-fn make_folder(path: &Path) -> Result<(), CliError> {
+pub(super) fn make_folder(path: &Path) -> Result<(), CliError> {
     std::fs::create_dir_all(path).map_err(|source| CliError::File {
         action: "make the folder",
         path: path.to_path_buf(),

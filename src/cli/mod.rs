@@ -7,7 +7,8 @@
 //! | `progress` | the progress bar, or plain lines where there is no terminal |
 //! | `profile` | where the time of updates went: a table and a trace |
 //! | `summary` | what is computed from returns and from `metrics.jsonl` |
-//! | `film`, `attention`, `stills` | episodes and image files → pictures of attention |
+//! | `film`, `attention`, `stills` | episodes and image files → pictures of what the agent's value is credited to |
+//! | `transformer` | images → the attention maps of a vision transformer |
 //! | `output` | printing that survives a closed pipe |
 //!
 //! Results go to standard output, everything else (progress, notices, errors) to
@@ -32,6 +33,7 @@ mod session;
 mod stills;
 mod summary;
 mod train;
+mod transformer;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 //! `foveate pretrain`: a masked autoencoder from images, into a run directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::json;
@@ -19,6 +19,7 @@ use crate::pretrain::{
     Images, Method, Pictures, PretrainConfig, PretrainLayers, PretrainLearner, PretrainTrainer,
     Reconstructor, SheetSize, Visible, cross_modal_patches, cross_modal_sheet, measure, sheet,
 };
+use crate::pretrained;
 use crate::run::RunDirectory;
 
 const EXAMPLES: &str = "\
@@ -27,9 +28,11 @@ Examples:
   foveate pretrain multimae --data data/reach/frames.safetensors --run runs/multimae
   foveate pretrain mae --data photos --preset visarl --run runs/mae
   foveate pretrain multimae --run runs/multimae --data data/reach/frames.safetensors --resume
+  foveate pretrain mae --data photos --preset mae-base --weights mae.safetensors --run runs/more
 
-The run directory gets config.toml, metrics.jsonl, TensorBoard events, checkpoints (the
-parameters under the released names), summary.json, and in media sheets of what is restored.";
+The run directory gets config.toml, metrics.jsonl, TensorBoard events, checkpoints,
+weights.safetensors (encoder and decoders under the released names), summary.json and, in
+media, sheets of what is restored.";
 
 /// Images of a sheet of reconstructions, and masks of each.
 const SHEET_IMAGES: usize = 4;
@@ -62,6 +65,10 @@ pub(super) struct Arguments {
     /// One option, as it stands in config.toml, e.g. batch=64; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Begin with these weights: a .safetensors file under the released names (with or
+    /// without decoders), or another run
+    #[arg(long, value_name = "PATH", conflicts_with = "resume")]
+    weights: Option<PathBuf>,
     /// Seed of everything random in the run
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -113,6 +120,7 @@ impl Arguments {
             preset: self.preset.clone(),
             file: self.config.clone(),
             set: self.set.clone(),
+            weights: self.weights.clone(),
             seed: self.seed,
             steps: self.steps,
         })
@@ -156,11 +164,15 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     } else {
         RunDirectory::check_new(&arguments.run)?;
     }
-    // Whatever may be wrong with options, images and device is said before anything is
-    // written.
+    // Whatever may be wrong with options, images, weights and device is said before
+    // anything is written.
     let config = PretrainConfig::resolve(&arguments.layers(saved)?)?;
     let images = Images::new(&arguments.images(config.method)?, &config)?;
     config.check_visible(images.has_saliency())?;
+    if !arguments.resume && !config.weights.is_empty() {
+        let network = config.architecture(images.has_saliency());
+        pretrained::fits(Path::new(&config.weights), &network)?;
+    }
     let gpu = match arguments.no_tune || begun {
         true => session.gpu()?,
         false => session.tuned_gpu()?,
@@ -227,12 +239,14 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     print(&format!(
         "error of hidden RGB patches {:.4}; of the mean image {mean_image:.4}: {ratio:.2} of it \
          ({} updates in {})\n{cross}\
+         weights  {}\n\
          summary  {}\n\
          sheets   {}\n\
          next     foveate probe {} --data DIR",
         errors.masked,
         config.steps,
         duration(train_seconds),
+        trainer.directory().weights().display(),
         trainer.directory().summary().display(),
         sheets.join("\n         "),
         trainer.directory().root().display(),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::error::CliError;
 use super::inputs::Inputs;
-use super::output::{note, print, table};
+use super::output::{print, table};
 use super::progress::Progress;
 use super::session::Session;
 use crate::Error;
@@ -15,7 +15,7 @@ use crate::config::nearest;
 use crate::data::{ImageSet, Recording, States};
 use crate::pretrain::features::{self, Features};
 use crate::pretrain::probe::{self, Fit, Split};
-use crate::pretrain::{Images, PretrainedRun};
+use crate::pretrained::PretrainedEncoder;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,9 +36,9 @@ const SHRUNK: usize = 8;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Directory of a run of `foveate pretrain`
-    #[arg(value_name = "RUN")]
-    run: PathBuf,
+    /// Directory of a run of `foveate pretrain`, or a weights file (.safetensors)
+    #[arg(value_name = "WEIGHTS_OR_RUN")]
+    weights: PathBuf,
     /// Recording of a native world: the directory that `foveate collect` wrote, or its file
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -70,22 +70,32 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         return Err(CliError::NoSaliency { path: file });
     }
     let gpu = session.gpu()?;
-    let pretrained = PretrainedRun::open(&gpu, &arguments.run, &mut |text| note(&text))?;
-    if saliency && !pretrained.learner().sees_saliency() {
-        let run = arguments.run.clone();
+    let weights = arguments.weights.as_path();
+    let encoder = PretrainedEncoder::open(&gpu, weights)?;
+    if saliency && encoder.modalities().len() < 2 {
+        let run = weights.to_owned();
         return Err(CliError::RgbOnly { run });
     }
-    let images = Images::new(&set, pretrained.learner().config())?;
+    let side = encoder.image_size();
+    if [set.height(), set.width()] != [side, side] {
+        return Err(CliError::OtherImages {
+            data: file,
+            height: set.height(),
+            width: set.width(),
+            run: weights.to_owned(),
+            side,
+            would_do: false,
+        });
+    }
     let mut progress = Progress::of("frame", arguments.quiet);
     let steps = set.count() as u64;
-    let embedding =
-        features::embeddings(&gpu, pretrained.learner(), &images, saliency, &mut |done| {
-            progress.report(&Report {
-                step: done as u64,
-                steps,
-                ..Default::default()
-            });
-        })?;
+    let embedding = features::embeddings(&gpu, &encoder, &set, saliency, &mut |done| {
+        progress.report(&Report {
+            step: done as u64,
+            steps,
+            ..Default::default()
+        });
+    })?;
     progress.finish();
     let fit = |features: &Features| -> Result<Fit, Error> {
         Ok(probe::fit(
@@ -109,8 +119,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         return print(&format!(
             "{:#}",
             json!({
-                "run": arguments.run,
-                "step": pretrained.step(),
+                "weights": weights,
                 "data": file,
                 "inputs": arguments.inputs.name(),
                 "embedding_width": embedding.width,
@@ -122,10 +131,9 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     }
     print(&format!(
         "R² on {held_out_frames} frames of {held_out} episodes, fitted on {training_frames} of \
-         {training} others; {}, {} numbers, after {} updates\n\n{}",
+         {training} others; embedding of {}, {} numbers\n\n{}",
         arguments.inputs.name(),
         embedding.width,
-        pretrained.step(),
         fits.to_table(),
     ))
 }

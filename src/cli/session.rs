@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::envs::native::Mode;
 use crate::envs::{EnvError, EnvOptions};
 use crate::gpu::{Gpu, GpuOptions, Tuning};
+use crate::pretrain::PretrainConfig;
 use crate::run::RunDirectory;
 
 /// Time that measuring kernels may take.
@@ -118,7 +119,13 @@ impl Trained {
         python: &Option<PathBuf>,
     ) -> Result<Trained, CliError> {
         let directory = RunDirectory::open(root)?;
-        let mut config = Config::read(&directory.config())?;
+        let mut config = match Config::read(&directory.config()) {
+            Err(_) if PretrainConfig::read(&directory.config()).is_ok() => {
+                let run = root.to_path_buf();
+                return Err(CliError::NoAgent { run });
+            }
+            config => config?,
+        };
         if backgrounds.is_some() {
             config.backgrounds.clone_from(backgrounds);
         }

@@ -13,6 +13,9 @@ use super::{MediaError, Rgb8};
 /// What NaN looks like: magenta, in none of the gradients.
 pub const NOT_A_NUMBER: Rgb = [255, 0, 255];
 
+/// How much of the picture shows through the colours of [`heat_overlay`].
+const HEAT_GREY: f32 = 0.35;
+
 /// Which value gets the end of the colour scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scale {
@@ -90,13 +93,37 @@ pub fn mask_overlay(observation: &Rgb8, mask: &[f32]) -> Result<Rgb8, MediaError
         if m.is_nan() {
             return NOT_A_NUMBER;
         }
-        let [r, g, b] = kept.map(f32::from);
-        // Luma (ITU-R BT.601), dimmed until even white is a dark grey.
-        let dropped = 0.3 * (0.299 * r + 0.587 * g + 0.114 * b) + 12.0;
+        // Dimmed until even white is a dark grey.
+        let dropped = 0.3 * luma(kept) + 12.0;
         let m = m.clamp(0.0, 1.0);
-        [r, g, b].map(|v| (dropped + (v - dropped) * m).round() as u8)
+        kept.map(f32::from)
+            .map(|v| (dropped + (v - dropped) * m).round() as u8)
     });
     Rgb8::from_colours(w, h, colours)
+}
+
+/// A map of magnitudes over what it is about: |v| in the colours of [`Sequential::Inferno`]
+/// over the picture in grey.
+///
+/// # Errors
+/// [`MediaError::Shape`] if `map` has not one value per pixel of `picture`.
+pub fn heat_overlay(picture: &Rgb8, map: &[f32], scale: Scale) -> Result<Rgb8, MediaError> {
+    let (h, w) = (picture.height(), picture.width());
+    let heat = magnitude(map, h, w, scale, Sequential::Inferno)?;
+    let colours = picture.colours().zip(heat.colours()).map(|(below, above)| {
+        if above == NOT_A_NUMBER {
+            return above;
+        }
+        let grey = HEAT_GREY * luma(below);
+        above.map(|v| (grey + (1.0 - HEAT_GREY) * f32::from(v)).round() as u8)
+    });
+    Rgb8::from_colours(w, h, colours)
+}
+
+/// Luma (ITU-R BT.601).
+fn luma(colour: Rgb) -> f32 {
+    let [r, g, b] = colour.map(f32::from);
+    0.299 * r + 0.587 * g + 0.114 * b
 }
 
 /// A segmentation: id 0 (background) light grey, every other id a colour of

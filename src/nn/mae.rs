@@ -4,7 +4,9 @@
 
 use super::patches::{PatchLoss, PixelOrder, patchify};
 use super::position::{FirstCoordinate, PositionGrid};
-use super::transformer::{Block, LAYER_NORM_EPS, embed, push_embed, push_linear, push_norm};
+use super::transformer::{
+    Block, Blocks, LAYER_NORM_EPS, embed, push_embed, push_linear, push_norm,
+};
 use super::{Init, ParameterLayout, Scope};
 use crate::ops::{SampledTokens, TapeError, Var};
 use crate::tape::Tape;
@@ -23,7 +25,7 @@ pub struct MaeShape {
     /// Width of a token in the encoder, and in the decoder; multiples of 4.
     pub dim: usize,
     pub decoder_dim: usize,
-    /// Blocks.
+    /// Blocks. Without a decoder there are 0 in it, and its other sizes count for nothing.
     pub depth: usize,
     pub decoder_depth: usize,
     pub heads: usize,
@@ -60,6 +62,13 @@ impl MaeShape {
     /// Pixels of a patch, all channels.
     pub fn patch_len(&self) -> usize {
         self.channels * self.patch * self.patch
+    }
+
+    /// The position embeddings of an image's patches, by row and column. That of the class
+    /// token is zero.
+    pub fn positions(&self, dim: usize) -> PositionGrid {
+        let [rows, columns] = self.grid();
+        PositionGrid::sin_cos(rows, columns, dim, FirstCoordinate::Column)
     }
 }
 
@@ -100,6 +109,19 @@ impl Mae {
         sample: Option<&SampledTokens>,
         shape: &MaeShape,
     ) -> Result<Var, TapeError> {
+        Mae::encode_and_watch(tape, scope, image, sample, shape, None)
+    }
+
+    /// [`Mae::encode`]; each block's [`Block::attention_probabilities`] are added to
+    /// `attention` if somebody asks for them.
+    pub fn encode_and_watch(
+        tape: &Tape,
+        scope: &Scope,
+        image: &Var,
+        sample: Option<&SampledTokens>,
+        shape: &MaeShape,
+        attention: Option<&mut Vec<Var>>,
+    ) -> Result<Var, TapeError> {
         let patches = patchify(image, shape.patch, PixelOrder::ChannelsFirst)?;
         let position = positions(tape, shape, shape.dim)?;
         let mut tokens = embed(&scope.sub("patch_embed.proj"), &patches)?.add(&position)?;
@@ -113,10 +135,13 @@ impl Mae {
         // The class token's position embedding is zero.
         let class = scope.var("cls_token")?;
         let class = class.broadcast_to(&[batch, 1, shape.dim])?;
-        let mut x = Var::concat(&[&class, &tokens], 1)?;
-        for i in 0..shape.depth {
-            x = Block::forward(&scope.sub(&format!("blocks.{i}")), &x, shape.heads)?;
-        }
+        let x = Var::concat(&[&class, &tokens], 1)?;
+        let blocks = Blocks {
+            name: "blocks",
+            depth: shape.depth,
+            heads: shape.heads,
+        };
+        let x = blocks.forward(scope, &x, attention)?;
         scope.layer_norm("norm", &x, LAYER_NORM_EPS)
     }
 
@@ -138,11 +163,13 @@ impl Mae {
         let all = Var::concat(&[&visible, &mask_token], 0)?.gather(&sample.restored)?;
         let all = all.reshape(&[batch, patches, dim])?;
         let all = all.add(&positions(tape, shape, dim)?)?;
-        let mut x = Var::concat(&[&class, &all], 1)?;
-        for i in 0..shape.decoder_depth {
-            let scope = scope.sub(&format!("decoder_blocks.{i}"));
-            x = Block::forward(&scope, &x, shape.decoder_heads)?;
-        }
+        let x = Var::concat(&[&class, &all], 1)?;
+        let blocks = Blocks {
+            name: "decoder_blocks",
+            depth: shape.decoder_depth,
+            heads: shape.decoder_heads,
+        };
+        let x = blocks.forward(scope, &x, None)?;
         let x = scope.layer_norm("decoder_norm", &x, LAYER_NORM_EPS)?;
         scope.linear("decoder_pred", &x.slice(1, 1..patches + 1)?)
     }
@@ -165,7 +192,6 @@ impl Mae {
 
 /// The position embeddings of an image's patches, [1, N, dim].
 fn positions(tape: &Tape, shape: &MaeShape, dim: usize) -> Result<Var, TapeError> {
-    let [rows, columns] = shape.grid();
-    let grid = PositionGrid::sin_cos(rows, columns, dim, FirstCoordinate::Column);
-    tape.constant(&[1, rows * columns, dim], &grid.to_f32())
+    let values = shape.positions(dim).to_f32();
+    tape.constant(&[1, shape.patches(), dim], &values)
 }

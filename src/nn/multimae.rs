@@ -5,15 +5,12 @@
 use super::patches::PatchLoss;
 use super::position::{FirstCoordinate, Interpolation, PositionGrid};
 use super::transformer::{
-    Block, CrossAttention, LAYER_NORM_EPS, Mlp, embed, push_embed, push_linear, push_norm,
+    Block, Blocks, CrossAttention, LAYER_NORM_EPS, Mlp, embed, push_embed, push_linear, push_norm,
 };
 use super::{Init, ParameterLayout, Scope};
 use crate::ops::{SampledTokens, TapeError, Var};
 use crate::tape::Tape;
 
-/// Cells along each side of the grid that position embeddings are made on; they are
-/// resized to the images' own.
-const POSITION_GRID: usize = 28;
 /// Of red, green and blue in ImageNet, in 0..1.
 const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const IMAGENET_DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
@@ -45,6 +42,9 @@ pub struct MultiMaeShape {
     pub height: usize,
     pub width: usize,
     pub patch: usize,
+    /// Cells along each side of the grid that position embeddings are made on; they are
+    /// resized to the images' own. ViSaRL's is 28 whatever the images.
+    pub position_grid: usize,
     /// Width of a token in the encoder, and in the decoders; multiples of 4.
     pub dim: usize,
     pub decoder_dim: usize,
@@ -74,6 +74,7 @@ impl MultiMaeShape {
             height: 64,
             width: 64,
             patch: 8,
+            position_grid: 28,
             dim: 256,
             decoder_dim: 256,
             depth: 4,
@@ -107,6 +108,12 @@ impl MultiMaeShape {
     /// Pixels of a patch, all channels.
     pub fn patch_len(&self, modality: usize) -> usize {
         self.modalities[modality].channels * self.patch * self.patch
+    }
+
+    /// The position embeddings before they are resized to the images' grid.
+    pub fn positions(&self, dim: usize) -> PositionGrid {
+        let side = self.position_grid;
+        PositionGrid::sin_cos(side, side, dim, FirstCoordinate::Row)
     }
 }
 
@@ -173,7 +180,12 @@ impl MultiMae {
             .mul(&of_channels(IMAGENET_DEVIATION.map(|d| 1.0 / d))?)
     }
 
-    /// The same for the bytes of one image [3, H, W], on the CPU.
+    /// Saliency maps in 0..255 → 0..1.
+    pub fn normalise_saliency(map: &Var) -> Result<Var, TapeError> {
+        map.scale(1.0 / 255.0)
+    }
+
+    /// [`MultiMae::normalise_rgb`] for the bytes of one image [3, H, W], on the CPU.
     pub fn normalise_bytes(image: &[u8]) -> impl Iterator<Item = f32> + '_ {
         let plane = (image.len() / 3).max(1);
         (image.iter().enumerate()).map(move |(i, &byte)| {
@@ -182,7 +194,7 @@ impl MultiMae {
         })
     }
 
-    /// The inverse for one image [3, H, W], as bytes in 0..255.
+    /// The inverse of that for one image [3, H, W], as bytes in 0..255.
     pub fn rgb_bytes(normalised: &[f32]) -> Vec<u8> {
         let plane = (normalised.len() / 3).max(1);
         let byte = |(i, value): (usize, &f32)| {
@@ -193,7 +205,8 @@ impl MultiMae {
         normalised.iter().enumerate().map(byte).collect()
     }
 
-    /// Patches of one modality (by channel, row, column) → its tokens [B, N, dim], position embedding included.
+    /// Patches of one modality (by channel, row, column) → its tokens [B, N, dim], position
+    /// embedding included.
     pub fn tokens(
         tape: &Tape,
         scope: &Scope,
@@ -209,13 +222,26 @@ impl MultiMae {
     /// Tokens [B, K, dim], of whatever patches → [B, K + 1, dim]; the last is the global
     /// token's.
     pub fn encode(scope: &Scope, tokens: &Var, shape: &MultiMaeShape) -> Result<Var, TapeError> {
+        MultiMae::encode_and_watch(scope, tokens, shape, None)
+    }
+
+    /// [`MultiMae::encode`]; each block's [`Block::attention_probabilities`] are added to
+    /// `attention` if somebody asks for them.
+    pub fn encode_and_watch(
+        scope: &Scope,
+        tokens: &Var,
+        shape: &MultiMaeShape,
+        attention: Option<&mut Vec<Var>>,
+    ) -> Result<Var, TapeError> {
         let global = scope.var("global_tokens")?;
         let global = global.broadcast_to(&[tokens.shape()[0], 1, shape.dim])?;
-        let mut x = Var::concat(&[tokens, &global], 1)?;
-        for i in 0..shape.depth {
-            x = Block::forward(&scope.sub(&format!("encoder.{i}")), &x, shape.heads)?;
-        }
-        Ok(x)
+        let x = Var::concat(&[tokens, &global], 1)?;
+        let blocks = Blocks {
+            name: "encoder",
+            depth: shape.depth,
+            heads: shape.heads,
+        };
+        blocks.forward(scope, &x, attention)
     }
 
     /// The visible tokens of [B, T, dim], in the order of the sample: [B, K, dim].
@@ -265,11 +291,13 @@ impl MultiMae {
         let heads = shape.decoder_heads;
         let x = CrossAttention::forward(&scope.sub("decoder"), &queries, &context, heads)?;
         let normed = scope.layer_norm("out_norm", &x, LAYER_NORM_EPS)?;
-        let mut x = x.add(&Mlp::forward(&scope.sub("mlp"), &normed)?)?;
-        for i in 0..shape.decoder_depth {
-            let scope = scope.sub(&format!("decoder_transformer.{i}"));
-            x = Block::forward(&scope, &x, heads)?;
-        }
+        let x = x.add(&Mlp::forward(&scope.sub("mlp"), &normed)?)?;
+        let blocks = Blocks {
+            name: "decoder_transformer",
+            depth: shape.decoder_depth,
+            heads,
+        };
+        let x = blocks.forward(&scope, &x, None)?;
         scope.linear("out_proj", &x)
     }
 
@@ -325,7 +353,7 @@ fn positions(
     interpolation: Interpolation,
 ) -> Result<Var, TapeError> {
     let [rows, columns] = shape.grid();
-    let grid = PositionGrid::sin_cos(POSITION_GRID, POSITION_GRID, dim, FirstCoordinate::Row);
+    let grid = shape.positions(dim);
     let values = grid.resized(rows, columns, interpolation).to_f32();
     tape.constant(&[1, rows * columns, dim], &values)
 }

@@ -92,12 +92,70 @@ impl Block {
         x.add(&Mlp::forward(&scope.sub("mlp"), &normed)?)
     }
 
+    /// How the block with input x [B, N, D] mixes its tokens: softmax(q kᵀ / √head), the
+    /// share of token j in what token i becomes, [B, heads, N, N]. Rows sum to 1.
+    ///
+    /// Fused attention stores no such thing, so that here products and a softmax compute it
+    /// for each sample and head: to look at, not to train with.
+    ///
+    /// # Errors
+    /// [`TapeError::Shape`] where heads do not divide D.
+    pub fn attention_probabilities(scope: &Scope, x: &Var, heads: usize) -> Result<Var, TapeError> {
+        let normed = scope.layer_norm("norm1", x, LAYER_NORM_EPS)?;
+        let qkv = scope.linear("attn.qkv", &normed)?;
+        let [batch, tokens, width] = [0, 1, 2].map(|i| qkv.shape()[i]);
+        let head = (width / 3).checked_div(heads).unwrap_or(0);
+        let qkv = qkv.reshape(&[batch, tokens, 3 * heads, head])?;
+        let scale = 1.0 / (head as f32).sqrt();
+        let mut each = vec![];
+        for sample in 0..batch {
+            let of_sample = qkv.slice(0, sample..sample + 1)?;
+            let matrix = |i: usize| of_sample.slice(2, i..i + 1)?.reshape(&[tokens, head]);
+            for i in 0..heads {
+                let (q, k) = (matrix(i)?.scale(scale)?, matrix(heads + i)?);
+                let shares = q.matmul_transposed(&k, false, true)?.softmax()?;
+                each.push(shares.reshape(&[1, tokens, tokens])?);
+            }
+        }
+        Var::concat(&each.iter().collect::<Vec<_>>(), 0)?.reshape(&[batch, heads, tokens, tokens])
+    }
+
     /// Self-attention of x [B, N, D], projection included.
     pub fn attention(scope: &Scope, x: &Var, heads: usize) -> Result<Var, TapeError> {
         let mixed = scope
             .linear("qkv", x)?
             .self_attention(AttentionOptions::heads(heads))?;
         scope.linear("proj", &mixed)
+    }
+}
+
+/// Blocks one after the other.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    /// Of the parameters: `name.0`, `name.1`, …
+    pub name: &'static str,
+    pub depth: usize,
+    pub heads: usize,
+}
+
+impl Blocks {
+    /// x [B, N, D] → [B, N, D]. Each block's [`Block::attention_probabilities`] are added
+    /// to `attention` if somebody asks for them.
+    pub fn forward(
+        &self,
+        scope: &Scope,
+        x: &Var,
+        mut attention: Option<&mut Vec<Var>>,
+    ) -> Result<Var, TapeError> {
+        let mut x = x.clone();
+        for i in 0..self.depth {
+            let scope = scope.sub(&format!("{}.{i}", self.name));
+            if let Some(maps) = &mut attention {
+                maps.push(Block::attention_probabilities(&scope, &x, self.heads)?);
+            }
+            x = Block::forward(&scope, &x, self.heads)?;
+        }
+        Ok(x)
     }
 }
 

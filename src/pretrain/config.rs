@@ -9,6 +9,7 @@ use toml::{Table, Value};
 use crate::config::{ConfigError, nearest};
 use crate::nn::{MaeShape, MultiMaeShape};
 use crate::ops::{AdamOptions, Schedule};
+use crate::pretrained::Architecture;
 
 /// What is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ pub struct PretrainConfig {
     pub method: Method,
     /// The preset that the other keys started from; by itself it decides nothing.
     pub preset: String,
+    /// File, or run, whose weights the run begins with; empty: random ones.
+    #[serde(default)]
+    pub weights: String,
     /// Seeds parameters, batches and masks: 0 to 2⁶³ − 1.
     pub seed: u64,
     /// Updates, ≥ 1.
@@ -82,6 +86,7 @@ pub struct PretrainLayers {
     pub file: Option<PathBuf>,
     /// `key=value`, in the order given.
     pub set: Vec<String>,
+    pub weights: Option<PathBuf>,
     pub seed: Option<u64>,
     pub steps: Option<u64>,
 }
@@ -99,6 +104,7 @@ impl PretrainConfig {
         let visarl = PretrainConfig {
             method,
             preset: preset.to_string(),
+            weights: String::new(),
             seed: 1,
             steps: 80_000,
             batch: 512,
@@ -217,6 +223,9 @@ impl PretrainConfig {
                 let value = i64::try_from(count).map_err(invalid)?;
                 put(key, Value::Integer(value), &format!("--{key}"))?;
             }
+        }
+        if let Some(path) = &layers.weights {
+            put("weights", Value::String(absolute(path)?), "--weights")?;
         }
         let config: PretrainConfig = table.try_into().map_err(invalid)?;
         config.check()?;
@@ -373,14 +382,23 @@ impl PretrainConfig {
         }
     }
 
-    /// The MultiMAE of these sizes, of RGB and, if asked for, saliency.
-    pub fn multimae_shape(&self, saliency: bool) -> MultiMaeShape {
+    /// The networks of these sizes, of RGB and, if asked for and the method knows it,
+    /// saliency.
+    pub fn architecture(&self, saliency: bool) -> Architecture {
+        match self.method {
+            Method::Mae => Architecture::Mae(self.mae_shape()),
+            Method::MultiMae => Architecture::MultiMae(self.multimae_shape(saliency)),
+        }
+    }
+
+    fn multimae_shape(&self, saliency: bool) -> MultiMaeShape {
         let visarl = MultiMaeShape::visarl();
         let modalities = 1 + saliency as usize;
         MultiMaeShape {
             height: self.image_size,
             width: self.image_size,
             patch: self.patch,
+            position_grid: visarl.position_grid,
             dim: self.dim,
             decoder_dim: self.decoder_dim,
             depth: self.depth,
@@ -394,8 +412,7 @@ impl PretrainConfig {
         }
     }
 
-    /// The MAE of these sizes, of RGB.
-    pub fn mae_shape(&self) -> MaeShape {
+    fn mae_shape(&self) -> MaeShape {
         MaeShape {
             height: self.image_size,
             width: self.image_size,
@@ -421,6 +438,21 @@ fn read_table(path: &Path) -> Result<Table, ConfigError> {
             path: path.to_owned(),
             message: error.to_string().trim().to_owned(),
         })
+}
+
+/// The path as it is found from every directory: a run may be resumed from another one.
+fn absolute(path: &Path) -> Result<String, ConfigError> {
+    let whole = std::path::absolute(path).map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let text = whole.into_os_string().into_string();
+    text.map_err(|text| {
+        let shown = text.to_string_lossy();
+        ConfigError::Invalid(format!(
+            "--weights: the path '{shown}' is not Unicode: rename it"
+        ))
+    })
 }
 
 fn invalid(error: impl std::fmt::Display) -> ConfigError {

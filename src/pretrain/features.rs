@@ -1,11 +1,12 @@
 //! Features of images: the embedding of a pretrained encoder, and plain ones to compare
 //! it with.
 
-use super::images::Images;
-use super::learner::PretrainLearner;
+use super::images;
+use super::learner::Pictures;
 use crate::Error;
 use crate::data::ImageSet;
 use crate::gpu::Gpu;
+use crate::pretrained::PretrainedEncoder;
 use crate::tape::{Tape, Tensor};
 
 /// Images that are embedded at a time.
@@ -18,27 +19,26 @@ pub struct Features {
     pub values: Vec<f32>,
 }
 
-/// The embeddings of all `images`, from RGB alone or from `saliency` too; `watch` is told
-/// how many are done.
+/// The embeddings of all `images`, squares of the encoder's size, from RGB alone or from
+/// their `saliency` too; `watch` is told how many are done.
 ///
 /// # Errors
-/// Those of the device; [`TapeError`](crate::tape::TapeError) for saliency where there is
-/// none.
+/// Those of the device; [`TapeError`](crate::tape::TapeError) for images or saliency that
+/// the encoder does not take.
 pub fn embeddings(
     gpu: &Gpu,
-    learner: &PretrainLearner,
-    images: &Images,
+    encoder: &PretrainedEncoder,
+    images: &ImageSet,
     saliency: bool,
     watch: &mut dyn FnMut(usize),
 ) -> Result<Features, Error> {
-    let pictures = images.upload_all(gpu)?;
+    let maps = images.saliency_pixels().filter(|_| saliency);
+    let pictures = Pictures::new(gpu, images.width(), &images::rgb(images), maps)?;
     let count = pictures.count();
     let batch = BATCH.min(count);
     let tape = Tape::new();
     let slots = tape.input("slots", Tensor::u32(&[batch, 1]));
-    let mut inputs = pictures.images(&tape, &slots, None)?;
-    inputs.truncate(1 + usize::from(saliency));
-    let embedding = learner.embedding(&tape, &inputs)?;
+    let embedding = encoder.embedding(&tape, &pictures.images(&slots, None)?)?;
     let width = embedding.shape()[1];
     tape.output("embedding", &embedding);
     let program = tape.compile(gpu)?;

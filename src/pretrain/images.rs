@@ -45,19 +45,10 @@ impl Images {
                 set.height(),
             ))));
         }
-        let plane = side * side;
-        let rgb = match set.channels() {
-            1 => set
-                .pixels()
-                .chunks_exact(plane)
-                .flat_map(|p| p.repeat(3))
-                .collect(),
-            _ => set.pixels().to_vec(),
-        };
         let kept = (config.validation * set.count() as f64).round() as usize;
         Ok(Images {
             side,
-            rgb,
+            rgb: rgb(set),
             saliency: set.saliency_pixels().map(<[u8]>::to_vec),
             training: set.count() - kept.min(set.count() - 1),
         })
@@ -82,14 +73,6 @@ impl Images {
             training: self.part(gpu, 0..self.training)?,
             validation: self.part(gpu, validation)?,
         })
-    }
-
-    /// Uploads all of them as one.
-    ///
-    /// # Errors
-    /// Where memory does not hold them.
-    pub fn upload_all(&self, gpu: &Gpu) -> Result<Pictures, Error> {
-        self.part(gpu, 0..self.count())
     }
 
     fn count(&self) -> usize {
@@ -126,5 +109,14 @@ impl Images {
             }
         }
         error / kept.len() as f64
+    }
+}
+
+/// Images in RGB, u8[N, 3, H, W].
+pub(super) fn rgb(set: &ImageSet) -> Vec<u8> {
+    let planes = set.pixels().chunks_exact(set.height() * set.width());
+    match set.channels() {
+        1 => planes.flat_map(|plane| plane.repeat(3)).collect(),
+        _ => set.pixels().to_vec(),
     }
 }

@@ -1,13 +1,13 @@
 //! What a masked autoencoder learns with, and one update of it as a program.
 
-use super::config::{Method, PretrainConfig};
+use std::path::Path;
+
+use super::config::PretrainConfig;
 use crate::Error;
 use crate::gpu::{Arena, ArenaLayout, BufferRange, FrameStore, Gpu};
-use crate::nn::{
-    Mae, MaeShape, MultiMae, MultiMaeShape, Optimiser, ParameterLayout, PatchLoss, PixelOrder,
-    Scope, patchify,
-};
+use crate::nn::{Mae, MultiMae, Optimiser, PatchLoss, PixelOrder, Scope, patchify};
 use crate::ops::{SampledTokens, Stream, TapeError, UnaryKind, Var};
+use crate::pretrained::{self, Architecture, Loaded, WeightsError};
 use crate::tape::{DType, Program, Tape};
 
 /// Streams of random numbers.
@@ -76,11 +76,10 @@ impl Pictures {
         self.saliency.is_some()
     }
 
-    /// The images of `slots` u32[B, 1], one tensor for each modality: RGB normalised,
-    /// saliency in 0..1. Samples for which `mirrored` is not 0 are mirrored.
+    /// The images of `slots` u32[B, 1] in 0..255, one tensor [B, C, S, S] for each modality.
+    /// Samples for which `mirrored` is not 0 are mirrored.
     pub(super) fn images(
         &self,
-        tape: &Tape,
         slots: &Var,
         mirrored: Option<&Var>,
     ) -> Result<Vec<Var>, TapeError> {
@@ -88,21 +87,27 @@ impl Pictures {
             Some(mirrored) => image.flip(mirrored),
             None => Ok(image),
         };
-        let rgb = flip(slots.stack_frames(&self.rgb, None)?)?;
-        let mut images = vec![MultiMae::normalise_rgb(tape, &rgb)?];
+        let mut images = vec![flip(slots.stack_frames(&self.rgb, None)?)?];
         if let Some(store) = &self.saliency {
-            let map = flip(slots.stack_frames(store, None)?.slice(1, 0..1)?)?;
-            images.push(map.scale(1.0 / 255.0)?);
+            images.push(flip(slots.stack_frames(store, None)?.slice(1, 0..1)?)?);
         }
         Ok(images)
     }
-}
 
-/// The networks of a method.
-#[derive(Debug, Clone)]
-enum Networks {
-    Mae(MaeShape),
-    MultiMae(MultiMaeShape),
+    /// The same, RGB normalised and saliency in 0..1.
+    pub(super) fn normalised(
+        &self,
+        tape: &Tape,
+        slots: &Var,
+        mirrored: Option<&Var>,
+    ) -> Result<Vec<Var>, TapeError> {
+        let mut images = self.images(slots, mirrored)?;
+        images[0] = MultiMae::normalise_rgb(tape, &images[0])?;
+        for map in &mut images[1..] {
+            *map = MultiMae::normalise_saliency(map)?;
+        }
+        Ok(images)
+    }
 }
 
 /// Restored patches of each decoder, the target beside each, and errors.
@@ -118,7 +123,7 @@ pub(super) struct Restored {
 #[derive(Debug, Clone)]
 pub struct PretrainLearner {
     config: PretrainConfig,
-    networks: Networks,
+    network: Architecture,
     parameters: Arena,
     optimiser: Optimiser,
     /// `counter.update`, u32[1].
@@ -136,27 +141,14 @@ impl PretrainLearner {
         config: &PretrainConfig,
         saliency: bool,
     ) -> Result<PretrainLearner, Error> {
-        let mut layout = ParameterLayout::default();
-        let networks = match config.method {
-            Method::Mae => {
-                let shape = config.mae_shape();
-                Mae::push_encoder(&mut layout, &shape);
-                Mae::push_decoder(&mut layout, &shape);
-                Networks::Mae(shape)
-            }
-            Method::MultiMae => {
-                let shape = config.multimae_shape(saliency);
-                MultiMae::push_encoder(&mut layout, &shape);
-                MultiMae::push_decoders(&mut layout, &shape);
-                Networks::MultiMae(shape)
-            }
-        };
+        let network = config.architecture(saliency);
+        let layout = network.layout();
         config.check_visible(saliency)?;
         let mut counter = ArenaLayout::default();
         counter.push("counter.update", &[1]);
         Ok(PretrainLearner {
             config: config.clone(),
-            networks,
+            network,
             parameters: layout.allocate(gpu, "parameters", config.seed)?,
             optimiser: Optimiser::new(
                 gpu,
@@ -189,6 +181,23 @@ impl PretrainLearner {
             .collect()
     }
 
+    /// Begins with a file's weights instead of random ones: those of the whole model, or of
+    /// the encoder alone.
+    ///
+    /// # Errors
+    /// [`WeightsError`] where the file does not fit the configuration.
+    pub fn load_weights(&self, gpu: &Gpu, path: &Path) -> Result<Loaded, WeightsError> {
+        pretrained::load(gpu, path, &self.network, &self.parameters)
+    }
+
+    /// Writes the whole model into a file for others to use.
+    ///
+    /// # Errors
+    /// Those of reading back and of writing.
+    pub fn save_weights(&self, gpu: &Gpu, path: &Path) -> Result<(), WeightsError> {
+        pretrained::save(gpu, path, &self.network, &self.parameters)
+    }
+
     /// What decides the run.
     pub fn config(&self) -> &PretrainConfig {
         &self.config
@@ -196,17 +205,17 @@ impl PretrainLearner {
 
     /// In which order the pixels of restored patches lie.
     pub(super) fn pixel_order(&self) -> PixelOrder {
-        match self.networks {
-            Networks::Mae(_) => PixelOrder::ChannelsLast,
-            Networks::MultiMae(_) => PixelOrder::ChannelsFirst,
+        match self.network {
+            Architecture::Mae(_) => PixelOrder::ChannelsLast,
+            Architecture::MultiMae(_) => PixelOrder::ChannelsFirst,
         }
     }
 
     /// Kinds of images that the encoder sees.
     pub(super) fn modalities(&self) -> usize {
-        match &self.networks {
-            Networks::Mae(_) => 1,
-            Networks::MultiMae(shape) => shape.modalities.len(),
+        match &self.network {
+            Architecture::Mae(_) => 1,
+            Architecture::MultiMae(shape) => shape.modalities.len(),
         }
     }
 
@@ -242,7 +251,7 @@ impl PretrainLearner {
             }
             false => None,
         };
-        let images = pictures.images(&tape, &slots, mirrored.as_ref())?;
+        let images = pictures.normalised(&tape, &slots, mirrored.as_ref())?;
         let sample = self.sample(&step, config.batch)?;
         let restored = self.restore(&tape, &images, &sample)?;
         self.optimiser
@@ -261,11 +270,11 @@ impl PretrainLearner {
         let uniform = |randomness, shape: &[usize]| {
             step.philox_uniform(self.stream(randomness), shape, 0.0, 1.0)
         };
-        match &self.networks {
-            Networks::Mae(shape) => {
+        match &self.network {
+            Architecture::Mae(shape) => {
                 uniform(Randomness::Noise, &[batch, shape.patches()])?.keep_least(keep)
             }
-            Networks::MultiMae(shape) => {
+            Architecture::MultiMae(shape) => {
                 let tokens = vec![shape.patches(); shape.modalities.len()];
                 let all = [batch, shape.tokens()];
                 // Dirichlet with α = 1: exponentials over their sum. 1 − u is never 0.
@@ -291,8 +300,8 @@ impl PretrainLearner {
         sample: &SampledTokens,
     ) -> Result<Restored, TapeError> {
         let scope = Scope::new(tape, &self.parameters, "");
-        match &self.networks {
-            Networks::Mae(shape) => {
+        match &self.network {
+            Architecture::Mae(shape) => {
                 let image = &images[0];
                 let encoded = Mae::encode(tape, &scope, image, Some(sample), shape)?;
                 let prediction = Mae::decode(tape, &scope, &encoded, sample, shape)?;
@@ -308,7 +317,7 @@ impl PretrainLearner {
                     loss,
                 })
             }
-            Networks::MultiMae(shape) => {
+            Architecture::MultiMae(shape) => {
                 let mut patches = vec![];
                 for image in images {
                     patches.push(patchify(image, shape.patch, PixelOrder::ChannelsFirst)?);
@@ -331,26 +340,6 @@ impl PretrainLearner {
                 })
             }
         }
-    }
-
-    /// Images of the first modalities, unmasked → [B, dim]: the mean over all that the
-    /// encoder makes of them (SPEC.md B.7).
-    pub(super) fn embedding(&self, tape: &Tape, images: &[Var]) -> Result<Var, TapeError> {
-        let scope = Scope::new(tape, &self.parameters, "");
-        let encoded = match &self.networks {
-            Networks::Mae(shape) => Mae::encode(tape, &scope, &images[0], None, shape)?,
-            Networks::MultiMae(shape) => {
-                let mut tokens = vec![];
-                for (modality, image) in images.iter().enumerate() {
-                    let patches = patchify(image, shape.patch, PixelOrder::ChannelsFirst)?;
-                    tokens.push(MultiMae::tokens(tape, &scope, &patches, modality, shape)?);
-                }
-                let tokens = Var::concat(&tokens.iter().collect::<Vec<_>>(), 1)?;
-                MultiMae::encode(&scope, &tokens, shape)?
-            }
-        };
-        let batch = encoded.shape()[0];
-        encoded.mean(1..2)?.reshape(&[batch, self.config.dim])
     }
 
     fn stream(&self, randomness: Randomness) -> Stream {

@@ -1,6 +1,7 @@
 //! Pretraining from its first update, or from its last checkpoint, to its end. A run that
 //! is killed at any instant and resumed ends with the same bits.
 
+use std::path::Path;
 use std::time::Instant;
 
 use super::config::PretrainConfig;
@@ -9,6 +10,7 @@ use crate::Error;
 use crate::agents::{Report, tuning};
 use crate::gpu::{Gpu, Readback};
 use crate::ops::DType;
+use crate::pretrained::Loaded;
 use crate::run::{
     Checkpoint, CheckpointMeta, CheckpointStore, ElementType, MetricsWriter, NamedTensor,
     RunDirectory, TensorSpec, TensorboardWriter,
@@ -59,7 +61,21 @@ impl PretrainTrainer {
                 restore(gpu, &learner, &latest.checkpoint)?;
                 latest.checkpoint.meta().clone()
             }
-            None => CheckpointMeta::default(),
+            None => {
+                if !config.weights.is_empty() {
+                    let loaded = learner.load_weights(gpu, Path::new(&config.weights))?;
+                    notice(format!(
+                        "begins with {} in '{}'",
+                        match loaded {
+                            Loaded::All => "the weights of the whole model",
+                            Loaded::Encoder =>
+                                "the encoder's weights, and fresh decoders, as there are none",
+                        },
+                        config.weights
+                    ));
+                }
+                CheckpointMeta::default()
+            }
         };
         checkpoints.rewind_to(meta.step)?;
         tuning::restore(gpu, &directory)?;
@@ -125,7 +141,9 @@ impl PretrainTrainer {
                 saved = self.step;
             }
         }
-        match saved == self.step {
+        // A run that ended before there were weights in files gets them.
+        let written = saved == self.step && self.directory.weights().is_file();
+        match written {
             true => Ok(()),
             false => self.checkpoint(),
         }
@@ -195,6 +213,10 @@ impl PretrainTrainer {
             tensorboard: self.tensorboard.sync()?,
             ..Default::default()
         };
+        // First: killed between the two, the run takes these steps again, and writes the
+        // same weights.
+        self.learner
+            .save_weights(&self.gpu, &self.directory.weights())?;
         self.checkpoints.save(&meta, &named)?;
         Ok(())
     }

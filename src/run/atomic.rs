@@ -11,14 +11,14 @@ const TEMPORARY: &str = ".tmp";
 /// A file being written beside its final place. [`AtomicFile::commit`] syncs it,
 /// renames it there and syncs the folder; dropped before that, it is removed.
 #[derive(Debug)]
-pub(super) struct AtomicFile {
+pub(crate) struct AtomicFile {
     path: PathBuf,
     temporary: PathBuf,
     writer: Option<BufWriter<File>>,
 }
 
 impl AtomicFile {
-    pub(super) fn create(path: &Path) -> Result<AtomicFile, RunError> {
+    pub(crate) fn create(path: &Path) -> Result<AtomicFile, RunError> {
         let mut name = std::ffi::OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
         name.push(TEMPORARY);
@@ -31,7 +31,7 @@ impl AtomicFile {
         })
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), RunError> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), RunError> {
         match &mut self.writer {
             Some(writer) => writer
                 .write_all(bytes)
@@ -40,7 +40,7 @@ impl AtomicFile {
         }
     }
 
-    pub(super) fn commit(mut self) -> Result<(), RunError> {
+    pub(crate) fn commit(mut self) -> Result<(), RunError> {
         if let Some(writer) = self.writer.take() {
             let synced = finish(writer).and_then(|()| fs::rename(&self.temporary, &self.path));
             if let Err(error) = synced {

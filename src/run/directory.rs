@@ -6,6 +6,7 @@
 //! tensorboard/     event files
 //! checkpoints/     step-NNNNNNNNNNNN.safetensors, the newest two
 //! replay/          segment-NNNNNN.bin
+//! weights.safetensors  what pretraining made, under the released names
 //! tuning.json      kernel choices, reused on resume
 //! media/           curves, panels, animations
 //! profile.txt      time by operation, with --profile
@@ -22,6 +23,7 @@ use super::{RunError, Trace, atomic};
 
 const LOCK: &str = "run.lock";
 const CONFIG: &str = "config.toml";
+pub(crate) const WEIGHTS: &str = "weights.safetensors";
 
 /// A run directory, locked if it was opened for training.
 #[derive(Debug)]
@@ -151,6 +153,11 @@ impl RunDirectory {
     /// The folder of replay segments.
     pub fn replay(&self) -> PathBuf {
         self.root.join("replay")
+    }
+
+    /// `weights.safetensors`.
+    pub fn weights(&self) -> PathBuf {
+        self.root.join(WEIGHTS)
     }
 
     /// `tuning.json`.

@@ -1,5 +1,6 @@
 //! `foveate pretrain`: small runs from collected frames, resumed, and refused.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -7,7 +8,7 @@ use std::sync::OnceLock;
 use super::support::{Answer, checkpoints, copy, foveate, json, text};
 
 /// 40 frames of 16×16 with saliency, collected once.
-fn frames() -> &'static Path {
+pub fn frames() -> &'static Path {
     static FRAMES: OnceLock<PathBuf> = OnceLock::new();
     FRAMES.get_or_init(|| {
         let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pretrain-frames");
@@ -29,7 +30,7 @@ fn frames() -> &'static Path {
 }
 
 /// A model of 7,000 parameters, six updates.
-fn pretrain(method: &str, run: &Path, more: &[&str]) -> Answer {
+pub fn pretrain(method: &str, run: &Path, more: &[&str]) -> Answer {
     let small = [
         "image_size=16",
         "patch=4",
@@ -83,7 +84,170 @@ fn both_methods_write_a_whole_run() {
         assert_eq!(last.get("loss_norm_rgb").is_some(), decoders == 3);
         assert!(run.join("media/reconstructions.png").exists());
         assert_eq!(checkpoints(&run).len(), 2);
+        // The weights are the last checkpoint's, beside the fixed position embeddings.
+        let last = tensors(checkpoints(&run).last().unwrap());
+        let weights = tensors(&run.join("weights.safetensors"));
+        let fixed = |name: &str| name.contains("pos_emb");
+        assert_eq!(
+            weights.keys().filter(|n| fixed(n)).count(),
+            [2, 5][decoders / 2]
+        );
+        for (name, bytes) in weights.iter().filter(|(name, _)| !fixed(name)) {
+            assert_eq!(last.get(name), Some(bytes), "{name}");
+        }
+        // Of each parameter the optimiser has two moments.
+        let moments = last
+            .keys()
+            .filter(|n| n.contains(".m.") || n.contains(".v."))
+            .count();
+        assert_eq!(2 * weights.keys().filter(|n| !fixed(n)).count(), moments);
     }
+}
+
+/// Bytes of a file's tensors by name.
+fn tensors(path: &Path) -> BTreeMap<String, Vec<u8>> {
+    let file = fs::read(path).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
+    (tensors.tensors().into_iter())
+        .map(|(name, view)| (name, view.data().to_vec()))
+        .collect()
+}
+
+/// From another run's weights, whole or without decoders; also if it is killed before its
+/// first checkpoint.
+#[test]
+fn a_run_begins_with_given_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = folder.path().join("first");
+    pretrain("multimae", &first, &[]).succeeds();
+    let given = tensors(&first.join("weights.safetensors"));
+
+    // Without learning they stay what they were.
+    let still = ["--set", "lr=0"];
+    let second = folder.path().join("second");
+    let from = format!("--weights={}", first.display());
+    let answer = pretrain(
+        "multimae",
+        &second,
+        &[&[from.as_str()][..], &still].concat(),
+    );
+    answer.succeeds();
+    assert!(
+        answer.err.contains("the weights of the whole model"),
+        "{}",
+        answer.err
+    );
+    assert_eq!(tensors(&second.join("weights.safetensors")), given);
+    let config = fs::read_to_string(second.join("config.toml")).unwrap();
+    assert!(
+        config.contains(&format!("weights = \"{}\"", first.display())),
+        "{config}"
+    );
+
+    // As a kill before the first checkpoint leaves it.
+    for file in checkpoints(&second) {
+        fs::remove_file(file).unwrap();
+    }
+    fs::remove_file(second.join("weights.safetensors")).unwrap();
+    pretrain("multimae", &second, &[&["--resume"][..], &still].concat()).succeeds();
+    assert_eq!(tensors(&second.join("weights.safetensors")), given);
+
+    // The encoder alone.
+    let encoder = folder.path().join("encoder.safetensors");
+    let file = fs::read(first.join("weights.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&file).unwrap();
+    let kept = file.tensors().into_iter();
+    let kept = kept.filter(|(name, _)| !name.starts_with("output_adapters."));
+    fs::write(&encoder, safetensors::serialize(kept, None).unwrap()).unwrap();
+    let third = folder.path().join("third");
+    let from = format!("--weights={}", encoder.display());
+    let answer = pretrain(
+        "multimae",
+        &third,
+        &[&[from.as_str(), "--seed=9"][..], &still].concat(),
+    );
+    answer.succeeds();
+    assert!(answer.err.contains("fresh decoders"), "{}", answer.err);
+    let mixed = tensors(&third.join("weights.safetensors"));
+    assert_eq!(
+        mixed.keys().collect::<Vec<_>>(),
+        given.keys().collect::<Vec<_>>()
+    );
+    for (name, bytes) in &mixed {
+        // Zeros, ones and positions are no news.
+        let drawn = name.starts_with("output_adapters.") && name.ends_with("proj.weight");
+        let same = bytes == &given[name];
+        assert!(
+            same != drawn || !name.starts_with("output") && same,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn weights_that_do_not_fit_are_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = folder.path().join("first");
+    pretrain("multimae", &first, &[]).succeeds();
+    let run = folder.path().join("run");
+    let from = format!("--weights={}", first.display());
+    let missing = format!("--weights={}", folder.path().join("no/such").display());
+    let no_weights = format!("--weights={}", folder.path().display());
+    let alone = folder.path().join("image.png");
+    image::RgbImage::new(16, 16).save(&alone).unwrap();
+    let alone = format!("--data={}", alone.display());
+    for (method, more, says) in [
+        (
+            "multimae",
+            &["--set", "dim=24", "--set", "heads=2"][..],
+            &[
+                "misshapen (",
+                "global_tokens: F32 [1, 1, 16], not [1, 1, 24]",
+            ][..],
+        ),
+        (
+            "multimae",
+            &["--set", "depth=2"],
+            &["missing (12):", "encoder.1.attn.qkv.weight [48, 16]"],
+        ),
+        (
+            "multimae",
+            &["--set", "heads=4"],
+            &["heads = 2; 4 are asked for"],
+        ),
+        ("mae", &[], &["multimae; mae is needed"]),
+    ] {
+        pretrain(method, &run, &[&[from.as_str()][..], more].concat()).fails(2, says);
+        assert!(!run.exists(), "{more:?} left something");
+    }
+    pretrain("multimae", &run, &[&missing]).fails(2, &["cannot read the weights", "such"]);
+    pretrain("multimae", &run, &[&no_weights]).fails(2, &["holds no weights.safetensors"]);
+    // Given for RGB alone: what there is of saliency is not expected.
+    let given = [
+        "pretrain",
+        "multimae",
+        "--preset=tiny",
+        "--quiet",
+        &from,
+        &alone,
+    ];
+    let run = format!("--run={}", run.display());
+    let sizes = [
+        "--set=image_size=16",
+        "--set=patch=4",
+        "--set=dim=16",
+        "--set=heads=2",
+    ];
+    let rest = [
+        "--set=depth=1",
+        "--set=decoder_dim=16",
+        "--set=num_encoded_tokens=6",
+        &run,
+    ];
+    foveate(&[&given[..], &sizes, &rest].concat()).fails(
+        2,
+        &["unexpected (", "input_adapters.saliency.proj.bias [16]"],
+    );
 }
 
 /// From its middle a run ends with the bits that it ended with before.
@@ -96,6 +260,7 @@ fn a_resumed_run_ends_with_the_same_bits() {
     copy(&whole, &half);
     let files = checkpoints(&half);
     fs::remove_file(files.last().unwrap()).unwrap();
+    fs::remove_file(half.join("weights.safetensors")).unwrap();
     pretrain("multimae", &half, &["--resume"]).succeeds();
     let bytes = |run: &Path| -> Vec<Vec<u8>> {
         let files = checkpoints(run);
@@ -111,6 +276,8 @@ fn a_resumed_run_ends_with_the_same_bits() {
         all
     };
     assert_eq!(parameters(&half), parameters(&whole));
+    let weights = |run: &Path| fs::read(run.join("weights.safetensors")).unwrap();
+    assert_eq!(weights(&half), weights(&whole));
     // Parameters have the released names.
     let names: Vec<_> = parameters(&whole)
         .into_iter()

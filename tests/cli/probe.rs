@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 
 use foveate::data::{ImageSet, Moment, Recording};
 use foveate::gpu::{Gpu, GpuOptions};
-use foveate::pretrain::{Images, PretrainedRun, features};
+use foveate::pretrain::features;
+use foveate::pretrained::PretrainedEncoder;
 
 use super::support::{Answer, foveate, json, text};
 
@@ -78,10 +79,7 @@ fn it_reads_what_is_recorded() {
         let answer = small.probe("both", &data, &["--json", "--inputs", inputs]);
         let answer = json(answer.succeeds());
         assert_eq!(answer["inputs"], inputs);
-        assert_eq!(
-            (&answer["embedding_width"], &answer["step"]),
-            (&16.into(), &4.into())
-        );
+        assert_eq!(answer["embedding_width"], 16);
         assert_eq!(answer["training"]["frames"], 220 - 20);
         let r2 = &answer["r2"];
         let coordinates = r2["coordinates"].as_object().unwrap();
@@ -107,13 +105,11 @@ fn it_reads_what_is_recorded() {
 fn a_state_that_is_linear_in_the_embedding_is_read() {
     let small = small();
     let gpu = Gpu::new_blocking(GpuOptions::default()).unwrap();
-    let pretrained = PretrainedRun::open(&gpu, &small.root.join("both"), &mut |_| {}).unwrap();
+    let encoder = PretrainedEncoder::open(&gpu, &small.root.join("both")).unwrap();
     let set = ImageSet::read(&small.file("frames"), None).unwrap();
-    let learner = pretrained.learner();
-    let images = Images::new(&set, learner.config()).unwrap();
     let mut done = vec![];
     let embedding =
-        features::embeddings(&gpu, learner, &images, false, &mut |n| done.push(n)).unwrap();
+        features::embeddings(&gpu, &encoder, &set, false, &mut |n| done.push(n)).unwrap();
     // 220 is no multiple of the batch.
     assert_eq!((embedding.width, embedding.values.len()), (16, 16 * 220));
     assert_eq!(done.last(), Some(&220));
@@ -165,7 +161,7 @@ fn mistakes_are_refused() {
             .fails(2, says);
     };
     wrong("both", "short", &[], &["1 episode;", "at least 3"]);
-    wrong("both", "large", &[], &["32×32", "image_size is 16"]);
+    wrong("both", "large", &[], &["32×32", "16×16"]);
     wrong("both", "nowhere", &[], &["nowhere"]);
     wrong("nowhere", "frames", &[], &["nowhere"]);
     wrong("both", "frames", &["--held-out=1"], &["less than 1"]);

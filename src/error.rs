@@ -68,6 +68,8 @@ pub enum Error {
     #[error(transparent)]
     Media(#[from] crate::media::MediaError),
     #[error(transparent)]
+    Probe(#[from] crate::pretrain::probe::ProbeError),
+    #[error(transparent)]
     Weights(#[from] WeightsError),
 }
 
@@ -102,6 +104,7 @@ impl Error {
             Error::Run(e) => e.is_user_mistake(),
             Error::Data(e) => e.is_user_mistake(),
             Error::Media(e) => e.is_user_mistake(),
+            Error::Probe(e) => e.is_user_mistake(),
             Error::Weights(e) => e.is_user_mistake(),
         }
     }

@@ -47,6 +47,19 @@ pub(super) enum CliError {
         run: PathBuf,
         right: String,
     },
+    /// A probe of saliency on frames without.
+    #[error("'{}' holds no tensor 'saliency', which --inputs rgb+saliency needs: give --inputs rgb, or collect in a native world", path.display())]
+    NoSaliency { path: PathBuf },
+    /// A probe of saliency on an encoder that was trained without.
+    #[error("the encoder in '{}' was trained on RGB alone: give --inputs rgb, or pretrain multimae with saliency", run.display())]
+    RgbOnly { run: PathBuf },
+    /// A coordinate that the recording does not have.
+    #[error("the recorded state has no coordinate '{given}'{hint}; it has {known}")]
+    Coordinate {
+        given: String,
+        hint: String,
+        known: String,
+    },
     /// A file of a run that cannot be read, removed or made.
     #[error("cannot {action} '{}': {source}", path.display())]
     File {
@@ -121,6 +134,9 @@ impl CliError {
             | CliError::NoEnv { .. }
             | CliError::Policy { .. }
             | CliError::NotOfRun { .. }
+            | CliError::NoSaliency { .. }
+            | CliError::RgbOnly { .. }
+            | CliError::Coordinate { .. }
             | CliError::NoAgent { .. }
             | CliError::NoTransformer { .. }
             | CliError::NoData { .. }
@@ -149,6 +165,7 @@ through_the_library!(
     crate::envs::EnvError,
     crate::gpu::GpuError,
     crate::media::MediaError,
+    crate::pretrain::probe::ProbeError,
     crate::pretrained::WeightsError,
     crate::run::RunError,
     crate::tape::TapeError,

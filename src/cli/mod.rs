@@ -2,7 +2,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `devices`, `train`, `pretrain`, `eval`, `explain`, `collect`, `demo`, `bench` | one subcommand each |
+//! | `devices`, `train`, `pretrain`, `probe`, `eval`, `explain`, `collect`, `demo`, `bench` | one subcommand each |
 //! | `session` | the device that was asked for, and trained runs read from disk |
 //! | `progress` | the progress bar, or plain lines where there is no terminal |
 //! | `profile` | where the time of updates went: a table and a trace |
@@ -23,8 +23,10 @@ mod error;
 mod eval;
 mod explain;
 mod film;
+mod inputs;
 mod output;
 mod pretrain;
+mod probe;
 mod profile;
 mod progress;
 mod session;
@@ -63,6 +65,7 @@ enum Command {
     Devices(devices::Arguments),
     Train(train::Arguments),
     Pretrain(pretrain::Arguments),
+    Probe(probe::Arguments),
     Eval(eval::Arguments),
     Explain(explain::Arguments),
     Collect(collect::Arguments),
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Devices(arguments) => devices::run(&cli.session, arguments),
         Command::Train(arguments) => train::run(&cli.session, arguments),
         Command::Pretrain(arguments) => pretrain::run(&cli.session, arguments),
+        Command::Probe(arguments) => probe::run(&cli.session, arguments),
         Command::Eval(arguments) => eval::run(&cli.session, arguments),
         Command::Explain(arguments) => explain::run(&cli.session, arguments),
         Command::Collect(arguments) => collect::run(&cli.session, arguments),

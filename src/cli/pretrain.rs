@@ -6,14 +6,18 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::error::CliError;
+use super::inputs::Inputs;
 use super::output::{duration, note, print};
 use super::progress::Progress;
 use super::session::{Session, adapter_name};
+use super::train::discard_skeleton;
 use crate::Error;
 use crate::agents::tuning;
 use crate::data::ImageSet;
+use crate::gpu::Gpu;
 use crate::pretrain::{
-    Images, Method, PretrainConfig, PretrainLayers, PretrainTrainer, Reconstructor, Visible, sheet,
+    Images, Method, Pictures, PretrainConfig, PretrainLayers, PretrainLearner, PretrainTrainer,
+    Reconstructor, SheetSize, Visible, cross_modal_patches, cross_modal_sheet, measure, sheet,
 };
 use crate::pretrained;
 use crate::run::RunDirectory;
@@ -27,14 +31,12 @@ Examples:
   foveate pretrain mae --data photos --preset mae-base --weights mae.safetensors --run runs/more
 
 The run directory gets config.toml, metrics.jsonl, TensorBoard events, checkpoints,
-weights.safetensors (encoder and decoders under the released names), summary.json and
-media/reconstructions.png.";
+weights.safetensors (encoder and decoders under the released names), summary.json and, in
+media, sheets of what is restored.";
 
 /// Images of a sheet of reconstructions, and masks of each.
 const SHEET_IMAGES: usize = 4;
 const SHEET_MASKS: u32 = 3;
-/// Images that errors are measured on at a time.
-const MEASURED_AT_ONCE: usize = 32;
 
 /// Train a masked autoencoder on images
 #[derive(Debug, clap::Args)]
@@ -50,6 +52,9 @@ pub(super) struct Arguments {
     /// those in the safetensors file of the images need no naming
     #[arg(long, value_name = "PATH")]
     saliency: Option<PathBuf>,
+    /// What the model sees: rgb, or rgb+saliency; the saliency too if absent and there is
+    #[arg(long, value_name = "INPUTS")]
+    inputs: Option<Inputs>,
     /// Options to start from: tiny (a quarter of an hour on two cores; the default),
     /// visarl (the published sizes) or mae-base
     #[arg(long, value_name = "NAME")]
@@ -85,6 +90,19 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
+    /// The images, with the saliency that was asked for.
+    fn images(&self, method: Method) -> Result<ImageSet, CliError> {
+        let images = ImageSet::read(&self.data, self.saliency.as_deref())?;
+        if self.inputs == Some(Inputs::RgbSaliency) && !images.has_saliency() {
+            let path = self.data.clone();
+            return Err(CliError::NoSaliency { path });
+        }
+        Ok(match (method, self.inputs) {
+            (Method::Mae, _) | (_, Some(Inputs::Rgb)) => images.without_saliency(),
+            (Method::MultiMae, _) => images,
+        })
+    }
+
     fn layers(&self, saved: Option<PretrainConfig>) -> Result<PretrainLayers, CliError> {
         let method = match self.method.as_str() {
             "mae" => Method::Mae,
@@ -109,49 +127,58 @@ impl Arguments {
     }
 }
 
+/// Opens the run. If a new one cannot even begin, its directory is left as if it had not
+/// been tried.
+fn begin(
+    gpu: &Gpu,
+    arguments: &Arguments,
+    config: &PretrainConfig,
+    pictures: &Pictures,
+) -> Result<PretrainTrainer, CliError> {
+    let directory = match arguments.resume {
+        true => RunDirectory::resume(&arguments.run)?,
+        false => RunDirectory::create(&arguments.run)?,
+    };
+    let begin = || -> Result<PretrainTrainer, Error> {
+        if arguments.no_tune {
+            tuning::begin(gpu, &directory)?;
+        }
+        directory.write_config(&config.to_toml()?)?;
+        PretrainTrainer::new(gpu, config, pictures, directory, &mut |text| note(&text))
+    };
+    begin().map_err(|error| {
+        if !arguments.resume {
+            discard_skeleton(&arguments.run);
+        }
+        error.into()
+    })
+}
+
 pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliError> {
     let started = Instant::now();
-    let saved = match arguments.resume {
-        true => {
-            let path = RunDirectory::open(&arguments.run)
-                .map_err(Error::from)?
-                .config();
-            Some(PretrainConfig::read(&path).map_err(Error::from)?)
-        }
-        false => None,
-    };
-    let config = PretrainConfig::resolve(&arguments.layers(saved)?).map_err(Error::from)?;
-    // Whatever may be wrong with the images is said before anything is written.
-    let images =
-        ImageSet::read(&arguments.data, arguments.saliency.as_deref()).map_err(Error::from)?;
-    let images = Images::new(&images, &config)?;
-    config
-        .check_visible(images.has_saliency())
-        .map_err(Error::from)?;
+    let (mut saved, mut begun) = (None, false);
+    if arguments.resume {
+        let directory = RunDirectory::open(&arguments.run)?;
+        saved = Some(PretrainConfig::read(&directory.config())?);
+        begun = directory.read_tuning()?.is_some();
+    } else {
+        RunDirectory::check_new(&arguments.run)?;
+    }
+    // Whatever may be wrong with options, images, weights and device is said before
+    // anything is written.
+    let config = PretrainConfig::resolve(&arguments.layers(saved)?)?;
+    let images = Images::new(&arguments.images(config.method)?, &config)?;
+    config.check_visible(images.has_saliency())?;
     if !arguments.resume && !config.weights.is_empty() {
         let network = config.architecture(images.has_saliency());
-        pretrained::fits(Path::new(&config.weights), &network).map_err(Error::from)?;
+        pretrained::fits(Path::new(&config.weights), &network)?;
     }
-    let directory = match arguments.resume {
-        true => RunDirectory::resume(&arguments.run).map_err(Error::from)?,
-        false => RunDirectory::create(&arguments.run).map_err(Error::from)?,
-    };
-    let begun = directory.read_tuning().map_err(Error::from)?.is_some();
     let gpu = match arguments.no_tune || begun {
         true => session.gpu()?,
         false => session.tuned_gpu()?,
     };
-    if arguments.no_tune {
-        tuning::begin(&gpu, &directory)?;
-    }
-    directory
-        .write_config(&config.to_toml().map_err(Error::from)?)
-        .map_err(Error::from)?;
     let pictures = images.upload(&gpu)?;
-    let mut trainer =
-        PretrainTrainer::new(&gpu, &config, &pictures.training, directory, &mut |text| {
-            note(&text)
-        })?;
+    let mut trainer = begin(&gpu, arguments, &config, &pictures.training)?;
     if !arguments.quiet {
         note(&format!(
             "pretraining {} parameters on {} images ({} more kept for measuring), seed {}, on {}",
@@ -170,70 +197,85 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
 
     let learner = trainer.learner();
     let held = &pictures.validation;
-    let all: Vec<u32> = (0..held.count() as u32).collect();
-    let at_once = MEASURED_AT_ONCE.min(all.len());
-    let error = |visible| -> Result<f64, Error> {
-        Reconstructor::new(&gpu, learner, held, at_once, visible)?.mean_rgb_error(&all)
-    };
-    let masked = error(Visible::Sampled)?;
+    let errors = measure(&gpu, learner, held)?;
     let mean_image = images.mean_image_error();
+    let ratio = errors.masked / mean_image;
+    let sheets = draw(&gpu, learner, held, trainer.directory())?;
     let mut summary = json!({
         "method": config.method,
+        "inputs": Inputs::of(held.has_saliency()).name(),
         "preset": config.preset,
         "seed": config.seed,
         "steps": config.steps,
         "parameters": learner.parameter_count(),
         "images": pictures.training.count(),
         "validation_images": held.count(),
-        "masked_rgb_error": masked,
+        "masked_rgb_error": errors.masked,
         "mean_image_error": mean_image,
+        "masked_over_mean_image": ratio,
         "train_seconds": train_seconds,
         "adapter": adapter_name(&gpu),
     });
     let mut cross = String::new();
-    if held.has_saliency() && config.method == Method::MultiMae {
-        let patches = (config.num_encoded_tokens / 2).max(1);
-        let alone = error(Visible::Rgb {
-            patches,
-            saliency: false,
-        })?;
-        let helped = error(Visible::Rgb {
-            patches,
-            saliency: true,
-        })?;
+    if let Some(errors) = errors.cross_modal {
+        let (alone, helped) = (errors.without_saliency, errors.with_saliency);
+        let part = helped / alone;
         summary["cross_modal"] = json!({
-            "visible_rgb_patches": patches,
+            "visible_rgb_patches": errors.patches,
             "masked_rgb_error_without_saliency": alone,
             "masked_rgb_error_with_saliency": helped,
+            "with_over_without": part,
         });
         cross = format!(
-            "\n{patches} RGB patches     error {alone:.4} alone, {helped:.4} with all of the saliency"
+            "with {} RGB patches visible {alone:.4}; with all of the saliency too {helped:.4}: {part:.2} of it\n",
+            errors.patches
         );
     }
-    let side = config.image_size;
-    let shown = SHEET_IMAGES.min(held.count());
-    let step = held.count() / shown;
-    let slots: Vec<u32> = (0..shown).map(|i| (i * step) as u32).collect();
-    let model = Reconstructor::new(&gpu, learner, held, shown, Visible::Sampled)?;
-    let picture = trainer.directory().media().join("reconstructions.png");
-    sheet(&model, &slots, 0..SHEET_MASKS, side, config.patch)?
-        .save_png(&picture)
-        .map_err(Error::from)?;
-    trainer
-        .directory()
-        .write_summary(&summary)
-        .map_err(Error::from)?;
+    trainer.directory().write_summary(&summary)?;
+    let sheets: Vec<String> = sheets
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     print(&format!(
-        "error of hidden RGB patches {masked:.4}; of the mean image {mean_image:.4}: {:.2} of it \
-         ({} updates in {}){cross}\n\
-         weights         {}\n\
-         summary         {}\n\
-         reconstructions {}",
-        masked / mean_image,
+        "error of hidden RGB patches {:.4}; of the mean image {mean_image:.4}: {ratio:.2} of it \
+         ({} updates in {})\n{cross}\
+         weights  {}\n\
+         summary  {}\n\
+         sheets   {}\n\
+         next     foveate probe {} --data DIR",
+        errors.masked,
         config.steps,
         duration(train_seconds),
         trainer.directory().weights().display(),
         trainer.directory().summary().display(),
-        picture.display(),
+        sheets.join("\n         "),
+        trainer.directory().root().display(),
     ))
+}
+
+/// Draws sheets of images that training did not see, and returns their paths.
+fn draw(
+    gpu: &Gpu,
+    learner: &PretrainLearner,
+    pictures: &Pictures,
+    directory: &RunDirectory,
+) -> Result<Vec<PathBuf>, Error> {
+    let config = learner.config();
+    let size = SheetSize {
+        side: config.image_size,
+        patch: config.patch,
+    };
+    let shown = SHEET_IMAGES.min(pictures.count());
+    let apart = pictures.count() / shown;
+    let slots: Vec<u32> = (0..shown).map(|i| (i * apart) as u32).collect();
+    let model = |visible| Reconstructor::new(gpu, learner, pictures, shown, visible);
+    let mut paths = vec![directory.media().join("reconstructions.png")];
+    sheet(&model(Visible::Sampled)?, &slots, 0..SHEET_MASKS, size)?.save_png(&paths[0])?;
+    if learner.sees_saliency() {
+        let patches = cross_modal_patches(learner);
+        let with = |saliency| model(Visible::Rgb { patches, saliency });
+        paths.push(directory.media().join("cross-modal.png"));
+        cross_modal_sheet([&with(false)?, &with(true)?], &slots, 0, size)?.save_png(&paths[1])?;
+    }
+    Ok(paths)
 }

@@ -345,7 +345,7 @@ fn kernels_line(made: &KernelsMade) -> String {
 }
 
 /// Removes what an attempt that failed at once has made; nothing that holds anything.
-fn discard_skeleton(root: &Path) {
+pub(super) fn discard_skeleton(root: &Path) {
     // What cannot be removed does no harm: without config.toml it counts as empty.
     let _ = std::fs::remove_file(root.join("config.toml"));
     let _ = std::fs::remove_file(root.join("tuning.json"));

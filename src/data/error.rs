@@ -96,6 +96,9 @@ pub enum DataError {
         name: String,
         given: String,
     },
+    /// States that are not what a recording has.
+    #[error("the states of '{}' cannot be used: {reason}", path.display())]
+    State { path: PathBuf, reason: String },
     /// A float that is no brightness.
     #[error("{name}{index:?} of '{}' is {value}; floats must lie between 0 and 1 (store 0 to 255 as u8)", path.display())]
     Range {

@@ -100,6 +100,12 @@ impl ImageSet {
         self.saliency.is_some()
     }
 
+    /// The images alone.
+    pub fn without_saliency(mut self) -> ImageSet {
+        self.saliency = None;
+        self
+    }
+
     /// All maps, u8[count, height, width], 255 where it matters most; `None` without.
     pub fn saliency_pixels(&self) -> Option<&[u8]> {
         self.saliency.as_ref().map(|maps| &maps.bytes[..])

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`image_set`] | [`ImageSet`]: what was read, checked |
 //! | [`recording`] | [`Recording`]: what was seen in an environment, to be written |
+//! | [`states`] | [`States`]: what a recording knows beside its frames |
 //! | `folder` | image files, and which map belongs to which image |
 //! | `array`, `npy` | arrays of safetensors and NumPy files |
 //! | `planes` | images of one size, channel by channel: what both become |
@@ -18,10 +19,12 @@ pub mod image_set;
 mod npy;
 mod planes;
 pub mod recording;
+pub mod states;
 
 pub use error::DataError;
 pub use image_set::ImageSet;
 pub use recording::{Moment, Recording};
+pub use states::States;
 
 /// The tensor of images in a safetensors file.
 const FRAMES: &str = "frames";

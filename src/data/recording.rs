@@ -265,6 +265,14 @@ impl Recording {
         Ok(check_writable(&directory.join(FILE))?)
     }
 
+    /// The file of tensors of the recording in `directory`, or `path` itself if it is none.
+    pub fn file(path: &Path) -> PathBuf {
+        match path.is_dir() {
+            true => path.join(FILE),
+            false => path.to_owned(),
+        }
+    }
+
     /// The first file or folder in `directory` that writing would replace, as tensors or
     /// as `pictures`.
     pub fn existing(directory: &Path, pictures: bool) -> Option<PathBuf> {

@@ -45,19 +45,10 @@ impl Images {
                 set.height(),
             ))));
         }
-        let plane = side * side;
-        let rgb = match set.channels() {
-            1 => set
-                .pixels()
-                .chunks_exact(plane)
-                .flat_map(|p| p.repeat(3))
-                .collect(),
-            _ => set.pixels().to_vec(),
-        };
         let kept = (config.validation * set.count() as f64).round() as usize;
         Ok(Images {
             side,
-            rgb,
+            rgb: rgb(set),
             saliency: set.saliency_pixels().map(<[u8]>::to_vec),
             training: set.count() - kept.min(set.count() - 1),
         })
@@ -73,22 +64,27 @@ impl Images {
     /// # Errors
     /// Where memory does not hold them.
     pub fn upload(&self, gpu: &Gpu) -> Result<UploadedImages, Error> {
-        let plane = self.side * self.side;
-        let count = self.rgb.len() / (3 * plane);
-        let part = |range: std::ops::Range<usize>| {
-            let maps = self.saliency.as_ref();
-            let maps = maps.map(|maps| &maps[range.start * plane..range.end * plane]);
-            let rgb = &self.rgb[range.start * 3 * plane..range.end * 3 * plane];
-            Pictures::new(gpu, self.side, rgb, maps)
-        };
+        let count = self.count();
         let validation = match self.training == count {
             true => 0..count,
             false => self.training..count,
         };
         Ok(UploadedImages {
-            training: part(0..self.training)?,
-            validation: part(validation)?,
+            training: self.part(gpu, 0..self.training)?,
+            validation: self.part(gpu, validation)?,
         })
+    }
+
+    fn count(&self) -> usize {
+        self.rgb.len() / (3 * self.side * self.side)
+    }
+
+    fn part(&self, gpu: &Gpu, range: std::ops::Range<usize>) -> Result<Pictures, Error> {
+        let plane = self.side * self.side;
+        let maps = self.saliency.as_ref();
+        let maps = maps.map(|maps| &maps[range.start * plane..range.end * plane]);
+        let rgb = &self.rgb[range.start * 3 * plane..range.end * 3 * plane];
+        Pictures::new(gpu, self.side, rgb, maps)
     }
 
     /// Mean squared error, in normalised RGB, of the training images' mean as a prediction
@@ -113,5 +109,14 @@ impl Images {
             }
         }
         error / kept.len() as f64
+    }
+}
+
+/// Images in RGB, u8[N, 3, H, W].
+pub(super) fn rgb(set: &ImageSet) -> Vec<u8> {
+    let planes = set.pixels().chunks_exact(set.height() * set.width());
+    match set.channels() {
+        1 => planes.flat_map(|plane| plane.repeat(3)).collect(),
+        _ => set.pixels().to_vec(),
     }
 }

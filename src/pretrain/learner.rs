@@ -66,11 +66,10 @@ impl Pictures {
         self.saliency.is_some()
     }
 
-    /// The images of `slots` u32[B, 1], one tensor for each modality: RGB normalised,
-    /// saliency in 0..1. Samples for which `mirrored` is not 0 are mirrored.
+    /// The images of `slots` u32[B, 1] in 0..255, one tensor [B, C, S, S] for each modality.
+    /// Samples for which `mirrored` is not 0 are mirrored.
     pub(super) fn images(
         &self,
-        tape: &Tape,
         slots: &Var,
         mirrored: Option<&Var>,
     ) -> Result<Vec<Var>, TapeError> {
@@ -78,11 +77,24 @@ impl Pictures {
             Some(mirrored) => image.flip(mirrored),
             None => Ok(image),
         };
-        let rgb = flip(slots.stack_frames(&self.rgb, None)?)?;
-        let mut images = vec![MultiMae::normalise_rgb(tape, &rgb)?];
+        let mut images = vec![flip(slots.stack_frames(&self.rgb, None)?)?];
         if let Some(store) = &self.saliency {
-            let map = flip(slots.stack_frames(store, None)?)?;
-            images.push(MultiMae::normalise_saliency(&map)?);
+            images.push(flip(slots.stack_frames(store, None)?)?);
+        }
+        Ok(images)
+    }
+
+    /// The same, RGB normalised and saliency in 0..1.
+    pub(super) fn normalised(
+        &self,
+        tape: &Tape,
+        slots: &Var,
+        mirrored: Option<&Var>,
+    ) -> Result<Vec<Var>, TapeError> {
+        let mut images = self.images(slots, mirrored)?;
+        images[0] = MultiMae::normalise_rgb(tape, &images[0])?;
+        for map in &mut images[1..] {
+            *map = MultiMae::normalise_saliency(map)?;
         }
         Ok(images)
     }
@@ -197,6 +209,11 @@ impl PretrainLearner {
         }
     }
 
+    /// Whether the encoder sees saliency.
+    pub fn sees_saliency(&self) -> bool {
+        self.modalities() > 1
+    }
+
     /// Patches of one image.
     pub(super) fn patches(&self) -> usize {
         (self.config.image_size / self.config.patch).pow(2)
@@ -224,7 +241,7 @@ impl PretrainLearner {
             }
             false => None,
         };
-        let images = pictures.images(&tape, &slots, mirrored.as_ref())?;
+        let images = pictures.normalised(&tape, &slots, mirrored.as_ref())?;
         let sample = self.sample(&step, config.batch)?;
         let restored = self.restore(&tape, &images, &sample)?;
         self.optimiser

@@ -55,7 +55,7 @@ impl Reconstructor {
         let tape = Tape::new();
         let slots = tape.input("slots", Tensor::u32(&[batch, 1]));
         let step = tape.input("step", Tensor::u32(&[1]));
-        let mut images = pictures.images(&tape, &slots, None)?;
+        let mut images = pictures.normalised(&tape, &slots, None)?;
         images.truncate(learner.modalities());
         let sample = match visible {
             Visible::Sampled => learner.sample(&step, batch)?,

@@ -35,6 +35,19 @@ pub struct RunDirectory {
 }
 
 impl RunDirectory {
+    /// Whether `root` is new or empty, so that [`RunDirectory::create`] would take it.
+    /// Nothing is made.
+    ///
+    /// # Errors
+    /// [`RunError::NotEmpty`], [`RunError::NotADirectory`], [`RunError::Io`].
+    pub fn check_new(root: &Path) -> Result<(), RunError> {
+        require_directory_or_nothing(root)?;
+        match root.exists() {
+            true => require_unused(root),
+            false => Ok(()),
+        }
+    }
+
     /// Prepares `root`, new or empty, for a new run and locks it.
     ///
     /// A directory in which a process was killed before it wrote `config.toml`
@@ -45,11 +58,8 @@ impl RunDirectory {
     /// [`RunError::Io`].
     pub fn create(root: impl Into<PathBuf>) -> Result<RunDirectory, RunError> {
         let root = root.into();
-        require_directory_or_nothing(&root)?;
-        if root.exists() {
-            // Before the lock, which would leave a file in a stranger's folder.
-            require_unused(&root)?;
-        }
+        // Before the lock, which would leave a file in a stranger's folder.
+        RunDirectory::check_new(&root)?;
         atomic::create_folder(&root)?;
         let lock = lock(&root)?;
         // Again: another process may have begun between look and lock.

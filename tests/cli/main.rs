@@ -7,6 +7,7 @@ mod encoder;
 mod failures;
 mod mistakes;
 mod pretrain;
+mod probe;
 mod profile;
 mod results;
 mod support;

@@ -66,11 +66,17 @@ fn both_methods_write_a_whole_run() {
             (&summary["images"], &summary["validation_images"]),
             (&36.into(), &4.into())
         );
-        for key in ["masked_rgb_error", "mean_image_error"] {
+        let error = |key: &str| {
             let error = summary[key].as_f64().unwrap();
             assert!(error.is_finite() && error > 0.0, "{key}: {error}");
-        }
-        assert_eq!(summary.get("cross_modal").is_some(), method == "multimae");
+            error
+        };
+        let ratio = error("masked_rgb_error") / error("mean_image_error");
+        assert!((error("masked_over_mean_image") - ratio).abs() < 1e-9);
+        let both = method == "multimae";
+        assert_eq!(summary["inputs"], if both { "rgb+saliency" } else { "rgb" });
+        assert_eq!(summary.get("cross_modal").is_some(), both);
+        assert_eq!(run.join("media/cross-modal.png").exists(), both);
         let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
         assert_eq!(metrics.lines().count(), 4, "{metrics}");
         let last = json(metrics.lines().last().unwrap());
@@ -280,6 +286,45 @@ fn a_resumed_run_ends_with_the_same_bits() {
     ] {
         assert!(names.iter().any(|n| n == name), "no {name}");
     }
+}
+
+/// The same model without saliency, though the recording has some.
+#[test]
+fn saliency_can_be_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("rgb");
+    let more = ["--inputs=rgb", "--set", "num_encoded_tokens=4"];
+    pretrain("multimae", &run, &more).succeeds();
+    let summary = json(&fs::read_to_string(run.join("summary.json")).unwrap());
+    assert_eq!(summary["inputs"], "rgb");
+    assert_eq!(summary.get("cross_modal"), None);
+    let file = fs::read(checkpoints(&run).pop().unwrap()).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
+    let mut names = tensors.names().into_iter();
+    assert!(!names.any(|name| name.contains("saliency")));
+}
+
+/// A device that there is not, and images that are damaged, leave no run behind; what was
+/// in the directory stays.
+#[test]
+fn a_run_that_cannot_begin_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    pretrain("multimae", &run, &["--adapter", "no such device"]).fails(2, &["no such device"]);
+    assert!(!run.exists());
+
+    let broken = folder.path().join("frames.safetensors");
+    let whole = fs::read(frames()).unwrap();
+    fs::write(&broken, &whole[..whole.len() - 9]).unwrap();
+    let data = format!("--data={}", broken.display());
+    let of_run = format!("--run={}", run.display());
+    foveate(&["pretrain", "multimae", &data, &of_run]).fails(2, &["frames.safetensors"]);
+    assert!(!run.exists());
+
+    fs::create_dir(&run).unwrap();
+    fs::write(run.join("mine.txt"), "mine").unwrap();
+    pretrain("multimae", &run, &[]).fails(2, &["empty"]);
+    assert_eq!(fs::read_dir(&run).unwrap().count(), 1);
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub enum Error {
     },
     /// A replay that memory does not hold.
     #[error(
-        "out of memory: replay_capacity={capacity} needs {bytes} bytes; the largest replay_capacity that fits is {fits}"
+        "out of memory: replay_capacity={capacity} needs {bytes} bytes, more than this device holds (in all, or in one binding); the largest replay_capacity that fits is {fits}"
     )]
     ReplayTooLarge {
         capacity: usize,

@@ -42,6 +42,28 @@ fn paper_has_the_published_numbers() {
     assert_eq!(c.mask_fill, MaskFill::Uniform);
 }
 
+/// SPEC.md B.8.
+#[test]
+fn visarl_has_the_released_numbers() {
+    let c = Config::new(AgentKind::Sac, "native/reach", Preset::Visarl);
+    assert_eq!((c.image_size, c.frame_stack, c.batch), (64, 1, 128));
+    assert_eq!((c.num_shared_layers, c.num_filters), (11, 32));
+    assert_eq!((c.projection_dim, c.hidden_dim), (512, 1024));
+    assert!(c.shared_encoder && c.burst_updates && !c.random_shift);
+    assert_eq!((c.actor_lr, c.critic_lr, c.alpha_lr), (1e-4, 1e-4, 1e-4));
+    assert_eq!((c.actor_beta, c.critic_beta, c.alpha_beta), (0.9, 0.9, 0.9));
+    assert_eq!(
+        (c.critic_tau, c.discount, c.init_temperature),
+        (0.005, 0.99, 0.1)
+    );
+    assert_eq!((c.actor_update_freq, c.critic_target_update_freq), (2, 2));
+    assert_eq!(
+        (c.init_steps, c.steps, c.replay_capacity),
+        (1_000, 1_000_000, 1_000_000)
+    );
+    assert_eq!((c.eval_freq, c.eval_episodes), (10_000, 10));
+}
+
 #[test]
 fn every_preset_is_valid() {
     for agent in AgentKind::NAMES {

@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 
 use common::{fixed_u32, gpu, rng};
-use foveate::agents::evaluate::{Actor, returns};
+use foveate::agents::evaluate::{Actor, Stage, returns};
 use foveate::agents::{
     Agent, Eye, LatentStore, Observations, ObservedShape, Replay, ReplayShape, Retina,
     StoredTransition,
@@ -363,19 +363,70 @@ fn every_eye_can_be_evaluated() {
     }
 }
 
+/// On a stage an agent sees the embeddings of what each environment showed last.
+#[test]
+fn stacks_of_a_stage_are_those_of_its_environments() {
+    let frozen = frozen(Inputs::Rgb, false);
+    let eye = Eye::open(&gpu(), &frozen.config).unwrap();
+    let options = EnvOptions {
+        image_size: SIDE,
+        count: 3,
+        ..EnvOptions::new("native/reach")
+    };
+    let mut stage = Stage::new(&gpu(), &options, STACK, Some(&eye)).unwrap();
+    stage.reset(4).unwrap();
+    let embedding = |stage: &Stage, env: usize| {
+        let bytes: Vec<u8> = gpu().read_blocking(&stage.frame(env)).unwrap();
+        let pixels: Vec<f32> = bytes.into_iter().map(f32::from).collect();
+        let tape = Tape::new();
+        let image = tape.constant(&[1, 3, SIDE, SIDE], &pixels).unwrap();
+        let encoder = eye.encoder().unwrap();
+        read(&tape, &encoder.embedding(&tape, &[image]).unwrap())
+    };
+    let mut last: Vec<Vec<f32>> = (0..3).map(|env| embedding(&stage, env)).collect();
+    for step in 0..3 {
+        let mut answers = vec![Default::default(); 3];
+        let actions = [0.9, -0.4, -0.7, 0.2, 0.1, 0.8];
+        stage.step(&actions, &mut answers).unwrap();
+        let tape = Tape::new();
+        let slots = fixed_u32(&tape, &[3, STACK], &stage.stacks());
+        let seen = read(&tape, &eye.see(&tape, &slots, stage.store(), None).unwrap());
+        for env in 0..3 {
+            let now = embedding(&stage, env);
+            let right = [&last[env][..], &now].concat();
+            let got = &seen[env * 32..][..32];
+            // The batch's size may choose another kernel.
+            let near = got.iter().zip(&right).all(|(a, b)| (a - b).abs() <= 1e-5);
+            assert!(near, "step {step}, environment {env}");
+            assert!(
+                now.iter()
+                    .zip(&last[env])
+                    .any(|(a, b)| (a - b).abs() > 1e-4)
+            );
+            last[env] = now;
+        }
+    }
+}
+
 #[test]
 fn what_does_not_go_together_is_named() {
     let open = |config: &Config| Eye::open(&gpu(), config).unwrap_err().to_string();
     let fits = frozen(Inputs::Rgb, false);
-    let other_size = Config {
-        image_size: 32,
+    // A MultiMAE takes images of any size that its patches divide.
+    let other_size = |image_size| Config {
+        image_size,
         ..fits.config.clone()
     };
-    let message = open(&other_size);
-    assert!(
-        message.contains("image_size") && message.contains("16"),
-        "{message}"
-    );
+    let message = open(&other_size(18));
+    assert!(message.contains("18") && message.contains('4'), "{message}");
+    let eye = Eye::open(&gpu(), &other_size(32)).unwrap();
+    assert_eq!(eye.frame(), FrameShape::rgb(32));
+    let heads = Config {
+        encoder_heads: Some(3),
+        ..fits.config.clone()
+    };
+    let message = open(&heads);
+    assert!(message.contains("heads"), "{message}");
     let no_saliency = Config {
         inputs: Inputs::RgbAndSaliency,
         ..fits.config.clone()
@@ -410,6 +461,12 @@ fn what_does_not_go_together_is_named() {
         }
         assert!(config.validate().is_err(), "{inputs}");
     }
+    let ablation = Config {
+        consistency: 0.5,
+        ..Config::new(AgentKind::SacSelfSupervision, "native/reach", Preset::Tiny)
+    };
+    let message = ablation.validate().unwrap_err().to_string();
+    assert!(message.contains("consistency"), "{message}");
     for wrong in ["resnet", "multimae", "multimae:", "cnn:x", ""] {
         let error = EncoderKind::try_from(wrong.to_string()).unwrap_err();
         assert!(error.to_string().contains("multimae:PATH"), "{error}");

@@ -304,10 +304,7 @@ impl Agent {
             AgentKind::Sgqn | AgentKind::SacConsistency | AgentKind::SacSelfSupervision => {
                 let options = SgqnOptions {
                     rho: c.rho as f32,
-                    consistency: match c.agent {
-                        AgentKind::SacSelfSupervision => 0.0,
-                        _ => c.consistency as f32,
-                    },
+                    consistency: c.consistency as f32,
                 };
                 sgqn::update(&sac, &input, turn, options)?;
             }
@@ -364,6 +361,12 @@ impl Agent {
                 let stream = self.stream(Randomness::Overlay);
                 let crops = step.random_resized_crops(stream, c.batch, bank.count, bank.side)?;
                 obs.overlay(&pictures, &crops)?
+            }
+            (true, None) if svea => {
+                return Err(TapeError::Option {
+                    op: "svea",
+                    message: "there are no pictures to lay over observations".to_string(),
+                });
             }
             _ => obs.clone(),
         };

@@ -1,6 +1,7 @@
 //! How an agent sees: which planes a frame has, what is kept of it, and what the
 //! networks get (SPEC.md B.7, B.8).
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::observations::{LatentStore, Observations, ObservedShape};
@@ -9,7 +10,7 @@ use crate::config::{Config, ConfigError, EncoderKind, Inputs, SaliencyScale};
 use crate::envs::Environment;
 use crate::gpu::{FrameShape, FrameStore, Gpu};
 use crate::ops::{TapeError, Tensor, Var};
-use crate::pretrained::PretrainedEncoder;
+use crate::pretrained::{EncoderOptions, PretrainedEncoder};
 use crate::run::RunDirectory;
 use crate::tape::{Program, Tape};
 
@@ -57,29 +58,49 @@ impl Eye {
     /// Those of [`Eye::frozen`] and of reading.
     pub fn open(gpu: &Gpu, config: &Config) -> Result<Eye, Error> {
         match config.encoder.weights() {
-            Some(path) => Ok(Eye::frozen(config, PretrainedEncoder::open(gpu, path)?)?),
+            Some(path) => Eye::read(gpu, config, path),
             None => Ok(Eye::cnn(config)),
         }
     }
 
-    /// [`Eye::open`] for a run, which keeps a copy of its pretrained encoder: what became
-    /// of the original no longer matters.
+    fn read(gpu: &Gpu, config: &Config, path: &Path) -> Result<Eye, Error> {
+        let options = EncoderOptions {
+            heads: config.encoder_heads,
+            image_size: Some(config.image_size),
+        };
+        let encoder = PretrainedEncoder::open_with(gpu, path, &options)?;
+        Ok(Eye::frozen(config, encoder)?)
+    }
+
+    /// [`Eye::open`] for a run that begins or goes on. It keeps a copy of its pretrained
+    /// encoder: what became of the original no longer matters.
     ///
     /// # Errors
     /// Those of [`Eye::frozen`], of reading and of writing.
     pub fn of_run(gpu: &Gpu, config: &Config, directory: &RunDirectory) -> Result<Eye, Error> {
-        let kept = directory.encoder();
-        if config.encoder == EncoderKind::Cnn {
-            return Ok(Eye::cnn(config));
-        }
-        if kept.exists() {
-            return Ok(Eye::frozen(config, PretrainedEncoder::open(gpu, &kept)?)?);
+        if config.encoder == EncoderKind::Cnn || directory.encoder().exists() {
+            return Eye::kept(gpu, config, directory);
         }
         let eye = Eye::open(gpu, config)?;
         if let Some(encoder) = eye.encoder() {
-            encoder.save(gpu, &kept)?;
+            encoder.save(gpu, &directory.encoder())?;
         }
         Ok(eye)
+    }
+
+    /// [`Eye::open`] for a run that is there, from its copy; nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::NoCheckpoint`] where there is no copy: there is no checkpoint before it.
+    pub fn kept(gpu: &Gpu, config: &Config, directory: &RunDirectory) -> Result<Eye, Error> {
+        let copy = directory.encoder();
+        match (&config.encoder, copy.exists()) {
+            (EncoderKind::Cnn, _) => Ok(Eye::cnn(config)),
+            (_, true) => Eye::read(gpu, config, &copy),
+            (_, false) => Err(Error::NoCheckpoint {
+                run: directory.root().to_path_buf(),
+            }),
+        }
     }
 
     /// What environments have to draw: RGB, or RGB and saliency.
@@ -242,6 +263,15 @@ impl Embedder {
     /// # Errors
     /// Those of the device.
     pub fn run(&self, from: &[u32], to: &[u32]) -> Result<(), Error> {
+        let count = self.program.input_range("slots")?.1.len();
+        if to.len() != count {
+            return Err(TapeError::DataLength {
+                name: "slots of embeddings".to_string(),
+                expected: count as u64,
+                given: to.len() as u64,
+            }
+            .into());
+        }
         self.program.write("slots", from)?;
         let mut encoder = (self.gpu.device()).create_command_encoder(&Default::default());
         self.program.encode(&mut encoder);

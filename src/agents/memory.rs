@@ -18,7 +18,7 @@ pub struct TrainingMemory {
     /// What the compiled programs, those that update, act and see, need while they
     /// run: [`planned`](crate::tape::MemoryReport::planned) of each.
     pub programs: u64,
-    /// Pictures that SGQN overlays.
+    /// Pictures that are laid over observations.
     pub pictures: u64,
 }
 

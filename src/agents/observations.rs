@@ -37,30 +37,26 @@ pub struct LatentStore {
 }
 
 impl LatentStore {
-    /// Allocates `capacity` slots.
+    /// Allocates `capacity` slots, one binding for all.
     ///
     /// # Errors
-    /// [`GpuError::LatentsDoNotFit`] with the number that do.
+    /// [`GpuError::LatentsDoNotFit`] with the number that do; [`GpuError::OutOfMemory`].
     pub fn new(gpu: &Gpu, capacity: usize, width: usize) -> Result<LatentStore, GpuError> {
         let able = gpu.capabilities();
         let each = 4 * width as u64;
         let limit =
             (able.max_binding.min(able.max_buffer)).min(gpu.free_memory().unwrap_or(u64::MAX));
-        let do_not_fit = |bytes: u64| GpuError::LatentsDoNotFit {
-            latents: capacity,
-            width,
-            fits: (bytes / each) as usize,
-        };
-        if capacity as u64 > limit / each {
-            return Err(do_not_fit(limit));
+        let fits = limit.checked_div(each).unwrap_or(0) as usize;
+        if capacity > fits {
+            return Err(GpuError::LatentsDoNotFit {
+                latents: capacity,
+                width,
+                fits,
+            });
         }
-        let table = match gpu.storage("latents", capacity as u64 * each) {
-            Ok(buffer) => BufferRange::whole(&buffer),
-            Err(GpuError::OutOfMemory { .. }) => return Err(do_not_fit(0)),
-            Err(error) => return Err(error),
-        };
+        let table = gpu.storage("latents", capacity as u64 * each)?;
         Ok(LatentStore {
-            table,
+            table: BufferRange::whole(&table),
             width,
             capacity,
         })

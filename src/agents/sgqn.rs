@@ -31,7 +31,8 @@ pub struct SgqnBatch {
     pub batch: Batch,
     /// The grey value that replaces masked pixels, `f32[1]` in 0..255.
     pub fill: Var,
-    /// Observations blended with pictures, f32[B, 3F, H, W]; used in auxiliary turns.
+    /// Observations blended with pictures, f32[B, 3F, H, W]; used in auxiliary turns. For
+    /// SVEA observations however they are augmented.
     pub overlaid: Var,
 }
 
@@ -55,19 +56,22 @@ pub fn update(
     let q = sac.q(&sac.features(&batch.obs)?, &batch.action)?;
     let map = attribution(tape, &q[0], &batch.obs, Gradient::Guided)?;
     let looked = QuantileMask::record(&map, frames, options.rho)?;
-    let masked_obs = batch.obs.mask_fill(&looked.mask, &input.fill)?;
-    let masked_q = sac.q(&sac.features(&masked_obs)?, &batch.action)?;
-    let td = sac.td_loss(&q, &y, &mut trace)?;
-    let consistency = [q[0].mse(&masked_q[0])?, q[1].mse(&masked_q[1])?];
-    let consistency_sum = consistency[0].add(&consistency[1])?;
-    let loss = td.add(&consistency_sum.scale(options.consistency)?)?;
     name(&mut trace, "out.mask", &looked.mask);
     name(&mut trace, "out.mask.threshold", &looked.threshold);
-    name(&mut trace, "out.masked_q1", &masked_q[0]);
-    name(&mut trace, "out.masked_q2", &masked_q[1]);
-    name(&mut trace, "loss.consistency1", &consistency[0]);
-    name(&mut trace, "loss.consistency2", &consistency[1]);
-    tape.watch("consistency_loss", &consistency_sum)?;
+    let mut loss = sac.td_loss(&q, &y, &mut trace)?;
+    // Without weight (the ablation) nothing of it is computed.
+    if options.consistency > 0.0 {
+        let masked_obs = batch.obs.mask_fill(&looked.mask, &input.fill)?;
+        let masked_q = sac.q(&sac.features(&masked_obs)?, &batch.action)?;
+        let consistency = [q[0].mse(&masked_q[0])?, q[1].mse(&masked_q[1])?];
+        let sum = consistency[0].add(&consistency[1])?;
+        loss = loss.add(&sum.scale(options.consistency)?)?;
+        name(&mut trace, "out.masked_q1", &masked_q[0]);
+        name(&mut trace, "out.masked_q2", &masked_q[1]);
+        name(&mut trace, "loss.consistency1", &consistency[0]);
+        name(&mut trace, "loss.consistency2", &consistency[1]);
+        tape.watch("consistency_loss", &sum)?;
+    }
     sac.critic_step(&loss, &mut trace)?;
 
     // The updated critic looks again; the actor shares its features.

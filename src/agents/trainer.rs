@@ -116,6 +116,8 @@ impl Trainer {
         notice: &mut dyn FnMut(String),
     ) -> Result<Trainer, Error> {
         let spec = env_options(config, Mode::Train, 1, python.clone()).describe()?;
+        // Before anything is compiled.
+        tuning::restore(gpu, &directory)?;
         let eye = Eye::of_run(gpu, config, &directory)?;
         let mut agent = Agent::with_eye(gpu, config, spec.action_dim, eye)?;
         let shape = ReplayShape {
@@ -154,7 +156,6 @@ impl Trainer {
             true => Some(overlay_bank(gpu, config)?),
             false => None,
         };
-        tuning::restore(gpu, &directory)?;
         agent.compile_updates(&replay, overlays.as_ref())?;
         let policy = agent.policy(replay.store(), 1)?;
         let programs = (agent.updates().map(|(_, program)| program)).chain(retina.program());

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::Error;
+use crate::config::Inputs;
 
 /// Why a subcommand did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +99,12 @@ pub(super) enum CliError {
         /// Whether the encoder takes such images if it is told.
         would_do: bool,
     },
+    /// Image files for an agent that sees saliency.
+    #[error(
+        "the agent in '{}' sees saliency (inputs={inputs}), which image files do not have: leave --images out to explain an episode",
+        run.display()
+    )]
+    ImagesWithoutSaliency { run: PathBuf, inputs: Inputs },
     /// An option of another method.
     #[error("--{option} is not for --method {method}: it is for {right}")]
     NotForMethod {
@@ -142,6 +149,7 @@ impl CliError {
             | CliError::NoData { .. }
             | CliError::OtherImages { .. }
             | CliError::NotForMethod { .. }
+            | CliError::ImagesWithoutSaliency { .. }
             | CliError::NoOut { .. }
             | CliError::Filter { .. } => true,
             CliError::Summary { .. } | CliError::File { .. } | CliError::Output(_) => false,

@@ -10,6 +10,7 @@ use super::output::print;
 use super::session::{Session, Trained, choose_modes};
 use super::{stills, transformer};
 use crate::agents::explain::Explainer;
+use crate::config::Inputs;
 use crate::envs::native::Mode;
 use crate::gpu::Gpu;
 use crate::media::animation::{Loops, write_gif};
@@ -144,6 +145,11 @@ fn of_images(
     out: &Path,
 ) -> Result<Vec<PathBuf>, CliError> {
     let files = image_file::list(images)?;
+    let inputs = trained.config.inputs;
+    if inputs != Inputs::Rgb {
+        let run = trained.directory.root().to_path_buf();
+        return Err(CliError::ImagesWithoutSaliency { run, inputs });
+    }
     let explainer = Explainer::of_pixels(&trained.agent, 1, method.rule())?;
     let mut written = vec![];
     for file in files {

@@ -132,7 +132,7 @@ impl Trained {
         let spec = env_options(&config, Mode::Train, 1, python.clone()).describe()?;
         // It acts with the kernels that it was trained with.
         tuning::restore(gpu, &directory)?;
-        let eye = Eye::of_run(gpu, &config, &directory)?;
+        let eye = Eye::kept(gpu, &config, &directory)?;
         let agent = Agent::with_eye(gpu, &config, spec.action_dim, eye)?;
         let meta = load_agent(&directory, &agent, &mut |text| note(&text))?;
         Ok(Trained {

@@ -14,10 +14,12 @@ use super::summary::{self, Returns};
 use crate::Error;
 use crate::agents::evaluate::{self, Actor};
 use crate::agents::{Eye, ProgramMemory, Trainer, TrainingMemory, tuning};
-use crate::config::{Config, Layers};
+use crate::config::{Config, Inputs, Layers};
 use crate::envs::native::Mode;
+use crate::envs::{EnvError, offers_saliency};
 use crate::gpu::{Gpu, KernelsMade};
-use crate::pretrained::PretrainedEncoder;
+use crate::pretrained::{EncoderOptions, PretrainedEncoder};
+use crate::run::directory::ENCODER;
 use crate::run::{CheckpointStore, RunDirectory};
 
 const EXAMPLES: &str = "\
@@ -111,8 +113,19 @@ const MOST_PROFILED: u64 = 100;
 impl Arguments {
     fn layers(&self, saved: Option<Config>) -> Layers {
         let mut set = self.set.clone();
+        // Also when the run is resumed from elsewhere.
+        let encoder = self
+            .encoder
+            .as_ref()
+            .map(|given| match given.split_once(':') {
+                Some((kind, path)) if !path.is_empty() => {
+                    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+                    format!("{kind}:{}", path.display())
+                }
+                _ => given.clone(),
+            });
         for (key, value) in [
-            ("encoder", &self.encoder),
+            ("encoder", &encoder),
             ("inputs", &self.inputs),
             ("backgrounds", &self.backgrounds),
         ] {
@@ -131,18 +144,27 @@ impl Arguments {
         }
     }
 
-    /// The configuration of a new run. A pretrained encoder says how large frames are, and
-    /// is looked at before anything is written.
+    /// The configuration of a new run, which is looked at before anything is written. Where
+    /// nobody says how large frames are, a pretrained encoder does.
     fn resolve(&self, gpu: &Gpu) -> Result<Config, CliError> {
         let mut layers = self.layers(None);
-        let config = Config::resolve(&layers)?;
-        let Some(path) = config.encoder.weights() else {
-            return Ok(config);
-        };
-        let encoder = PretrainedEncoder::open(gpu, path).map_err(Error::from)?;
-        layers.image_size = Some(encoder.image_size());
-        let config = Config::resolve(&layers)?;
-        Eye::frozen(&config, encoder)?;
+        let mut config = Config::resolve(&layers).map_err(Error::from)?;
+        if config.inputs != Inputs::Rgb && !offers_saliency(&config.env) {
+            let id = config.env.clone();
+            return Err(Error::Env(EnvError::NoSaliency { id }).into());
+        }
+        if let Some(path) = config.encoder.weights() {
+            if !layers.gives("image_size").map_err(Error::from)? {
+                let options = EncoderOptions {
+                    heads: config.encoder_heads,
+                    image_size: None,
+                };
+                let encoder = PretrainedEncoder::open_with(gpu, path, &options);
+                layers.image_size = Some(encoder.map_err(Error::from)?.image_size());
+                config = Config::resolve(&layers).map_err(Error::from)?;
+            }
+            Eye::open(gpu, &config)?;
+        }
         Ok(config)
     }
 }
@@ -156,12 +178,16 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
             // It was killed before it had begun.
             false => None,
         };
-        let config = Config::resolve(&arguments.layers(saved))?;
+        let begun = saved.is_some();
+        let mut config = Config::resolve(&arguments.layers(saved))?;
         // A resumed run keeps the kernels that it began with, if it had come so far.
         let gpu = match arguments.no_tune || directory.read_tuning()?.is_some() {
             true => session.gpu()?,
             false => session.tuned_gpu()?,
         };
+        if !begun {
+            config = arguments.resolve(&gpu)?;
+        }
         (gpu, config, directory)
     } else {
         // Whatever may be wrong with the options is said before anything is written.
@@ -348,7 +374,9 @@ fn kernels_line(made: &KernelsMade) -> String {
 pub(super) fn discard_skeleton(root: &Path) {
     // What cannot be removed does no harm: without config.toml it counts as empty.
     let _ = std::fs::remove_file(root.join("config.toml"));
-    let _ = std::fs::remove_file(root.join("tuning.json"));
+    for file in ["tuning.json", ENCODER] {
+        let _ = std::fs::remove_file(root.join(file));
+    }
     for folder in ["checkpoints", "replay", "tensorboard", "media"] {
         let _ = std::fs::remove_dir(root.join(folder));
     }

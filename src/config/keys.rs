@@ -47,6 +47,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("frame_stack", Kind::Count),
     ("action_repeat", Kind::Count),
     ("encoder", Kind::Text),
+    ("encoder_heads", Kind::Count),
     ("inputs", Kind::Choice(Inputs::NAMES)),
     ("saliency_scale", Kind::Choice(SaliencyScale::NAMES)),
     ("precision", Kind::Choice(Precision::NAMES)),

@@ -65,6 +65,9 @@ pub struct Config {
     /// a pretraining run or a file of weights (B.7, B.8).
     #[serde(default = "cnn")]
     pub encoder: EncoderKind,
+    /// Heads of a pretrained encoder's attentions; absent: as its file tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder_heads: Option<usize>,
     /// What of a frame the encoder sees: `rgb`; with saliency, which native worlds have,
     /// a CNN `saliency`, `rgb-times-saliency` or `rgbs`, a MultiMAE `rgb+saliency` (B.8).
     #[serde(default = "rgb")]
@@ -74,7 +77,7 @@ pub struct Config {
     #[serde(default = "scaled")]
     pub saliency_scale: SaliencyScale,
 
-    /// How products and convolutions hold their operands: `f32`, or `f16` on devices
+    /// How products and convolutions of the agent's own networks hold their operands: `f32`, or `f16` on devices
     /// that have it (sums stay f32). No paper's: a switch for speed.
     pub precision: Precision,
 
@@ -144,7 +147,8 @@ pub struct Config {
     /// Quantile ρ above which a pixel belongs to the mask, in (0, 1): 0.95;
     /// 0.98 for cart-pole and ball-in-cup (A.6.1).
     pub rho: f64,
-    /// λ, weight of the consistency term: 0.5 (A.6.2), finite, ≥ 0.
+    /// λ, weight of the consistency term: 0.5 (A.6.2), finite, ≥ 0; 0 for
+    /// `sac-self-supervision`.
     pub consistency: f64,
     /// SVEA's α, weight of the critic's loss on observations as they are: 0.5 (A.5),
     /// finite, ≥ 0.
@@ -171,7 +175,7 @@ pub struct Config {
     pub decoder_channels: [usize; 2],
     /// Whether the mask decoder also sees the action (A.6.4, I.1).
     pub decoder_action: bool,
-    /// Procedural pictures to overlay in the auxiliary phase, ≥ 1; used where
+    /// Procedural pictures to lay over observations, ≥ 1; used where
     /// `overlays` is absent.
     pub overlay_pictures: usize,
     /// A folder of images to overlay instead (the paper's are Places365: A.3).

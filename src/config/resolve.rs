@@ -144,6 +144,14 @@ impl Config {
 }
 
 impl Layers {
+    /// Whether one of the layers above preset or saved run says what `key` is.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a layer that cannot be read.
+    pub fn gives(&self, key: &str) -> Result<bool, ConfigError> {
+        Ok(self.merge()?.contains_key(key))
+    }
+
     /// What was given, above preset or saved run, as one table of known keys
     /// with values of the right types.
     fn merge(&self) -> Result<Table, ConfigError> {

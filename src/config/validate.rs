@@ -34,6 +34,12 @@ impl Config {
             ),
         };
         require(fits, "inputs", inputs, expected)?;
+        require(
+            self.agent != AgentKind::SacSelfSupervision || self.consistency == 0.0,
+            "consistency",
+            self.consistency,
+            "0 for sac-self-supervision, which is SGQN without it",
+        )?;
         let plain = !frozen && inputs == Inputs::Rgb && !self.shared_encoder;
         require(
             plain || self.agent == AgentKind::Sac,

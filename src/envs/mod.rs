@@ -9,7 +9,7 @@ pub mod native;
 mod open;
 
 pub use environment::Environment;
-pub use open::{EnvOptions, describe, open};
+pub use open::{EnvOptions, describe, offers_saliency, open};
 
 /// What an environment is, as the agent needs to know it.
 #[derive(Debug, Clone, PartialEq)]

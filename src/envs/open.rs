@@ -160,6 +160,11 @@ pub fn open(
     }
 }
 
+/// Whether environments of this id know the saliency of their frames.
+pub fn offers_saliency(id: &str) -> bool {
+    matches!(suite(id), Ok(Suite::Native))
+}
+
 enum Suite {
     Native,
     DmControl,

@@ -46,7 +46,7 @@ pub enum GpuError {
     },
     /// A store of embeddings that memory, or one binding of the device, does not hold.
     #[error(
-        "out of memory: {latents} embeddings of {width} components are more than this device holds; {fits} would fit"
+        "{latents} embeddings of {width} components are more than this device holds in one binding or in memory; {fits} would fit"
     )]
     LatentsDoNotFit {
         latents: usize,

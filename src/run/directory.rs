@@ -7,6 +7,7 @@
 //! checkpoints/     step-NNNNNNNNNNNN.safetensors, the newest two
 //! replay/          segment-NNNNNN.bin
 //! weights.safetensors  what pretraining made, under the released names
+//! encoder.safetensors  an agent's frozen encoder
 //! tuning.json      kernel choices, reused on resume
 //! media/           curves, panels, animations
 //! profile.txt      time by operation, with --profile
@@ -23,6 +24,7 @@ use super::{RunError, Trace, atomic};
 
 const LOCK: &str = "run.lock";
 const CONFIG: &str = "config.toml";
+pub(crate) const ENCODER: &str = "encoder.safetensors";
 pub(crate) const WEIGHTS: &str = "weights.safetensors";
 
 /// A run directory, locked if it was opened for training.
@@ -157,7 +159,7 @@ impl RunDirectory {
 
     /// `encoder.safetensors`: a frozen encoder's weights.
     pub fn encoder(&self) -> PathBuf {
-        self.root.join("encoder.safetensors")
+        self.root.join(ENCODER)
     }
 
     /// `weights.safetensors`.

@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::pretrain;
-use super::support::{Answer, SMALL, checkpoints, foveate, text};
+use super::support::{Answer, SMALL, checkpoints, foveate, foveate_with, json, text};
 
 /// A small SAC in a directory.
 fn train(run: &Path, more: &[&str]) -> Answer {
@@ -78,7 +80,84 @@ fn a_cnn_trains_on_every_input() {
         foveate(&["eval", "--run", text(&run), "--episodes=1"]).succeeds();
         let explain = ["explain", "--run", text(&run)];
         foveate(&explain).succeeds();
+        let images = format!("--images={}", folder.path().display());
+        foveate(&[&explain[..], &[&images]].concat()).fails(2, &[]);
     }
+}
+
+/// The losses that each agent has tell which parts of its update ran.
+#[test]
+fn every_agent_trains_with_its_own_losses() {
+    let folder = tempfile::tempdir().unwrap();
+    for (agent, more, consistency, auxiliary) in [
+        ("drq", "--set=batch=5", false, false),
+        ("svea", "--set=svea_augmentation=overlay", false, false),
+        ("svea", "--set=svea_augmentation=conv", false, false),
+        ("sac-consistency", "--set=batch=5", true, false),
+        ("sac-self-supervision", "--set=batch=5", false, true),
+        ("sgqn", "--set=batch=5", true, true),
+    ] {
+        let name = format!("{agent}-{}", more.rsplit('=').next().unwrap());
+        let run = folder.path().join(&name);
+        let flags = [&format!("--agent={agent}"), "--env=native/reach", more];
+        let run_flag = format!("--run={}", run.display());
+        let given = [&["train", &run_flag, "--steps=16"], &flags[..], SMALL].concat();
+        foveate(&given).succeeds();
+        let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+        for (loss, expected) in [
+            ("critic_loss", true),
+            ("consistency_loss", consistency),
+            ("aux_loss", auxiliary),
+        ] {
+            assert_eq!(
+                metrics.contains(loss),
+                expected,
+                "{name}: {loss}: {metrics}"
+            );
+        }
+    }
+    // An augmentation changes what is learned.
+    let last = |name: &str| fs::read(checkpoints(&folder.path().join(name)).last().unwrap());
+    assert_ne!(last("svea-overlay").unwrap(), last("svea-conv").unwrap());
+}
+
+/// Kernels that were measured for the encoder are those of the resumed run too.
+#[test]
+fn a_resumed_run_embeds_with_the_kernels_that_it_began_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = pretrained(folder.path());
+    let cache = folder.path().join("cache");
+    let cache = [("FOVEATE_CACHE", text(&cache))];
+    let run = folder.path().join("run");
+    let run_flag = format!("--run={}", run.display());
+    let encoder = format!("--encoder=multimae:{}", source.display());
+    let given = [
+        "train",
+        "--agent=sac",
+        "--env=native/reach",
+        &run_flag,
+        &encoder,
+    ];
+    foveate_with(&[&given, SMALL, &["--steps=9"]].concat(), &cache).succeeds();
+    let kernels = || -> Vec<Value> {
+        let tuning = json(&fs::read_to_string(run.join("tuning.json")).unwrap());
+        tuning["kernels"].as_array().unwrap().clone()
+    };
+    // As if the most unlikely kernel of the embedding had been measured to be the best.
+    let mut tuning = json(&fs::read_to_string(run.join("tuning.json")).unwrap());
+    let class = (tuning["choices"].as_object().unwrap().keys())
+        .find(|class| class.starts_with("matmul 16x"))
+        .expect("a product of one image's patches")
+        .clone();
+    let odd = match tuning["choices"][&class].as_str() {
+        Some("matmul/matmul.narrow") => "matmul/matmul.wide",
+        _ => "matmul/matmul.narrow",
+    };
+    tuning["choices"][&class] = odd.into();
+    fs::write(run.join("tuning.json"), tuning.to_string()).unwrap();
+    let resume = ["train", &run_flag, "--resume", "--quiet", "--steps=12"];
+    foveate_with(&resume, &cache).succeeds();
+    assert!(kernels().contains(&odd.into()), "{class}: {:?}", kernels());
 }
 
 #[test]
@@ -89,9 +168,14 @@ fn what_cannot_be_seen_is_refused_before_anything_is_written() {
     let missing = "--encoder=multimae:nowhere/at/all";
     let run = folder.path().join("run");
     for (more, says) in [
-        (&[encoder.as_str(), "--set=image_size=32"][..], "image_size"),
+        (&[encoder.as_str(), "--set=image_size=18"][..], "18"),
+        (&[encoder.as_str(), "--set=encoder_heads=3"], "heads"),
+        (
+            &["--inputs=rgbs", "--env=dm_control/walker-walk"],
+            "has no saliency",
+        ),
         (&[&encoder, "--inputs=rgbs"], "rgb+saliency"),
-        (&[&encoder, "--agent=sgqn"], "agent"),
+        (&[&encoder, "--agent=sgqn"], "agent is sgqn"),
         (&[&encoder.replace("multimae", "mae")], "multimae:"),
         (&[missing], "nowhere/at/all"),
         (&["--encoder=vit"], "multimae:PATH"),
@@ -104,7 +188,10 @@ fn what_cannot_be_seen_is_refused_before_anything_is_written() {
             false => Some("--agent=sac"),
         };
         let run = format!("--run={}", run.display());
-        let mut given = vec!["train", "--env=native/reach", &run];
+        let mut given = vec!["train", &run];
+        if !more.iter().any(|m| m.starts_with("--env")) {
+            given.push("--env=native/reach");
+        }
         given.extend(agent);
         given.extend(kept);
         given.extend_from_slice(more);

@@ -367,6 +367,7 @@ fn a_resumed_run_may_change_how_long_but_not_what() {
 fn toml_is_in_the_order_of_the_fields() {
     let mut config = Config::resolve(&set(&[])).unwrap();
     config.action_repeat = Some(4);
+    config.encoder_heads = Some(4);
     config.overlays = Some("pictures".into());
     config.backgrounds = Some("videos".into());
     let text = config.to_toml().unwrap();

@@ -7,6 +7,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use common::gpu;
+use foveate::agents::{Agent, OverlayBank, Replay, ReplayShape, StoredTransition};
+use foveate::config::{AgentKind, Config, Preset};
+use foveate::envs::Transition;
 use foveate::gpu::Gpu;
 use foveate::gpu::shader::{BindingKind, ShaderInfo};
 use foveate::tape::{Program, Tape, Tensor};
@@ -65,14 +68,39 @@ fn chain(gpu: &Gpu, dispatches: usize) -> Program {
     program
 }
 
-/// The same by hand: the same shaders on buffers of the same kinds, everything made
-/// before, and no more than wgpu's own calls to replay it.
+/// What is dispatched: a pipeline where it is another than before, a bind group, and the
+/// workgroups.
+struct Step {
+    pipeline: Option<wgpu::ComputePipeline>,
+    group: wgpu::BindGroup,
+    groups: [u32; 3],
+}
+
+/// The same by hand: everything made before, and no more than wgpu's own calls to
+/// replay it.
 struct ByHand {
-    steps: Vec<(wgpu::ComputePipeline, wgpu::BindGroup)>,
+    steps: Vec<Step>,
 }
 
 impl ByHand {
-    fn of(gpu: &Gpu, program: &Program) -> ByHand {
+    /// The very pipelines and bind groups of a program.
+    fn calls(program: &Program) -> ByHand {
+        let mut before = None;
+        let step = |call: foveate::tape::Call| {
+            let same = before.replace(call.pipeline.clone()).as_ref() == Some(call.pipeline);
+            Step {
+                pipeline: (!same).then(|| call.pipeline.clone()),
+                group: call.bind_group.clone(),
+                groups: call.groups,
+            }
+        };
+        ByHand {
+            steps: program.calls().map(step).collect(),
+        }
+    }
+
+    /// The same shaders as those of a [`chain`] on buffers of the same kinds.
+    fn chain(gpu: &Gpu, program: &Program) -> ByHand {
         let device = gpu.device();
         let buffer = |size, usage| {
             device.create_buffer(&wgpu::BufferDescriptor {
@@ -127,7 +155,11 @@ impl ByHand {
                 layout: &pipeline.get_bind_group_layout(0),
                 entries: &entries,
             });
-            (pipeline.clone(), group)
+            Step {
+                pipeline: Some(pipeline.clone()),
+                group,
+                groups: [1; 3],
+            }
         };
         ByHand {
             steps: (0..count).map(step).collect(),
@@ -139,27 +171,48 @@ impl ByHand {
             label: Some("foveate"),
             timestamp_writes: None,
         });
-        for (pipeline, group) in &self.steps {
-            pass.set_pipeline(pipeline);
-            pass.set_bind_group(0, group, &[]);
-            pass.dispatch_workgroups(1, 1, 1);
+        for step in &self.steps {
+            if let Some(pipeline) = &step.pipeline {
+                pass.set_pipeline(pipeline);
+            }
+            pass.set_bind_group(0, &step.group, &[]);
+            let [x, y, z] = step.groups;
+            pass.dispatch_workgroups(x, y, z);
         }
     }
 }
 
-/// Allocations of this thread in each of several replays, after some to warm up.
-fn counted(gpu: &Gpu, encode: impl Fn(&mut wgpu::CommandEncoder)) -> Vec<usize> {
-    let replay = |_| {
+/// Allocations of this thread in each of several runs of `replay`, after some to warm up.
+fn counted(gpu: &Gpu, replay: impl Fn() -> usize) -> Vec<usize> {
+    let once = |_| {
+        let allocations = replay();
+        gpu.wait().unwrap();
+        allocations
+    };
+    let all: Vec<usize> = (0..8).map(once).collect();
+    all[3..].to_vec()
+}
+
+/// Allocations of encoding alone.
+fn encoding(gpu: &Gpu, encode: impl Fn(&mut wgpu::CommandEncoder)) -> Vec<usize> {
+    counted(gpu, || {
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         let before = ALLOCATIONS.get();
         encode(&mut encoder);
         let after = ALLOCATIONS.get();
         gpu.queue().submit([encoder.finish()]);
-        gpu.wait().unwrap();
         after - before
-    };
-    let all: Vec<usize> = (0..8).map(replay).collect();
-    all[3..].to_vec()
+    })
+}
+
+/// That we allocate no more often than they do, who do allocate.
+fn assert_no_more(what: &str, ours: &[usize], theirs: &[usize]) {
+    println!("{what}: {ours:?}, by hand {theirs:?}");
+    assert!(theirs.iter().all(|&n| n > 0), "nothing is counted");
+    assert!(
+        ours.iter().max() <= theirs.iter().max(),
+        "{what}: {ours:?}, by hand {theirs:?}"
+    );
 }
 
 /// Sabotage tried: a `Vec` of the steps' kernels in `Program::record`.
@@ -168,14 +221,83 @@ fn a_replay_allocates_no_more_than_wgpu_does_for_the_same_calls() {
     let gpu = gpu();
     for dispatches in [2, 16, 256] {
         let program = chain(&gpu, dispatches);
-        let by_hand = ByHand::of(&gpu, &program);
-        let theirs = counted(&gpu, |encoder| by_hand.encode(encoder));
-        let ours = counted(&gpu, |encoder| program.encode(encoder));
-        println!("{dispatches} dispatches: {ours:?}, by hand {theirs:?}");
-        assert!(theirs.iter().all(|&n| n > 0), "nothing is counted");
-        assert!(
-            ours.iter().max() <= theirs.iter().max(),
-            "{dispatches} dispatches: {ours:?}, by hand {theirs:?}"
-        );
+        let by_hand = ByHand::chain(&gpu, &program);
+        let theirs = encoding(&gpu, |encoder| by_hand.encode(encoder));
+        let ours = encoding(&gpu, |encoder| program.encode(encoder));
+        assert_no_more(&format!("{dispatches} dispatches"), &ours, &theirs);
+    }
+}
+
+/// An agent at `tiny` with its update programs, which learn from one short episode.
+fn agent(gpu: &Gpu, kind: AgentKind) -> Agent {
+    const STEPS: u64 = 8;
+    const ACTIONS: usize = 2;
+    let config = Config {
+        replay_capacity: 16,
+        ..Config::new(kind, "native/reach", Preset::Tiny)
+    };
+    let stack = config.frame_stack as u64;
+    let shape = ReplayShape {
+        capacity: config.replay_capacity,
+        frame_stack: config.frame_stack,
+        action_dim: ACTIONS,
+        image_size: config.image_size,
+        episode_steps: STEPS as usize,
+    };
+    let mut replay = Replay::new(gpu, shape).unwrap();
+    let picture = vec![100; replay.store().frame_bytes()];
+    for _ in 0..STEPS + stack {
+        let frame = replay.next_frame().unwrap();
+        replay.write_frame(frame, &picture).unwrap();
+    }
+    for step in 0..STEPS {
+        let answer = Transition {
+            reward: 0.5,
+            terminated: false,
+            truncated: step + 1 == STEPS,
+        };
+        let frames: Vec<u64> = (step..step + stack).collect();
+        let stored = StoredTransition::new(&frames, step + stack, &answer, vec![0.1; ACTIONS]);
+        replay.push(&stored).unwrap();
+    }
+    let bank = OverlayBank::new(gpu, &[picture], config.image_size).unwrap();
+    let mut agent = Agent::new(gpu, &config, ACTIONS).unwrap();
+    agent.compile_updates(&replay, Some(&bank)).unwrap();
+    agent
+}
+
+/// Encoding alone, and the whole of [`Agent::update`], which first asks whether the
+/// device is lost (wgpu answers with an error, 18 allocations) and submits.
+///
+/// Sabotage tried: the same.
+#[test]
+fn an_update_allocates_no_more_than_wgpu_does_for_the_same_calls() {
+    let gpu = gpu();
+    for kind in [AgentKind::Sac, AgentKind::Sgqn] {
+        let agent = agent(&gpu, kind);
+        for (turn, program) in agent.updates() {
+            let what = format!("{kind:?}, {turn}, {} dispatches", program.calls().len());
+            let by_hand = ByHand::calls(program);
+            let theirs = encoding(&gpu, |encoder| by_hand.encode(encoder));
+            let ours = encoding(&gpu, |encoder| program.encode(encoder));
+            assert_no_more(&what, &ours, &theirs);
+
+            let step = (0..).find(|step| agent.turn(*step) == *turn).unwrap();
+            let all = |update: &dyn Fn()| {
+                counted(&gpu, || {
+                    let before = ALLOCATIONS.get();
+                    update();
+                    ALLOCATIONS.get() - before
+                })
+            };
+            let theirs = all(&|| {
+                gpu.check_lost().unwrap();
+                let mut encoder = gpu.device().create_command_encoder(&Default::default());
+                by_hand.encode(&mut encoder);
+                gpu.queue().submit([encoder.finish()]);
+            });
+            let ours = all(&|| agent.update(step).unwrap());
+            assert_no_more(&format!("{what}, submitted"), &ours, &theirs);
+        }
     }
 }

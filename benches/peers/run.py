@@ -30,6 +30,7 @@ WORKS = {
     "gemm_768": ("GEMM 768³", 20, RUST + TORCH),
     "gemm_4096": ("GEMM 4096³", 5, RUST + TORCH),
     "encoder": ("encoder, forward + backward", 5, RUST + TORCH),
+    "visarl_step": ("MultiMAE training step, batch 64", 2, (FOVEATE, "burn") + TORCH),
     "update_even": ("SGQN update, even step", 1, (FOVEATE,) + TORCH),
     "update_odd": ("SGQN update, odd step", 1, (FOVEATE,) + TORCH),
 }

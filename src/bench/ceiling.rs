@@ -2,8 +2,6 @@
 //! (`shaders/ceiling/`). No ceilings of f16 and of cooperative matrices: no kernel uses
 //! them.
 
-use std::time::{Duration, Instant};
-
 use super::subject::KernelRun;
 use super::{Effort, Pass, Rate, Row, Samples, Stopwatch, Subject};
 use crate::Error;
@@ -93,13 +91,13 @@ impl Ceilings {
             stopwatch.timer_of(&subject),
         );
         step("ceiling record");
-        let program = recorded(gpu)?;
+        let subject = Subject::program(chain(gpu)?).recording();
         let record = ceiling_row(
             "ceiling record",
             "host, per dispatch",
-            "",
-            recording(&program, effort),
-            Timer::WallClock,
+            subject.variant(),
+            stopwatch.samples(&subject, effort)?,
+            stopwatch.timer_of(&subject),
         );
         Ok(Ceilings {
             gflops,
@@ -225,7 +223,7 @@ fn dispatch(gpu: &Gpu) -> Result<Subject, Error> {
 }
 
 /// A program of many dispatches of two kernels in turn.
-fn recorded(gpu: &Gpu) -> Result<Program, Error> {
+fn chain(gpu: &Gpu) -> Result<Program, Error> {
     let tape = Tape::new();
     let mut x = tape.input("x", Tensor::f32(&[64]));
     for _ in 0..RECORDED / 2 {
@@ -233,29 +231,4 @@ fn recorded(gpu: &Gpu) -> Result<Program, Error> {
     }
     tape.output("x", &x);
     Ok(tape.compile(gpu)?)
-}
-
-/// What encoding costs the host for each dispatch, the finished command buffer included.
-fn recording(program: &Program, effort: Effort) -> Samples {
-    let dispatches = program.dispatches().len().max(1) as u32;
-    let once = || {
-        let started = Instant::now();
-        let device = program.gpu().device();
-        let mut encoder = device.create_command_encoder(&Default::default());
-        program.encode(&mut encoder);
-        let commands = encoder.finish();
-        let time = started.elapsed();
-        drop(commands);
-        time
-    };
-    once();
-    let sample = || {
-        let (mut all, mut times) = (Duration::ZERO, 0);
-        while times == 0 || (all < effort.sample && times < 1000) {
-            all += once();
-            times += 1;
-        }
-        all / times / dispatches
-    };
-    Samples::new((0..effort.samples.max(1)).map(|_| sample()).collect())
 }

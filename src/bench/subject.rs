@@ -14,7 +14,11 @@ use crate::tape::{Cost, Program};
 
 /// What is measured.
 #[derive(Debug)]
-pub struct Subject(Kind);
+pub struct Subject {
+    kind: Kind,
+    /// Whether it is only recorded, by the host.
+    recorded: bool,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -47,27 +51,48 @@ pub(super) struct Drawing {
 impl Subject {
     /// A program.
     pub fn program(program: Program) -> Subject {
-        Subject(Kind::Program(Box::new(program)))
+        Subject::of(Kind::Program(Box::new(program)))
     }
 
     /// The update of one turn; `None` where [`Agent::compile_updates`] was not called,
     /// or that turn does not occur.
     pub fn update(agent: Rc<Agent>, turn: Turn) -> Option<Subject> {
         let occurs = agent.updates().any(|(t, _)| *t == turn);
-        occurs.then_some(Subject(Kind::Update(agent, turn)))
+        occurs.then_some(Subject::of(Kind::Update(agent, turn)))
     }
 
     pub(super) fn kernel(run: KernelRun) -> Subject {
-        Subject(Kind::Kernel(run))
+        Subject::of(Kind::Kernel(run))
     }
 
     pub(super) fn drawing(drawing: Drawing) -> Subject {
-        Subject(Kind::Drawing(Box::new(drawing)))
+        Subject::of(Kind::Drawing(Box::new(drawing)))
+    }
+
+    fn of(kind: Kind) -> Subject {
+        Subject {
+            kind,
+            recorded: false,
+        }
+    }
+
+    /// What recording a program for a replay costs the host, per dispatch, in place of
+    /// what running it costs the device. Changes nothing about what is no program.
+    pub fn recording(self) -> Subject {
+        Subject {
+            recorded: self.as_program().is_some(),
+            ..self
+        }
+    }
+
+    /// The program whose recording is measured, if that is.
+    pub(super) fn recorded(&self) -> Option<&Program> {
+        self.as_program().filter(|_| self.recorded)
     }
 
     /// The program behind it, if it is one.
     fn as_program(&self) -> Option<&Program> {
-        match &self.0 {
+        match &self.kind {
             Kind::Program(program) => Some(program),
             Kind::Update(agent, turn) => {
                 (agent.updates()).find_map(|(t, program)| (t == turn).then_some(program))
@@ -78,7 +103,9 @@ impl Subject {
 
     /// What one run has to do.
     pub fn cost(&self) -> Cost {
-        match &self.0 {
+        match &self.kind {
+            // The device has nothing to do.
+            _ if self.recorded => Cost::default(),
             Kind::Kernel(run) => run.cost,
             // No yardstick: what a ray has to do depends on what it meets.
             Kind::Drawing(_) => Cost::default(),
@@ -95,13 +122,17 @@ impl Subject {
 
     /// Dispatches of one run.
     pub fn dispatches(&self) -> usize {
-        self.as_program().map_or(1, |p| p.dispatches().len())
+        match self.as_program() {
+            Some(program) if !self.recorded => program.dispatches().len(),
+            _ => 1,
+        }
     }
 
     /// The shader permutation that has most to do: most floating-point operations, or
-    /// most bytes where no dispatch states any.
+    /// most bytes where no dispatch states any. None where nothing runs.
     pub fn variant(&self) -> &'static str {
-        match &self.0 {
+        match &self.kind {
+            _ if self.recorded => "",
             Kind::Kernel(run) => run.kernel.shader.key,
             Kind::Drawing(drawing) => drawing.shader,
             _ => (self.as_program())
@@ -115,7 +146,7 @@ impl Subject {
     }
 
     pub(super) fn can_be_stamped(&self) -> bool {
-        !matches!(self.0, Kind::Drawing(_))
+        !self.recorded && !matches!(self.kind, Kind::Drawing(_))
     }
 
     /// Submits `runs` runs and says when; the encoding is done before. The timestamps,
@@ -127,7 +158,7 @@ impl Subject {
         stamps: Option<&Timestamps>,
     ) -> Result<Instant, Error> {
         gpu.check_lost()?;
-        if let Kind::Drawing(d) = &self.0 {
+        if let Kind::Drawing(d) = &self.kind {
             let started = Instant::now();
             for _ in 0..runs {
                 d.renderer.draw(&d.scenes, &d.slots)?;
@@ -142,7 +173,7 @@ impl Subject {
             });
             let program = self.as_program();
             for _ in 0..runs {
-                match (&self.0, program) {
+                match (&self.kind, program) {
                     (_, Some(program)) => program.record(&mut pass),
                     (Kind::Kernel(run), None) => {
                         pass.set_pipeline(&run.kernel.pipeline);

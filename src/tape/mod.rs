@@ -28,7 +28,7 @@ pub use build::PlannedProgram;
 pub use gradient::ArenaGradients;
 pub use plan::MemoryReport;
 pub use profile::{Profile, ProfileRow, TimedDispatch, Timer, summarise};
-pub use program::Program;
+pub use program::{Call, Program};
 pub use watcher::WatchedRow;
 
 use crate::gpu::{Arena, BufferRange};

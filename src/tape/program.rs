@@ -8,6 +8,14 @@ use super::{MemoryReport, TapeError, Tensor};
 use crate::gpu::{BufferRange, Gpu, GpuError, Kernel};
 use crate::ops::Cost;
 
+/// One dispatch of a program: its pipeline, bind group 0, and the workgroups.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    pub pipeline: &'a wgpu::ComputePipeline,
+    pub bind_group: &'a wgpu::BindGroup,
+    pub groups: [u32; 3],
+}
+
 pub(crate) struct Step {
     /// The operation it belongs to.
     pub op: &'static str,
@@ -89,6 +97,16 @@ impl Program {
             timestamp_writes: None,
         });
         self.record(&mut pass);
+    }
+
+    /// What [`Program::encode`] records, in order, for a caller who records it by
+    /// themselves: into a pass of their own, with dispatches of their own in between.
+    pub fn calls(&self) -> impl ExactSizeIterator<Item = Call<'_>> + '_ {
+        self.steps.iter().map(|step| Call {
+            pipeline: &step.kernel.pipeline,
+            bind_group: &step.bind_group,
+            groups: step.groups,
+        })
     }
 
     /// Records the program into a pass.

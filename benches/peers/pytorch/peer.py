@@ -3,11 +3,13 @@
 import os
 import sys
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 import harness
 import sgqn
+import visarl
 
 
 def open_device(options):
@@ -96,6 +98,29 @@ class Update:
         return {name: loss.cpu().numpy() for name, loss in self.losses.items()}
 
 
+class Pretraining:
+    comparable = True
+
+    def __init__(self, device, dtype=torch.float32):
+        self.device, self.steps = device, 0
+        self.training = visarl.Training(device, dtype)
+        count = sum(leaf.numel() for leaf in self.training.parameters.values())
+        self.found = {"parameters": np.array([count], dtype=np.float32)}
+
+    def run(self):
+        loss = self.training.step()
+        wait(self.device)
+        # What came of the first two steps is kept: later ones differ by rounding.
+        self.steps += 1
+        if self.steps <= 2:
+            self.found[f"loss_{self.steps}"] = loss.cpu().numpy()
+        if self.steps == 1:
+            self.found["first_moment.grad"] = self.training.first_moment().cpu().numpy()
+
+    def results(self):
+        return self.found
+
+
 def prepare(device, name):
     if name.startswith("gemm_"):
         return Gemm(device, int(name.removeprefix("gemm_")))
@@ -103,6 +128,8 @@ def prepare(device, name):
         return Encoder(device)
     if name in ("update_even", "update_odd"):
         return Update(device, ("update_even", "update_odd").index(name))
+    if name == "visarl_step":
+        return Pretraining(device)
     sys.exit(f"work {name} does not exist here")
 
 

@@ -16,10 +16,16 @@ def main():
     for side in (768, 4096):
         a, b = (m.astype(np.float64) for m in harness.gemm(side))
         reference[f"gemm_{side}"] = {"c": harness.fingerprint(a @ b)}
-    encoder = peer.Encoder(torch.device("cpu"), torch.float64)
-    encoder.run()
-    results = encoder.results().items()
-    reference["encoder"] = {name: harness.fingerprint(v) for name, v in results}
+    cpu = torch.device("cpu")
+    works = {
+        "encoder": (peer.Encoder(cpu, torch.float64), 1),
+        "visarl_step": (peer.Pretraining(cpu, torch.float64), 2),
+    }
+    for name, (work, runs) in works.items():
+        for _ in range(runs):
+            work.run()
+        results = work.results().items()
+        reference[name] = {result: harness.fingerprint(v) for result, v in results}
     path = pathlib.Path(__file__).parents[1] / "reference.json"
     path.write_text(json.dumps(reference, indent=1) + "\n")
 

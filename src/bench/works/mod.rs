@@ -5,6 +5,7 @@ mod convolution;
 mod fixture;
 mod memory;
 mod pixels;
+mod pretraining;
 mod product;
 mod update;
 
@@ -98,6 +99,7 @@ pub fn all(scale: Scale) -> Vec<Work> {
     works.extend(memory::works(scale));
     works.extend(pixels::works());
     works.extend(update::works(scale));
+    works.extend(pretraining::works());
     works
 }
 

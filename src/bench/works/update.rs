@@ -1,5 +1,5 @@
 //! Whole updates of an agent, from replay to new parameters: one row for each turn
-//! that occurs.
+//! that occurs, and what recording the smallest ones costs the host.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -42,10 +42,17 @@ pub fn works(scale: Scale) -> Vec<Work> {
             let agent: Rc<OnceCell<Rc<Agent>>> = Rc::default();
             for turn in Turn::all(&config).into_iter().rev() {
                 let shape = format!("{preset}, batch {}: {turn}", config.batch);
-                let (agent, config) = (agent.clone(), config.clone());
-                works.push(Work::new(name, shape, Pass::Step, move |gpu| {
-                    prepare(gpu, &agent, &config, turn)
-                }));
+                let recorded = format!("{name} {shape}; host, per dispatch");
+                let run = {
+                    let (agent, config) = (agent.clone(), config.clone());
+                    move |gpu: &Gpu| prepare(gpu, &agent, &config, turn)
+                };
+                works.push(Work::new(name, shape, Pass::Step, run.clone()));
+                // Longer work on the device makes no difference to the host.
+                if preset == Preset::Tiny {
+                    let record = move |gpu: &Gpu| Ok(run(gpu)?.recording());
+                    works.push(Work::new("record", recorded, Pass::Step, record));
+                }
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The same work with burn, on wgpu.
 
+mod visarl;
+
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Gradients, Tensor, TensorData, activation::relu};
@@ -36,6 +38,7 @@ fn prepare(device: &Device, work: &str) -> Result<Box<dyn Work>, Failure> {
     }
     match work {
         "encoder" => Ok(Box::new(Encoder::new(&device.clone().autodiff()))),
+        "visarl_step" => Ok(Box::new(visarl::Training::new(&device.clone().autodiff()))),
         _ => works::unknown(work),
     }
 }

@@ -1,6 +1,7 @@
 //! The work that the peers are compared on, with foveate.
 
 mod update;
+mod visarl;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,7 @@ fn prepare(gpu: &Gpu, work: &str) -> Result<Box<dyn Work>, Failure> {
         "encoder" => Ok(Box::new(encoder(gpu)?)),
         "update_even" => Ok(Box::new(update::Update::new(gpu, 0)?)),
         "update_odd" => Ok(Box::new(update::Update::new(gpu, 1)?)),
+        "visarl_step" => Ok(Box::new(visarl::Training::new(gpu)?)),
         _ => works::unknown(work),
     }
 }

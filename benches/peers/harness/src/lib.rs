@@ -11,6 +11,7 @@
 //! line of JSON. With `--on-request` it says when it is ready, and measures once for each
 //! line it reads, so that programs can take turns without being warmed up again.
 
+pub mod visarl;
 pub mod works;
 
 use std::io::BufRead;

@@ -1,0 +1,34 @@
+//! Whole updates of masked autoencoders, from images to new parameters.
+
+use super::{Pass, Work};
+use crate::Error;
+use crate::bench::Subject;
+use crate::gpu::Gpu;
+use crate::pretrain::{Method, Pictures, PretrainConfig, PretrainLearner};
+
+/// Presets and samples of an update; ViSaRL's own 512 are for GPUs.
+const UPDATES: [(&str, usize); 2] = [("tiny", 32), ("visarl", 64)];
+/// Images to draw from; how many there are changes nothing.
+const PICTURES: usize = 64;
+
+pub fn works() -> Vec<Work> {
+    let work = |(preset, batch)| {
+        let shape = format!("{preset}, batch {batch}, 32 of 128 tokens");
+        let prepare = move |gpu: &Gpu| multimae(gpu, preset, batch);
+        Work::new("multimae_update", shape, Pass::Step, prepare)
+    };
+    UPDATES.map(work).into()
+}
+
+fn multimae(gpu: &Gpu, preset: &str, batch: usize) -> Result<Subject, Error> {
+    let config = PretrainConfig {
+        batch,
+        ..PretrainConfig::new(Method::MultiMae, preset)?
+    };
+    let (side, plane) = (config.image_size, config.image_size.pow(2));
+    let bytes = |len: usize| -> Vec<u8> { (0..len).map(|i| (i * 7 % 251) as u8).collect() };
+    let [rgb, saliency] = [3, 1].map(|channels| bytes(PICTURES * channels * plane));
+    let pictures = Pictures::new(gpu, side, &rgb, Some(&saliency))?;
+    let learner = PretrainLearner::new(gpu, &config, true)?;
+    Ok(Subject::program(learner.compile_update(gpu, &pictures)?))
+}

@@ -106,7 +106,7 @@ pub(super) enum CliError {
         right: &'static str,
     },
     /// Pictures without a place.
-    #[error("'{}' is a file: name a directory for the pictures with --out", run.display())]
+    #[error("'{}' is not a run, which would have a place for pictures: name a directory for them with --out", run.display())]
     NoOut { run: PathBuf },
     /// A filter of the bench that no row passes.
     #[error(

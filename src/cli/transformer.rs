@@ -62,10 +62,10 @@ pub(super) fn explain(
             would_do: square && matches!(encoder.architecture(), Architecture::MultiMae(_)),
         });
     }
-    let out = match (out, run.is_dir()) {
+    let out = match (out, RunDirectory::open(run)) {
         (Some(out), _) => out.to_path_buf(),
-        (None, true) => RunDirectory::open(run)?.media(),
-        (None, false) => {
+        (None, Ok(directory)) => directory.media(),
+        (None, Err(_)) => {
             let run = run.to_path_buf();
             return Err(CliError::NoOut { run });
         }
@@ -94,13 +94,13 @@ pub(super) fn explain(
 }
 
 fn open(gpu: &Gpu, run: &Path, options: &Options) -> Result<PretrainedEncoder, CliError> {
-    if run.is_dir() {
-        let directory = RunDirectory::open(run)?;
-        // Said before what the file lacks: there is none in such a run.
-        if !directory.weights().exists() && Config::read(&directory.config()).is_ok() {
-            let run = run.to_path_buf();
-            return Err(CliError::NoTransformer { run });
-        }
+    // Said before that there are no weights: such an agent has none of this kind.
+    if let Ok(directory) = RunDirectory::open(run)
+        && !directory.weights().exists()
+        && Config::read(&directory.config()).is_ok()
+    {
+        let run = run.to_path_buf();
+        return Err(CliError::NoTransformer { run });
     }
     let options = EncoderOptions {
         heads: options.heads,

@@ -14,7 +14,7 @@ use super::{MediaError, Rgb8};
 pub const NOT_A_NUMBER: Rgb = [255, 0, 255];
 
 /// How much of the picture shows through the colours of [`heat_overlay`].
-const HEAT_GREY: f32 = 0.35;
+const HEAT_GREY: f32 = 0.25;
 
 /// Which value gets the end of the colour scale.
 #[derive(Debug, Clone, Copy, PartialEq)]

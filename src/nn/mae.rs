@@ -25,7 +25,7 @@ pub struct MaeShape {
     /// Width of a token in the encoder, and in the decoder; multiples of 4.
     pub dim: usize,
     pub decoder_dim: usize,
-    /// Blocks. Without a decoder there are 0 in it, and its other sizes count for nothing.
+    /// Blocks: 0 in the decoder where there is none, and then its other sizes do not matter.
     pub depth: usize,
     pub decoder_depth: usize,
     pub heads: usize,

@@ -89,14 +89,19 @@ impl Architecture {
         }
     }
 
-    /// The encoder alone.
+    /// The encoder alone; what is said of decoders is 0.
     pub fn encoder(&self) -> Architecture {
         match self {
             Architecture::Mae(shape) => Architecture::Mae(MaeShape {
+                decoder_dim: 0,
                 decoder_depth: 0,
+                decoder_heads: 0,
                 ..shape.clone()
             }),
             Architecture::MultiMae(shape) => Architecture::MultiMae(MultiMaeShape {
+                decoder_dim: 0,
+                decoder_depth: 0,
+                decoder_heads: 0,
                 tasks: vec![],
                 ..shape.clone()
             }),

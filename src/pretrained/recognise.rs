@@ -157,7 +157,7 @@ fn image_size(
     let Some(side) = options.image_size.or(told).or(of_positions) else {
         return Err(WeightsError::ImageSize { path: path() });
     };
-    match side > 0 && side % patch == 0 {
+    match side > 0 && side.is_multiple_of(patch) {
         true => Ok(side),
         false => Err(WeightsError::Sizes {
             path: path(),
@@ -168,7 +168,7 @@ fn image_size(
 
 fn heads(file: &WeightsFile, options: &EncoderOptions, dim: usize) -> Result<usize, WeightsError> {
     let path = || file.path().to_owned();
-    let usual = (dim % HEAD_WIDTH == 0).then_some(dim / HEAD_WIDTH);
+    let usual = dim.is_multiple_of(HEAD_WIDTH).then_some(dim / HEAD_WIDTH);
     let told = number(file, "heads")?;
     let Some(heads) = options.heads.or(told).or(usual) else {
         return Err(WeightsError::Heads { path: path(), dim });

@@ -92,10 +92,10 @@ fn mistakes_are_named() {
         .unwrap();
     explain(pretrained(), &[&wide]).fails(2, &["are 24×24", "--image-size 24"]);
     let file = pretrained().join("weights.safetensors");
-    explain(&file, &[&data]).fails(2, &["is a file", "--out"]);
+    explain(&file, &[&data]).fails(2, &["is not a run", "--out"]);
     explain(&file, &[&data, "--heads=3"]).fails(2, &["heads is 3"]);
     explain(&folder.path().join("none"), &[&data]).fails(2, &["cannot read the weights"]);
-    explain(folder.path(), &[&data]).fails(2, &["holds no run"]);
+    explain(folder.path(), &[&data]).fails(2, &["holds no weights.safetensors"]);
     explain(pretrained(), &["--data=no/such"]).fails(2, &["no/such"]);
     explain(pretrained(), &[&data, "--images=photos"]).fails(2, &["cannot be used with"]);
     explain(pretrained(), &["--count=2"]).fails(2, &["--data"]);

@@ -60,6 +60,17 @@ fn masks_keep_colour_where_they_keep() {
     assert_eq!(shown.get(3, 0), Some(NOT_A_NUMBER));
     assert!(colormap::mask_overlay(&observation, &mask[..3]).is_err());
 
+    let heat = |value: f32, grey: u8| {
+        let picture = Rgb8::filled(2, 1, [grey; 3]).unwrap();
+        let map = [value, f32::NAN];
+        let shown = colormap::heat_overlay(&picture, &map, Scale::Fixed(2.0)).unwrap();
+        assert_eq!(shown.get(1, 0), Some(NOT_A_NUMBER));
+        shown.get(0, 0).unwrap().map(u32::from).iter().sum::<u32>()
+    };
+    assert!(heat(0.0, 0) < heat(1.0, 0) && heat(1.0, 0) < heat(2.0, 0));
+    assert!(heat(1.0, 0) < heat(1.0, 255), "the picture shows through");
+    assert!(colormap::heat_overlay(&observation, &mask[..3], Scale::Max).is_err());
+
     let plain = colormap::mask(&[0.0, 1.0, 0.5, -3.0, 9.0, f32::NAN], 1, 6).unwrap();
     let greys: Vec<u8> = plain.colours().map(|c| c[0]).collect();
     assert_eq!(greys, [0, 255, 128, 0, 255, 255]);
@@ -94,5 +105,6 @@ proptest! {
         }
         let picture = colormap::mask(&map, 3, 4).unwrap();
         colormap::mask_overlay(&picture, &map).unwrap();
+        colormap::heat_overlay(&picture, &map, Scale::Max).unwrap();
     }
 }

@@ -18,11 +18,7 @@ pub enum Error {
     #[error(
         "{what} became {value} by step {step}: training stopped; the last checkpoint is good. Lower the learning rates, or look at the inputs"
     )]
-    NonFinite {
-        what: String,
-        value: f32,
-        step: u64,
-    },
+    NonFinite { what: String, value: f32, step: u64 },
     /// The device went away while training.
     #[error(
         "the device was lost at step {step} ({reason}): training stopped; what was saved before is intact: continue with foveate train --run '{}' --resume", run.display()
@@ -43,19 +39,13 @@ pub enum Error {
     },
     /// A ceiling of the bench that took no time.
     #[error("'{what}' could not be measured: the device's timer saw no time pass")]
-    NoCeiling {
-        what: &'static str,
-    },
+    NoCeiling { what: &'static str },
     /// Real suites have no scripted controller.
     #[error("'{id}' has no scripted expert; the native worlds have")]
-    NoExpert {
-        id: String,
-    },
+    NoExpert { id: String },
     /// A run directory without a checkpoint to load.
     #[error("'{}' holds no checkpoint yet: train first", run.display())]
-    NoCheckpoint {
-        run: std::path::PathBuf,
-    },
+    NoCheckpoint { run: std::path::PathBuf },
     /// A checkpoint whose content makes no sense though it is whole.
     #[error("'{}': {reason}", path.display())]
     BadCheckpoint {

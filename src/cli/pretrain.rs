@@ -103,7 +103,12 @@ impl Arguments {
         })
     }
 
-    fn layers(&self, saved: Option<PretrainConfig>) -> Result<PretrainLayers, CliError> {
+    /// What was given, for images with saliency or without.
+    fn layers(
+        &self,
+        saved: Option<PretrainConfig>,
+        rgb_alone: bool,
+    ) -> Result<PretrainLayers, CliError> {
         let method = match self.method.as_str() {
             "mae" => Method::Mae,
             "multimae" => Method::MultiMae,
@@ -123,6 +128,7 @@ impl Arguments {
             weights: self.weights.clone(),
             seed: self.seed,
             steps: self.steps,
+            rgb_alone,
         })
     }
 }
@@ -166,8 +172,13 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     }
     // Whatever may be wrong with options, images, weights and device is said before
     // anything is written.
-    let config = PretrainConfig::resolve(&arguments.layers(saved)?)?;
-    let images = Images::new(&arguments.images(config.method)?, &config)?;
+    let mut layers = arguments.layers(saved, arguments.inputs == Some(Inputs::Rgb))?;
+    let method = PretrainConfig::resolve(&layers)?.method;
+    let images = arguments.images(method)?;
+    // Only the images tell whether there is saliency.
+    layers.rgb_alone = method == Method::MultiMae && !images.has_saliency();
+    let config = PretrainConfig::resolve(&layers)?;
+    let images = Images::new(&images, &config)?;
     config.check_visible(images.has_saliency())?;
     if !arguments.resume && !config.weights.is_empty() {
         let network = config.architecture(images.has_saliency());

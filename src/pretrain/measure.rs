@@ -31,7 +31,9 @@ pub struct CrossModal {
 /// Visible patches of RGB where saliency is all there or not at all: as many as it has in
 /// training when both have the same share.
 pub fn cross_modal_patches(learner: &PretrainLearner) -> usize {
-    (learner.config().num_encoded_tokens / 2).clamp(1, learner.patches())
+    // One at least is hidden, or there is no error.
+    let most = learner.patches().saturating_sub(1).max(1);
+    (learner.config().num_encoded_tokens / 2).clamp(1, most)
 }
 
 /// Measures a model on all of `pictures`, but for a rest that fills no batch.

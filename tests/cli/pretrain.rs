@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use foveate::pretrain::{Method, PretrainConfig, PretrainLayers};
+
 use super::support::{Answer, checkpoints, copy, foveate, json, text};
 
 /// 40 frames of 16×16 with saliency, collected once.
@@ -340,6 +342,7 @@ fn mistakes_are_refused_before_anything_is_written() {
             &["--set", "num_encoded_tokens=33"],
             "33 visible patches of 32",
         ),
+        (&["--set", "num_encoded_tokens=32"], "1 to 31"),
         (
             &["--set", "num_encoded_tokens=0"],
             "num_encoded_tokens is 0",
@@ -356,4 +359,21 @@ fn mistakes_are_refused_before_anything_is_written() {
         assert!(!run.exists(), "{more:?} left something");
     }
     pretrain("vae", &run, &[]).fails(2, &["mae or multimae"]);
+}
+
+/// Half of all patches are visible in `tiny`, of one kind of image or of two; what is
+/// given comes first.
+#[test]
+fn presets_count_visible_patches_for_the_images_that_there_are() {
+    let visible = |rgb_alone, set: &[&str]| {
+        let layers = PretrainLayers {
+            method: Some(Method::MultiMae),
+            set: set.iter().map(|s| s.to_string()).collect(),
+            rgb_alone,
+            ..Default::default()
+        };
+        PretrainConfig::resolve(&layers).unwrap().num_encoded_tokens
+    };
+    assert_eq!((visible(false, &[]), visible(true, &[])), (16, 8));
+    assert_eq!(visible(true, &["num_encoded_tokens=5"]), 5);
 }

@@ -82,9 +82,9 @@ pub struct AttentionProgram {
 /// The maps of an image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageAttention {
-    /// As in [`AttentionMaps`]: [depth, heads, T].
+    /// As in [`AttentionMaps`]: f32\[depth, heads, T\].
     pub heads: Vec<f32>,
-    /// [T].
+    /// f32\[T\].
     pub rollout: Vec<f32>,
 }
 

@@ -70,11 +70,12 @@ pub enum WeightsError {
         mismatch: Box<Mismatch>,
     },
     /// Position embeddings that are not the fixed ones.
-    #[error("'{}': the position embeddings '{name}' differ from sines and cosines by up to {difference:.2e} (at most 1e-4 is rounding): they were trained or made by another formula, which is not supported", path.display())]
+    #[error("'{}': the position embeddings '{name}' differ from sines and cosines by up to {difference:.2e} (rounding explains {allowed:.1e}): they were trained or made by another formula, which is not supported", path.display())]
     Positions {
         path: PathBuf,
         name: String,
         difference: f32,
+        allowed: f32,
     },
     /// The file cannot be written.
     #[error(transparent)]

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use safetensors::Dtype;
+
 use super::architecture::Fixed;
 use super::error::{Difference, Mismatch, TensorShape};
 use super::file::{self, Tensor, WeightsFile};
@@ -9,8 +11,15 @@ use super::recognise::{method, number};
 use super::{Architecture, WeightsError};
 use crate::gpu::{Arena, ArenaEntry, Gpu, Readback};
 
-/// How far position embeddings may be from ours: released ones were computed in float32.
-const POSITION_TOLERANCE: f32 = 1e-4;
+/// How far position embeddings may be from ours: released ones were computed in float32,
+/// and sizes below 1 may have been rounded to halves since.
+fn position_tolerance(dtype: Dtype) -> f32 {
+    1e-4 + match dtype {
+        Dtype::F16 => 2f32.powi(-12),
+        Dtype::BF16 => 2f32.powi(-9),
+        _ => 0.0,
+    }
+}
 
 /// What was found in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,17 +178,20 @@ pub(super) fn check(
         });
     }
     for ours in &fixed {
-        let Some(theirs) = file.f32(&ours.name) else {
+        let Some((entry, theirs)) = (file.entries().get(&ours.name)).zip(file.f32(&ours.name))
+        else {
             continue;
         };
+        let allowed = position_tolerance(entry.dtype);
         let difference = (ours.values.iter().zip(&theirs))
             .map(|(a, b)| (a - b).abs())
             .fold(0.0, largest);
-        if difference.is_nan() || difference > POSITION_TOLERANCE {
+        if difference.is_nan() || difference > allowed {
             return Err(WeightsError::Positions {
                 path: file.path().to_owned(),
                 name: ours.name.clone(),
                 difference,
+                allowed,
             });
         }
     }

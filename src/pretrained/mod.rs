@@ -33,7 +33,8 @@
 //! **Position embeddings** (`pos_embed`, `decoder_pos_embed`, `….pos_emb`) are sines and
 //! cosines, never trained. Ours are made anew, and written so that other programs find
 //! what they expect. Those of a file are compared with ours: where they differ by more
-//! than 1e-4 (they were trained, or made by another formula) the file is refused.
+//! than 1e-4, and what rounding to halves explains, the file is refused: they were trained
+//! or made by another formula.
 
 mod architecture;
 mod attention;

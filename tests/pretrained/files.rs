@@ -157,18 +157,19 @@ fn halves_are_read_as_what_they_mean() {
     let network = multimae().encoder();
     let path = |name: &str| folder.path().join(name);
     save(&gpu(), &path("whole"), &network, &random(&network, 3)).unwrap();
-    let mut whole = File::read(&path("whole"));
-    // Rounded, they are no longer the fixed ones.
-    whole.tensors.retain(|name, _| !name.contains("pos_emb"));
+    let whole = File::read(&path("whole"));
     for dtype in [Dtype::F16, Dtype::BF16] {
+        // Position embeddings are rounded too, and still recognised.
         whole.in_type(dtype).write(&path("half"));
-        whole.rounded_to(dtype).write(&path("rounded"));
+        let mut rounded = whole.rounded_to(dtype);
+        let fixed = |name: &String| name.contains("pos_emb");
+        rounded.tensors.retain(|name, _| !fixed(name));
+        rounded.write(&path("rounded"));
         let open = |name: &str| PretrainedEncoder::open(&gpu(), &path(name)).unwrap();
-        assert_eq!(
-            held(open("half").parameters()),
-            held(open("rounded").parameters())
-        );
-        assert_ne!(held(open("half").parameters()), held(&random(&network, 3)));
+        let half = held(open("half").parameters());
+        // Not assert_eq!: nobody can read all these bytes.
+        assert!(half == held(open("rounded").parameters()), "{dtype:?}");
+        assert!(half != held(&random(&network, 3)), "{dtype:?}");
     }
 }
 

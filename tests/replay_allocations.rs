@@ -7,7 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use common::gpu;
-use foveate::agents::{Agent, OverlayBank, Replay, ReplayShape, StoredTransition};
+use foveate::agents::{Agent, ObservedShape, OverlayBank, Replay, ReplayShape, StoredTransition};
 use foveate::config::{AgentKind, Config, Preset};
 use foveate::envs::Transition;
 use foveate::gpu::Gpu;
@@ -241,11 +241,11 @@ fn agent(gpu: &Gpu, kind: AgentKind) -> Agent {
         capacity: config.replay_capacity,
         frame_stack: config.frame_stack,
         action_dim: ACTIONS,
-        image_size: config.image_size,
+        observed: ObservedShape::rgb(config.image_size),
         episode_steps: STEPS as usize,
     };
     let mut replay = Replay::new(gpu, shape).unwrap();
-    let picture = vec![100; replay.store().frame_bytes()];
+    let picture = vec![100; replay.store().shape().bytes()];
     for _ in 0..STEPS + stack {
         let frame = replay.next_frame().unwrap();
         replay.write_frame(frame, &picture).unwrap();

@@ -48,9 +48,14 @@ pub(super) enum CliError {
         run: PathBuf,
         right: String,
     },
-    /// A probe of saliency on frames without.
-    #[error("'{}' holds no tensor 'saliency', which --inputs rgb+saliency needs: give --inputs rgb, or collect in a native world", path.display())]
-    NoSaliency { path: PathBuf },
+    /// Images without the saliency that an encoder is to see.
+    #[error("'{}' holds no saliency maps, which {needs} needs: {hint}", path.display())]
+    NoSaliency {
+        path: PathBuf,
+        needs: String,
+        /// What would be right.
+        hint: &'static str,
+    },
     /// A probe of saliency on an encoder that was trained without.
     #[error("the encoder in '{}' was trained on RGB alone: give --inputs rgb, or pretrain multimae with saliency", run.display())]
     RgbOnly { run: PathBuf },

@@ -6,13 +6,14 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::error::CliError;
-use super::inputs::Inputs;
+use super::inputs;
 use super::output::{duration, note, print};
 use super::progress::Progress;
 use super::session::{Session, adapter_name};
 use super::train::discard_skeleton;
 use crate::Error;
 use crate::agents::tuning;
+use crate::config::Inputs;
 use crate::data::ImageSet;
 use crate::gpu::Gpu;
 use crate::pretrain::{
@@ -44,7 +45,7 @@ const SHEET_MASKS: u32 = 3;
 pub(super) struct Arguments {
     /// What to train: mae (RGB alone) or multimae (RGB and, if given, saliency)
     #[arg(value_name = "METHOD")]
-    method: String,
+    method: Method,
     /// Images: a folder of PNG, JPEG or GIF files, a .safetensors or a .npy file
     #[arg(long, value_name = "PATH")]
     data: PathBuf,
@@ -53,7 +54,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "PATH")]
     saliency: Option<PathBuf>,
     /// What the model sees: rgb, or rgb+saliency; the saliency too if absent and there is
-    #[arg(long, value_name = "INPUTS")]
+    #[arg(long, value_name = "INPUTS", value_parser = inputs::of_encoder)]
     inputs: Option<Inputs>,
     /// Options to start from: tiny (a quarter of an hour on two cores; the default),
     /// visarl (the published sizes) or mae-base
@@ -90,46 +91,35 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// The images, with the saliency that was asked for.
-    fn images(&self, method: Method) -> Result<ImageSet, CliError> {
+    /// The images, with the saliency that the model sees.
+    fn images(&self, config: &PretrainConfig) -> Result<ImageSet, CliError> {
         let images = ImageSet::read(&self.data, self.saliency.as_deref())?;
-        if self.inputs == Some(Inputs::RgbSaliency) && !images.has_saliency() {
-            let path = self.data.clone();
-            return Err(CliError::NoSaliency { path });
+        if config.inputs == Some(Inputs::RgbAndSaliency) && !images.has_saliency() {
+            return Err(CliError::NoSaliency {
+                path: self.data.clone(),
+                needs: format!("inputs={}", Inputs::RgbAndSaliency),
+                hint: "name them with --saliency DIR, or train on --inputs rgb",
+            });
         }
-        Ok(match (method, self.inputs) {
+        Ok(match (config.method, config.inputs) {
             (Method::Mae, _) | (_, Some(Inputs::Rgb)) => images.without_saliency(),
             (Method::MultiMae, _) => images,
         })
     }
 
-    /// What was given, for images with saliency or without.
-    fn layers(
-        &self,
-        saved: Option<PretrainConfig>,
-        rgb_alone: bool,
-    ) -> Result<PretrainLayers, CliError> {
-        let method = match self.method.as_str() {
-            "mae" => Method::Mae,
-            "multimae" => Method::MultiMae,
-            other => {
-                return Err(Error::Config(crate::config::ConfigError::Invalid(format!(
-                    "method '{other}' is not known; it must be mae or multimae"
-                )))
-                .into());
-            }
-        };
-        Ok(PretrainLayers {
+    fn layers(&self, saved: Option<PretrainConfig>) -> PretrainLayers {
+        PretrainLayers {
             saved,
-            method: Some(method),
+            method: Some(self.method),
+            inputs: self.inputs,
             preset: self.preset.clone(),
             file: self.config.clone(),
             set: self.set.clone(),
             weights: self.weights.clone(),
             seed: self.seed,
             steps: self.steps,
-            rgb_alone,
-        })
+            rgb_alone: false,
+        }
     }
 }
 
@@ -149,8 +139,16 @@ fn begin(
         if arguments.no_tune {
             tuning::begin(gpu, &directory)?;
         }
-        directory.write_config(&config.to_toml()?)?;
-        PretrainTrainer::new(gpu, config, pictures, directory, &mut |text| note(&text))
+        if !arguments.resume {
+            directory.write_config(&config.to_toml()?)?;
+        }
+        let notice = &mut |text: String| note(&text);
+        let trainer = PretrainTrainer::new(gpu, config, pictures, directory, notice)?;
+        if arguments.resume {
+            // Not before it is known that the run can go on like this.
+            trainer.directory().write_config(&config.to_toml()?)?;
+        }
+        Ok(trainer)
     };
     begin().map_err(|error| {
         if !arguments.resume {
@@ -172,13 +170,17 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     }
     // Whatever may be wrong with options, images, weights and device is said before
     // anything is written.
-    let mut layers = arguments.layers(saved, arguments.inputs == Some(Inputs::Rgb))?;
-    let method = PretrainConfig::resolve(&layers)?.method;
-    let images = arguments.images(method)?;
-    // Only the images tell whether there is saliency.
-    layers.rgb_alone = method == Method::MultiMae && !images.has_saliency();
+    let mut layers = arguments.layers(saved);
     let config = PretrainConfig::resolve(&layers)?;
+    let images = arguments.images(&config)?;
+    // Only the images tell whether there is saliency.
+    layers.rgb_alone = config.method == Method::MultiMae && !images.has_saliency();
+    let mut config = PretrainConfig::resolve(&layers)?;
     let images = Images::new(&images, &config)?;
+    let inputs = *config.inputs.insert(match images.has_saliency() {
+        true => Inputs::RgbAndSaliency,
+        false => Inputs::Rgb,
+    });
     config.check_visible(images.has_saliency())?;
     if !arguments.resume && !config.weights.is_empty() {
         let network = config.architecture(images.has_saliency());
@@ -210,23 +212,29 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let held = &pictures.validation;
     let errors = measure(&gpu, learner, held)?;
     let mean_image = images.mean_image_error();
-    let ratio = errors.masked / mean_image;
     let sheets = draw(&gpu, learner, held, trainer.directory())?;
     let mut summary = json!({
         "method": config.method,
-        "inputs": Inputs::of(held.has_saliency()).name(),
+        "inputs": inputs,
         "preset": config.preset,
         "seed": config.seed,
         "steps": config.steps,
         "parameters": learner.parameter_count(),
         "images": pictures.training.count(),
         "validation_images": held.count(),
-        "masked_rgb_error": errors.masked,
         "mean_image_error": mean_image,
-        "masked_over_mean_image": ratio,
         "train_seconds": train_seconds,
         "adapter": adapter_name(&gpu),
     });
+    let mut masked = "no patch of RGB was hidden: there is no error to tell".to_string();
+    if let Some(error) = errors.masked {
+        let ratio = error / mean_image;
+        summary["masked_rgb_error"] = json!(error);
+        summary["masked_over_mean_image"] = json!(ratio);
+        masked = format!(
+            "error of hidden RGB patches {error:.4}; of the mean image {mean_image:.4}: {ratio:.2} of it"
+        );
+    }
     let mut cross = String::new();
     if let Some(errors) = errors.cross_modal {
         let (alone, helped) = (errors.without_saliency, errors.with_saliency);
@@ -248,13 +256,11 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         .map(|path| path.display().to_string())
         .collect();
     print(&format!(
-        "error of hidden RGB patches {:.4}; of the mean image {mean_image:.4}: {ratio:.2} of it \
-         ({} updates in {})\n{cross}\
+        "{masked} ({} updates in {})\n{cross}\
          weights  {}\n\
          summary  {}\n\
          sheets   {}\n\
          next     foveate probe {} --data DIR",
-        errors.masked,
         config.steps,
         duration(train_seconds),
         trainer.directory().weights().display(),

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::error::CliError;
-use super::inputs::Inputs;
+use super::inputs;
 use super::output::{print, table};
 use super::progress::Progress;
 use super::session::Session;
 use crate::Error;
 use crate::agents::Report;
-use crate::config::nearest;
-use crate::data::{ImageSet, Recording, States};
+use crate::config::{Inputs, nearest};
+use crate::data::{DataError, ImageSet, Recording, States};
 use crate::pretrain::features::{self, Features};
 use crate::pretrain::probe::{self, Fit, Split};
 use crate::pretrained::PretrainedEncoder;
@@ -26,7 +26,8 @@ Examples:
 Fits a ridge regression from the embedding of each frame (the mean over all tokens of the
 frozen encoder) to each coordinate of the recorded state, on some episodes, and prints R²
 on the others: 1 at best, 0 as good as their mean. Beside it R² of the same regression
-from the frame shrunk to 8×8 and from its mean colour. The state is what `foveate collect`
+from the frame shrunk to 8×8 and from its mean colour, with those of its saliency where
+the encoder sees it. The state is what `foveate collect`
 records in native worlds.";
 
 /// Side of the shrunk frames that embeddings are compared with.
@@ -43,7 +44,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// What the encoder sees: rgb or rgb+saliency
-    #[arg(long, value_name = "INPUTS", default_value = "rgb")]
+    #[arg(long, value_name = "INPUTS", default_value = "rgb", value_parser = inputs::of_encoder)]
     inputs: Inputs,
     /// Part of the episodes, those at the end, that measure
     #[arg(long, value_name = "PART", default_value_t = 0.2)]
@@ -65,9 +66,21 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let states = select(States::read(&file).map_err(Error::from)?, arguments)?;
     let split = Split::new(states.episode(), arguments.held_out).map_err(Error::from)?;
     let set = ImageSet::read(&file, None).map_err(Error::from)?;
-    let saliency = arguments.inputs == Inputs::RgbSaliency;
+    if states.count() != set.count() {
+        let (states, frames) = (states.count(), set.count());
+        return Err(Error::from(DataError::State {
+            path: file,
+            reason: format!("there are {states} of {frames} frames; one for each is needed"),
+        })
+        .into());
+    }
+    let saliency = arguments.inputs == Inputs::RgbAndSaliency;
     if saliency && !set.has_saliency() {
-        return Err(CliError::NoSaliency { path: file });
+        return Err(CliError::NoSaliency {
+            path: file,
+            needs: format!("--inputs {}", arguments.inputs),
+            hint: "give --inputs rgb, or collect in a native world, which adds a tensor 'saliency'",
+        });
     }
     let gpu = session.gpu()?;
     let weights = arguments.weights.as_path();
@@ -110,7 +123,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         of: [
             ("embedding", fit(&embedding)?),
             ("pixels", fit(&features::shrunk(&set, SHRUNK, saliency))?),
-            ("mean_colour", fit(&features::mean_colour(&set))?),
+            ("mean_colour", fit(&features::mean_colour(&set, saliency))?),
         ],
     };
     let [training, held_out] = split.episodes();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::explain::make_folder;
-use crate::config::Config;
+use crate::config::{Config, Inputs};
 use crate::data::ImageSet;
 use crate::gpu::Gpu;
 use crate::media::Rgb8;
@@ -46,7 +46,7 @@ pub(super) fn explain(
     options: &Options,
     out: Option<&Path>,
 ) -> Result<Vec<PathBuf>, CliError> {
-    let encoder = open(gpu, run, options)?;
+    let Opened { encoder, inputs } = open(gpu, run, options)?;
     let side = encoder.image_size();
     let data = options.data.as_deref().ok_or(CliError::NoData { side })?;
     let set = ImageSet::read(data, options.saliency.as_deref())?;
@@ -70,11 +70,18 @@ pub(super) fn explain(
             return Err(CliError::NoOut { run });
         }
     };
-    make_folder(&out)?;
-    let modalities = match set.has_saliency() {
-        true => encoder.modalities().len(),
-        false => 1,
+    let modalities = match (inputs, set.has_saliency()) {
+        (Some(Inputs::RgbAndSaliency), false) => {
+            return Err(CliError::NoSaliency {
+                path: data.to_path_buf(),
+                needs: format!("the agent in '{}'", run.display()),
+                hint: "name them with --saliency DIR",
+            });
+        }
+        (None | Some(Inputs::RgbAndSaliency), true) => encoder.modalities().len(),
+        _ => 1,
     };
+    make_folder(&out)?;
     let program = AttentionProgram::new(gpu, &encoder, modalities)?;
     let shown = set.count().min(options.count as usize);
     let indices: Vec<usize> = (0..shown).map(|i| i * set.count() / shown).collect();
@@ -93,23 +100,43 @@ pub(super) fn explain(
     Ok(written)
 }
 
-fn open(gpu: &Gpu, run: &Path, options: &Options) -> Result<PretrainedEncoder, CliError> {
-    let mut weights = run.to_path_buf();
+/// An encoder, and what of frames an agent gives it; of none it is all that there is.
+struct Opened {
+    encoder: PretrainedEncoder,
+    inputs: Option<Inputs>,
+}
+
+fn open(gpu: &Gpu, run: &Path, options: &Options) -> Result<Opened, CliError> {
+    let (mut weights, mut inputs) = (run.to_path_buf(), None);
     if let Ok(directory) = RunDirectory::open(run) {
-        // An agent that sees through a frozen encoder keeps it in its run.
-        if directory.encoder().exists() {
-            weights = directory.encoder();
-        } else if !directory.weights().exists() && Config::read(&directory.config()).is_ok() {
-            // Said before that there are no weights: such an agent has none of this kind.
-            let run = run.to_path_buf();
-            return Err(CliError::NoTransformer { run });
+        let kept = directory.encoder();
+        match Config::read(&directory.config()) {
+            Ok(config) => {
+                let Some(original) = config.encoder.weights() else {
+                    let run = run.to_path_buf();
+                    return Err(CliError::NoTransformer { run });
+                };
+                inputs = Some(config.inputs);
+                // An agent keeps a copy in its run, once it has begun.
+                weights = match kept.exists() {
+                    true => kept,
+                    false => original.to_path_buf(),
+                };
+            }
+            // Nobody knows what this agent sees.
+            Err(error) if kept.exists() => return Err(error.into()),
+            // A run of pretraining.
+            Err(_) => {}
         }
     }
     let options = EncoderOptions {
         heads: options.heads,
         image_size: options.image_size,
     };
-    Ok(PretrainedEncoder::open_with(gpu, &weights, &options)?)
+    Ok(Opened {
+        encoder: PretrainedEncoder::open_with(gpu, &weights, &options)?,
+        inputs,
+    })
 }
 
 /// What stands in the metadata of the raw maps: which images, and which tokens are what.

@@ -6,6 +6,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::error::{ConfigError, nearest};
+use crate::nn::Method;
 
 macro_rules! choice {
     ($(#[$doc:meta])* $name:ident, $key:literal { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
@@ -87,26 +88,10 @@ pub enum EncoderKind {
     /// A pretrained vision transformer, frozen (B.7): a pretraining run or a file of
     /// weights.
     Pretrained {
-        method: PretrainedKind,
+        /// Named before the colon.
+        method: Method,
         path: PathBuf,
     },
-}
-
-/// Which vision transformer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PretrainedKind {
-    Mae,
-    MultiMae,
-}
-
-impl PretrainedKind {
-    /// The name before the colon.
-    pub fn name(self) -> &'static str {
-        match self {
-            PretrainedKind::Mae => "mae",
-            PretrainedKind::MultiMae => "multimae",
-        }
-    }
 }
 
 impl EncoderKind {
@@ -125,7 +110,7 @@ impl fmt::Display for EncoderKind {
         match self {
             EncoderKind::Cnn => f.write_str("cnn"),
             EncoderKind::Pretrained { method, path } => {
-                write!(f, "{}:{}", method.name(), path.display())
+                write!(f, "{method}:{}", path.display())
             }
         }
     }
@@ -141,17 +126,16 @@ impl TryFrom<String> for EncoderKind {
     type Error = ConfigError;
 
     fn try_from(given: String) -> Result<EncoderKind, ConfigError> {
-        let pretrained = |method, path: &str| EncoderKind::Pretrained {
-            method,
-            path: PathBuf::from(path),
-        };
-        match given.split_once(':') {
-            None if given == "cnn" => Ok(EncoderKind::Cnn),
-            Some(("mae", path)) if !path.is_empty() => Ok(pretrained(PretrainedKind::Mae, path)),
-            Some(("multimae", path)) if !path.is_empty() => {
-                Ok(pretrained(PretrainedKind::MultiMae, path))
-            }
-            _ => Err(ConfigError::OutOfRange {
+        if given == "cnn" {
+            return Ok(EncoderKind::Cnn);
+        }
+        let parts = given.split_once(':').filter(|(_, path)| !path.is_empty());
+        match parts.and_then(|(name, path)| Some((name.parse().ok()?, path))) {
+            Some((method, path)) => Ok(EncoderKind::Pretrained {
+                method,
+                path: PathBuf::from(path),
+            }),
+            None => Err(ConfigError::OutOfRange {
                 key: "encoder",
                 given: format!("'{given}'"),
                 expected:

@@ -20,8 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::gpu::Precision;
 
 pub use choice::{
-    AgentKind, Augmentation, Budget, EncoderKind, Inputs, MaskFill, Preset, PretrainedKind,
-    SaliencyScale,
+    AgentKind, Augmentation, Budget, EncoderKind, Inputs, MaskFill, Preset, SaliencyScale,
 };
 pub use error::{ConfigError, nearest};
 pub use keys::known_keys;

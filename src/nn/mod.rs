@@ -3,6 +3,7 @@
 pub mod init;
 mod layout;
 mod mae;
+mod method;
 mod multimae;
 mod networks;
 mod optimiser;
@@ -13,6 +14,7 @@ mod transformer;
 
 pub use layout::{Init, ParameterLayout};
 pub use mae::{Mae, MaeShape};
+pub use method::{Method, UnknownMethod};
 pub use multimae::{Modality, MultiMae, MultiMaeShape, Reconstruction, Task};
 pub use networks::{Actor, Critic, Decoder, Encoder, NetworkShape, Trunk};
 pub use optimiser::Optimiser;

@@ -6,26 +6,20 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::config::{ConfigError, nearest};
-use crate::nn::{MaeShape, MultiMaeShape};
+use crate::config::{ConfigError, Inputs, nearest};
+use crate::nn::{MaeShape, Method, MultiMaeShape};
 use crate::ops::{AdamOptions, Schedule};
 use crate::pretrained::Architecture;
-
-/// What is trained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Method {
-    /// One kind of image (He et al. 2022).
-    Mae,
-    /// RGB with or without saliency (Bachmann et al. 2022, as ViSaRL trains it).
-    MultiMae,
-}
 
 /// Everything that decides a pretraining run, beside the images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PretrainConfig {
     pub method: Method,
+    /// What it sees: `rgb`, or with a MultiMAE `rgb+saliency`. A run decides it when it
+    /// begins; none in runs from before there was this key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Inputs>,
     /// The preset that the other keys started from; by itself it decides nothing.
     pub preset: String,
     /// File, or run, whose weights the run begins with; empty: random ones.
@@ -50,7 +44,7 @@ pub struct PretrainConfig {
     /// Heads of the attentions.
     pub heads: usize,
     pub decoder_heads: usize,
-    /// Visible patches, of all images of a sample together: 1 to all.
+    /// Visible patches, of all images of a sample together: 1 to all but one.
     pub num_encoded_tokens: usize,
     /// MAE only: whether patches are restored less their mean, over their deviation.
     pub norm_pix_loss: bool,
@@ -80,6 +74,8 @@ pub struct PretrainLayers {
     /// Of the run that goes on; in the preset's place.
     pub saved: Option<PretrainConfig>,
     pub method: Option<Method>,
+    /// All that there is, if absent.
+    pub inputs: Option<Inputs>,
     /// `tiny`, `visarl` or `mae-base`.
     pub preset: Option<String>,
     /// TOML with any of the keys.
@@ -106,6 +102,7 @@ impl PretrainConfig {
     pub fn new(method: Method, preset: &str) -> Result<PretrainConfig, ConfigError> {
         let visarl = PretrainConfig {
             method,
+            inputs: None,
             preset: preset.to_string(),
             weights: String::new(),
             seed: 1,
@@ -207,13 +204,18 @@ impl PretrainConfig {
             }
         };
         let mut table = Table::try_from(&base).map_err(invalid)?;
-        let known: Vec<String> = table.keys().cloned().collect();
-        let mut put = |key: &str, value: Value, origin: &str| {
+        let mut known: Vec<String> = table.keys().cloned().collect();
+        // Perhaps absent from the table.
+        known.push("inputs".to_string());
+        let mut put = |key: &str, mut value: Value, origin: &str| {
             if !known.iter().any(|k| k == key) {
                 let near = nearest(key, known.iter().map(String::as_str));
                 let hint = near.map_or(String::new(), |k| format!("; did you mean '{k}'?"));
                 let message = format!("{origin}: there is no option '{key}'{hint}");
                 return Err(ConfigError::Invalid(message));
+            }
+            if let ("weights", Some(path)) = (key, value.as_str()) {
+                value = Value::String(absolute(Path::new(path))?);
             }
             table.insert(key.to_string(), value);
             Ok(())
@@ -241,7 +243,10 @@ impl PretrainConfig {
             }
         }
         if let Some(path) = &layers.weights {
-            put("weights", Value::String(absolute(path)?), "--weights")?;
+            put("weights", Value::String(unicode(path)?), "--weights")?;
+        }
+        if let Some(inputs) = layers.inputs {
+            put("inputs", Value::String(inputs.to_string()), "--inputs")?;
         }
         let config: PretrainConfig = table.try_into().map_err(invalid)?;
         config.check()?;
@@ -285,6 +290,20 @@ impl PretrainConfig {
                 ));
             }
         }
+        let (sees, right) = match self.method {
+            Method::Mae => (&[Inputs::Rgb][..], "rgb: saliency is for a multimae"),
+            Method::MultiMae => (
+                &[Inputs::Rgb, Inputs::RgbAndSaliency][..],
+                "rgb or rgb+saliency",
+            ),
+        };
+        if let Some(given) = self.inputs.filter(|inputs| !sees.contains(inputs)) {
+            return Err(ConfigError::OutOfRange {
+                key: "inputs",
+                given: given.to_string(),
+                expected: format!("{right}, with method={}", self.method),
+            });
+        }
         if !(0.0..=0.5).contains(&self.validation) {
             return wrong(format!(
                 "validation is {}; it must be 0 to 0.5",
@@ -317,7 +336,8 @@ impl PretrainConfig {
         Ok(())
     }
 
-    /// Whether there are as many patches as shall be visible, with saliency or without.
+    /// Whether there are more patches than shall be visible, with saliency or without:
+    /// where nothing is hidden there is nothing to restore.
     ///
     /// # Errors
     /// [`ConfigError::Invalid`] says how many there are.
@@ -330,11 +350,15 @@ impl PretrainConfig {
             self.num_encoded_tokens,
             modalities * (self.image_size / self.patch).pow(2),
         );
-        match visible < all {
-            true => Ok(()),
-            false => Err(ConfigError::Invalid(format!(
+        match (visible < all, all) {
+            (true, _) => Ok(()),
+            (false, 1) => Err(ConfigError::Invalid(
+                "image_size and patch make one patch, of which none could be hidden; it must be several"
+                    .to_string(),
+            )),
+            (false, _) => Err(ConfigError::Invalid(format!(
                 "num_encoded_tokens: {visible} visible patches of {all}; it must be 1 to {}, so that something is left to restore",
-                all.saturating_sub(1)
+                all - 1
             ))),
         }
     }
@@ -343,7 +367,10 @@ impl PretrainConfig {
         let now = Table::try_from(self).map_err(invalid)?;
         let then = Table::try_from(saved).map_err(invalid)?;
         for (key, value) in &now {
-            if !FREE_TO_CHANGE.contains(&key.as_str()) && then.get(key) != Some(value) {
+            // A run from before there was this key may be told what it sees.
+            let told = key == "inputs" && saved.inputs.is_none();
+            let free = told || FREE_TO_CHANGE.contains(&key.as_str());
+            if !free && then.get(key) != Some(value) {
                 return Err(ConfigError::Invalid(format!(
                     "{key} is {} in the run; it cannot become {value}",
                     then.get(key).map_or("absent".to_string(), Value::to_string)
@@ -458,16 +485,24 @@ fn read_table(path: &Path) -> Result<Table, ConfigError> {
 }
 
 /// The path as it is found from every directory: a run may be resumed from another one.
+/// None stays none.
 fn absolute(path: &Path) -> Result<String, ConfigError> {
+    if path.as_os_str().is_empty() {
+        return Ok(String::new());
+    }
     let whole = std::path::absolute(path).map_err(|source| ConfigError::Read {
         path: path.to_owned(),
         source,
     })?;
-    let text = whole.into_os_string().into_string();
-    text.map_err(|text| {
-        let shown = text.to_string_lossy();
+    unicode(&whole)
+}
+
+/// The path as a value of TOML.
+fn unicode(path: &Path) -> Result<String, ConfigError> {
+    path.to_str().map(str::to_string).ok_or_else(|| {
         ConfigError::Invalid(format!(
-            "--weights: the path '{shown}' is not Unicode: rename it"
+            "weights: the path '{}' is not Unicode: rename it",
+            path.display()
         ))
     })
 }

@@ -56,9 +56,10 @@ pub fn embeddings(
     Ok(Features { width, values })
 }
 
-/// The mean of each channel over the image, in 0..255.
-pub fn mean_colour(images: &ImageSet) -> Features {
-    shrunk(images, 1, false)
+/// The mean of each channel over the image, in 0..255, and that of the saliency map behind
+/// them if asked for (and known).
+pub fn mean_colour(images: &ImageSet, saliency: bool) -> Features {
+    shrunk(images, 1, saliency)
 }
 
 /// Images shrunk to `side`×`side` by averaging, channel by channel, in 0..255, with the

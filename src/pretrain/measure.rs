@@ -8,11 +8,12 @@ use crate::gpu::Gpu;
 /// Images that errors are measured on at a time.
 const AT_ONCE: usize = 32;
 
-/// Mean squared errors of hidden RGB patches, in normalised RGB.
+/// Mean squared errors of hidden RGB patches, in normalised RGB; none where all RGB is
+/// visible.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Errors {
     /// Behind masks as in training.
-    pub masked: f64,
+    pub masked: Option<f64>,
     /// What saliency is worth to RGB, where the model sees both.
     pub cross_modal: Option<CrossModal>,
 }
@@ -42,7 +43,7 @@ pub fn cross_modal_patches(learner: &PretrainLearner) -> usize {
 /// Those of the device.
 pub fn measure(gpu: &Gpu, learner: &PretrainLearner, pictures: &Pictures) -> Result<Errors, Error> {
     let all: Vec<u32> = (0..pictures.count() as u32).collect();
-    let error = |visible| -> Result<f64, Error> {
+    let error = |visible| -> Result<Option<f64>, Error> {
         let batch = AT_ONCE.min(all.len());
         Reconstructor::new(gpu, learner, pictures, batch, visible)?.mean_rgb_error(&all)
     };
@@ -50,10 +51,10 @@ pub fn measure(gpu: &Gpu, learner: &PretrainLearner, pictures: &Pictures) -> Res
         true => {
             let patches = cross_modal_patches(learner);
             let of = |saliency| error(Visible::Rgb { patches, saliency });
-            Some(CrossModal {
+            (of(false)?.zip(of(true)?)).map(|(without_saliency, with_saliency)| CrossModal {
                 patches,
-                without_saliency: of(false)?,
-                with_saliency: of(true)?,
+                without_saliency,
+                with_saliency,
             })
         }
         false => None,

@@ -11,10 +11,12 @@ pub mod ridge;
 mod sheet;
 mod trainer;
 
-pub use config::{Method, PretrainConfig, PretrainLayers};
+pub use config::{PretrainConfig, PretrainLayers};
 pub use images::{Images, UploadedImages};
 pub use learner::{Pictures, PretrainLearner};
 pub use measure::{CrossModal, Errors, cross_modal_patches, measure};
 pub use reconstructor::{Reconstructor, Restoration, Visible};
 pub use sheet::{SheetSize, cross_modal_sheet, sheet};
 pub use trainer::PretrainTrainer;
+
+pub use crate::nn::Method;

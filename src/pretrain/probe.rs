@@ -8,8 +8,9 @@ use crate::data::States;
 const FOLDS: usize = 5;
 /// Penalties that are tried, of standardised features.
 const PENALTIES: [f64; 9] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0];
-/// Features that vary by less are constant, relative to their size.
-const LEAST_DEVIATION: f64 = 1e-9;
+/// What varies by less, relative to its root mean square, is constant: a few roundings of
+/// float32, in which features and states are given.
+const LEAST_DEVIATION: f64 = 8.0 * f32::EPSILON as f64;
 
 /// Why a probe cannot be fitted.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -173,12 +174,16 @@ pub fn fit(
             error += (truth - of_target(&map.predict(samples.feature(frame)))).powi(2);
             variance += (truth - mean).powi(2);
         }
-        // Rounding of the mean is no variance.
-        let varies = variance > count * (LEAST_DEVIATION * mean.abs()).powi(2);
-        r2.push((varies && variance > 0.0).then(|| 1.0 - error / variance));
+        let varies = varies(mean, (variance / count).sqrt());
+        r2.push(varies.then(|| 1.0 - error / variance));
         penalties.push(penalty);
     }
     Ok(Fit { r2, penalties })
+}
+
+/// Whether numbers of this mean and standard deviation differ by more than rounding.
+fn varies(mean: f64, deviation: f64) -> bool {
+    deviation > LEAST_DEVIATION * mean.hypot(deviation)
 }
 
 /// Standardised features and targets of every frame.
@@ -202,7 +207,7 @@ impl Samples {
             let mean = training().map(value).sum::<f64>() / count;
             let variance = training().map(|f| (value(f) - mean).powi(2)).sum::<f64>() / count;
             let deviation = variance.sqrt();
-            let scale = match deviation > LEAST_DEVIATION * mean.abs() {
+            let scale = match varies(mean, deviation) {
                 true => 1.0 / deviation,
                 false => 0.0,
             };

@@ -28,8 +28,10 @@ pub struct Restoration {
     pub restored: Vec<(String, Vec<f32>)>,
     /// f32[B, T]: 1 where a patch is hidden.
     pub masked: Vec<f32>,
-    /// Mean squared error of RGB over the hidden patches.
-    pub rgb_error: f64,
+    /// Mean squared error of RGB over its hidden patches; none where all are visible.
+    pub rgb_error: Option<f64>,
+    /// Hidden patches of RGB.
+    pub rgb_hidden: usize,
 }
 
 /// A compiled model for batches of one size.
@@ -77,8 +79,9 @@ impl Reconstructor {
             names.push(name.clone());
         }
         tape.output("masked", &sample.masked);
-        let rgb_error = hidden_error(learner, &restored.tasks, &sample)?;
-        tape.output("rgb_error", &rgb_error);
+        let [error, hidden] = hidden_error(learner, &restored.tasks, &sample)?;
+        tape.output("rgb_error", &error);
+        tape.output("rgb_hidden", &hidden);
         Ok(Reconstructor {
             program: tape.compile(gpu)?,
             names,
@@ -96,7 +99,8 @@ impl Reconstructor {
         self.program.write("step", &[masks])?;
         self.program.run()?;
         let read = |name: &str| self.program.read_blocking::<f32>(name);
-        let error = read("rgb_error")?;
+        let (error, hidden) = (read("rgb_error")?[0], read("rgb_hidden")?[0]);
+        let rgb_error = (hidden > 0.0).then(|| f64::from(error) / f64::from(hidden));
         Ok(Restoration {
             images: (0..self.modalities)
                 .map(|i| read(&format!("image {i}")))
@@ -105,22 +109,25 @@ impl Reconstructor {
                 .map(|name| Ok((name.clone(), read(&format!("restored {name}"))?)))
                 .collect::<Result<_, TapeError>>()?,
             masked: read("masked")?,
-            rgb_error: f64::from(error[0]),
+            rgb_error,
+            rgb_hidden: hidden as usize,
         })
     }
 
-    /// Mean of [`Restoration::rgb_error`] over all batches of `slots`, masks differing.
+    /// Mean squared error of RGB over its hidden patches in all batches of `slots`, masks
+    /// differing; none where none is hidden.
     ///
     /// # Errors
     /// Those of the device.
-    pub fn mean_rgb_error(&self, slots: &[u32]) -> Result<f64, Error> {
+    pub fn mean_rgb_error(&self, slots: &[u32]) -> Result<Option<f64>, Error> {
         let batch = self.program.input_range("slots")?.1.len();
-        let (mut sum, mut count) = (0.0, 0);
+        let (mut sum, mut hidden) = (0.0, 0.0);
         for (i, batch) in slots.chunks_exact(batch).enumerate() {
-            sum += self.run(batch, i as u32)?.rgb_error;
-            count += 1;
+            let one = self.run(batch, i as u32)?;
+            sum += one.rgb_error.unwrap_or(0.0) * one.rgb_hidden as f64;
+            hidden += one.rgb_hidden as f64;
         }
-        Ok(sum / f64::from(count.max(1)))
+        Ok((hidden > 0.0).then(|| sum / hidden))
     }
 }
 
@@ -150,15 +157,16 @@ fn chosen(
     Var::concat(&[&noise, &others], 1)?.keep_least(keep)
 }
 
-/// Mean squared error of the RGB decoder over hidden patches, [1].
+/// The RGB decoder's mean squared errors of hidden patches, summed, and how many these are,
+/// \[1\] each: there may be none.
 fn hidden_error(
     learner: &PretrainLearner,
     tasks: &[(String, Var, Var)],
     sample: &SampledTokens,
-) -> Result<Var, TapeError> {
+) -> Result<[Var; 2], TapeError> {
     let masked = sample.masked.slice(1, 0..learner.patches())?;
     let (_, prediction, target) = &tasks[0];
     let error = prediction.sub(target)?;
     let each = error.mul(&error)?.mean(2..3)?.reshape(&masked.shape())?;
-    each.mul(&masked)?.sum_all()?.div(&masked.sum_all()?)
+    Ok([each.mul(&masked)?.sum_all()?, masked.sum_all()?])
 }

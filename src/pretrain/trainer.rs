@@ -53,6 +53,7 @@ impl PretrainTrainer {
         let learner = PretrainLearner::new(gpu, config, pictures.has_saliency())?;
         let checkpoints = CheckpointStore::new(directory.checkpoints());
         let specs = expected(&learner);
+        let mut begins_with_weights = false;
         let meta = match checkpoints.load_latest(|c| c.check(&specs))? {
             Some(latest) => {
                 for error in &latest.skipped {
@@ -73,6 +74,7 @@ impl PretrainTrainer {
                         },
                         config.weights
                     ));
+                    begins_with_weights = true;
                 }
                 CheckpointMeta::default()
             }
@@ -81,7 +83,7 @@ impl PretrainTrainer {
         tuning::restore(gpu, &directory)?;
         let update = learner.compile_update(gpu, pictures)?;
         tuning::note(gpu, update.dispatches().map(|d| d.1), &directory, notice)?;
-        Ok(PretrainTrainer {
+        let mut trainer = PretrainTrainer {
             update,
             metrics: MetricsWriter::open(directory.metrics(), meta.metrics)?,
             tensorboard: TensorboardWriter::open(&directory.tensorboard(), meta.tensorboard)?,
@@ -92,7 +94,13 @@ impl PretrainTrainer {
             directory,
             checkpoints,
             started: Instant::now(),
-        })
+        };
+        if begins_with_weights {
+            // The file may have changed when the run is resumed. No mere copy of it: that
+            // could not be told from the weights of a first checkpoint that was cut short.
+            trainer.checkpoint()?;
+        }
+        Ok(trainer)
     }
 
     /// The model.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::nn::{Mae, MaeShape, MultiMae, MultiMaeShape, ParameterLayout};
+use crate::nn::{Mae, MaeShape, Method, MultiMae, MultiMaeShape, ParameterLayout};
 
 /// A masked autoencoder, or the encoder of one.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,21 +15,28 @@ pub enum Architecture {
     MultiMae(MultiMaeShape),
 }
 
-/// A tensor of a file that is not trained.
+/// A tensor of a file that is not trained. Its values are not made with it: sizes are
+/// first compared, and then believed.
 #[derive(Debug, Clone)]
 pub(super) struct Fixed {
     pub name: String,
     pub shape: Vec<usize>,
-    pub values: Vec<f32>,
+    /// Width of the tokens that it belongs to.
+    pub dim: usize,
 }
 
 impl Architecture {
-    /// `mae` or `multimae`.
-    pub fn method(&self) -> &'static str {
+    /// How it is pretrained.
+    pub fn kind(&self) -> Method {
         match self {
-            Architecture::Mae(_) => "mae",
-            Architecture::MultiMae(_) => "multimae",
+            Architecture::Mae(_) => Method::Mae,
+            Architecture::MultiMae(_) => Method::MultiMae,
         }
+    }
+
+    /// The name of its [kind](Architecture::kind).
+    pub fn method(&self) -> &'static str {
+        self.kind().name()
     }
 
     /// Width of the encoder's tokens.
@@ -145,8 +152,7 @@ impl Architecture {
                 let fixed = |(name, dim): (&str, usize)| Fixed {
                     name: name.to_string(),
                     shape: vec![1, shape.patches() + 1, dim],
-                    // The class token's is zero.
-                    values: [vec![0.0; dim], shape.positions(dim).to_f32()].concat(),
+                    dim,
                 };
                 named.into_iter().map(fixed).collect()
             }
@@ -159,10 +165,20 @@ impl Architecture {
                 let fixed = |(kind, name, dim): (&str, &String, usize)| Fixed {
                     name: format!("{kind}_adapters.{name}.pos_emb"),
                     shape: vec![1, dim, shape.position_grid, shape.position_grid],
-                    values: transposed(&shape.positions(dim).to_f32(), dim),
+                    dim,
                 };
                 inputs.chain(outputs).map(fixed).collect()
             }
+        }
+    }
+
+    /// The values of one of [`Architecture::positions`].
+    pub(super) fn position_values(&self, fixed: &Fixed) -> Vec<f32> {
+        let dim = fixed.dim;
+        match self {
+            // The class token's is zero.
+            Architecture::Mae(shape) => [vec![0.0; dim], shape.positions(dim).to_f32()].concat(),
+            Architecture::MultiMae(shape) => transposed(&shape.positions(dim).to_f32(), dim),
         }
     }
 

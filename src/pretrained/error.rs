@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::gpu::GpuError;
+use crate::nn::Method;
 use crate::run::RunError;
 
 /// Weights that cannot be used. Each names the file, what it holds and what would be
@@ -50,8 +51,8 @@ pub enum WeightsError {
     #[error("'{}' holds the weights of {given}; {wanted} is needed", path.display())]
     Method {
         path: PathBuf,
-        given: &'static str,
-        wanted: &'static str,
+        given: Method,
+        wanted: Method,
     },
     /// Attentions of another number of heads.
     #[error("'{}' was trained with {key} = {given}; {wanted} are asked for: set {key}={given}", path.display())]

@@ -56,7 +56,7 @@ pub fn load(
 
 fn read(path: &Path, network: &Architecture) -> Result<(WeightsFile, Loaded), WeightsError> {
     let file = WeightsFile::read(path)?;
-    let wanted = network.method();
+    let wanted = network.kind();
     if let Some(given) = method(&file).filter(|&given| given != wanted) {
         return Err(WeightsError::Method {
             path: file.path().to_owned(),
@@ -117,13 +117,9 @@ pub fn save(
         let bytes = values.into();
         tensors.push(Tensor { name, shape, bytes });
     }
-    for Fixed {
-        name,
-        shape,
-        values,
-    } in &fixed
-    {
-        let bytes = bytemuck::cast_slice(values).into();
+    for ours in &fixed {
+        let Fixed { name, shape, .. } = ours;
+        let bytes = bytemuck::pod_collect_to_vec::<f32, u8>(&network.position_values(ours)).into();
         tensors.push(Tensor { name, shape, bytes });
     }
     file::write(path, &network.metadata(), &tensors)
@@ -183,7 +179,7 @@ pub(super) fn check(
             continue;
         };
         let allowed = position_tolerance(entry.dtype);
-        let difference = (ours.values.iter().zip(&theirs))
+        let difference = (network.position_values(ours).iter().zip(&theirs))
             .map(|(a, b)| (a - b).abs())
             .fold(0.0, largest);
         if difference.is_nan() || difference > allowed {

@@ -50,3 +50,5 @@ pub use encoder::PretrainedEncoder;
 pub use error::{Difference, Mismatch, TensorShape, WeightsError};
 pub use fit::{Loaded, fits, load, save};
 pub use recognise::EncoderOptions;
+
+pub use crate::nn::Method;

@@ -4,12 +4,17 @@ use std::collections::BTreeSet;
 
 use super::file::WeightsFile;
 use super::{Architecture, WeightsError};
-use crate::nn::{MaeShape, MultiMaeShape};
+use crate::nn::{MaeShape, Method, MultiMaeShape};
 
 /// Width of a head in every released model.
 const HEAD_WIDTH: usize = 64;
 /// The widest head that attention computes.
 const WIDEST_HEAD: usize = 128;
+/// Sizes end here, far beyond any model: what a file or a user says of them is used before
+/// there is a tensor that bears it out.
+const LARGEST_SIDE: usize = 4096;
+const MOST_PATCHES_ACROSS: usize = 256;
+const WIDEST_TOKEN: usize = 1 << 16;
 /// Patch embeddings of RGB: no file is without.
 const MAE_PATCHES: &str = "patch_embed.proj.weight";
 const MULTIMAE_PATCHES: &str = "input_adapters.rgb.proj.weight";
@@ -20,21 +25,21 @@ const MULTIMAE_PATCHES: &str = "input_adapters.rgb.proj.weight";
 pub struct EncoderOptions {
     /// Of the attentions: each gets a multiple of 4 elements of a token, at most 128.
     pub heads: Option<usize>,
-    /// Side of the images in pixels, a multiple of the patches'. A MultiMAE takes any; an
-    /// MAE's is that of its position embeddings.
+    /// Side of the images in pixels, a multiple of the patches' and at most 4096, in at most
+    /// 256 patches. A MultiMAE takes any; an MAE's is that of its position embeddings.
     pub image_size: Option<usize>,
 }
 
-/// `mae` or `multimae`, by the names of the tensors.
-pub(super) fn method(file: &WeightsFile) -> Option<&'static str> {
+/// What a file holds the weights of, by the names of the tensors.
+pub(super) fn method(file: &WeightsFile) -> Option<Method> {
     let any = |starts: &[&str]| {
         let mut names = file.entries().keys();
         names.any(|name| starts.iter().any(|start| name.starts_with(start)))
     };
     if any(&["input_adapters.", "encoder.", "global_tokens"]) {
-        Some("multimae")
+        Some(Method::MultiMae)
     } else if any(&["patch_embed.", "blocks.", "cls_token"]) {
-        Some("mae")
+        Some(Method::Mae)
     } else {
         None
     }
@@ -128,7 +133,10 @@ fn shape<'a>(file: &'a WeightsFile, name: &str) -> Option<&'a [usize]> {
 /// Width of a token and side of a patch, by the shape of a patch embedding.
 fn patches(file: &WeightsFile, name: &str) -> Option<[usize; 2]> {
     match *shape(file, name)? {
-        [dim, _, patch, _] if dim > 0 && patch > 0 => Some([dim, patch]),
+        // What has no elements may claim any size.
+        [dim, channels, patch, across] if ![dim, channels, patch, across].contains(&0) => {
+            Some([dim, patch])
+        }
         _ => None,
     }
 }
@@ -157,17 +165,26 @@ fn image_size(
     let Some(side) = options.image_size.or(told).or(of_positions) else {
         return Err(WeightsError::ImageSize { path: path() });
     };
-    match side > 0 && side.is_multiple_of(patch) {
+    let largest = LARGEST_SIDE.min(MOST_PATCHES_ACROSS.saturating_mul(patch));
+    match side > 0 && side.is_multiple_of(patch) && side <= largest {
         true => Ok(side),
         false => Err(WeightsError::Sizes {
             path: path(),
-            what: format!("image_size is {side}; it must be a multiple of the patches' {patch}"),
+            what: format!(
+                "image_size is {side}; it must be a multiple of the patches' {patch}, at most {largest}"
+            ),
         }),
     }
 }
 
 fn heads(file: &WeightsFile, options: &EncoderOptions, dim: usize) -> Result<usize, WeightsError> {
     let path = || file.path().to_owned();
+    if dim > WIDEST_TOKEN {
+        return Err(WeightsError::Sizes {
+            path: path(),
+            what: format!("tokens are {dim} wide; they may be at most {WIDEST_TOKEN}"),
+        });
+    }
     let usual = dim.is_multiple_of(HEAD_WIDTH).then_some(dim / HEAD_WIDTH);
     let told = number(file, "heads")?;
     let Some(heads) = options.heads.or(told).or(usual) else {

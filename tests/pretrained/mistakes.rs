@@ -250,6 +250,58 @@ fn what_the_file_does_not_tell_must_be_given() {
     }
 }
 
+/// Sizes that no tensor bears out ask for no memory.
+#[test]
+fn sizes_out_of_all_proportion_are_refused() {
+    for network in [mae(), multimae()] {
+        let (_folder, path) = changed(&network, |_| {});
+        for size in [16_000_000, 4096 + 16, usize::MAX / 16 * 16] {
+            let options = EncoderOptions {
+                heads: None,
+                image_size: Some(size),
+            };
+            let error = PretrainedEncoder::open_with(&gpu(), &path, &options).unwrap_err();
+            assert!(matches!(error, WeightsError::Sizes { .. }), "{error}");
+            assert!(
+                error
+                    .to_string()
+                    .contains(&format!("image_size is {size};"))
+            );
+        }
+        let (_folder, path) = changed(&network, |file| {
+            let told = file.texts.get_mut("image_size").unwrap();
+            *told = "16000000".to_string();
+        });
+        assert!(matches!(refused(&path), WeightsError::Sizes { .. }));
+    }
+
+    // Of tensors without elements: a token's width, a grid of positions.
+    let (_folder, path) = changed(&mae(), |file| {
+        file.put("patch_embed.proj.weight", &[1 << 40, 0, 4, 4], &[]);
+    });
+    assert!(matches!(refused(&path), WeightsError::Unrecognised { .. }));
+    let (_folder, path) = changed(&mae(), |file| {
+        file.texts.remove("image_size");
+        file.put("pos_embed", &[1, (1 << 40) + 1, 0], &[]);
+    });
+    assert!(matches!(refused(&path), WeightsError::Sizes { .. }));
+    let (_folder, path) = changed(&multimae(), |file| {
+        file.put(
+            "input_adapters.rgb.pos_emb",
+            &[0, 16, 1 << 20, 1 << 20],
+            &[],
+        );
+    });
+    let found = mismatch(refused(&path));
+    assert!(
+        found
+            .misshapen
+            .iter()
+            .any(|t| t.name.ends_with("rgb.pos_emb")),
+        "{found}"
+    );
+}
+
 #[test]
 fn trained_positions_are_refused() {
     for (network, name) in [

@@ -166,7 +166,7 @@ fn extent() -> wgpu::Extent3d {
 fn agent(gpu: &Gpu, run: Option<&Path>) -> Result<Agent, foveate::Error> {
     let Some(root) = run else {
         let config = Config::new(AgentKind::Sgqn, "native/reach", Preset::Tiny);
-        return Ok(Agent::new(gpu, &config, 2)?);
+        return Agent::new(gpu, &config, 2);
     };
     let directory = RunDirectory::open(root)?;
     let config = Config::read(&directory.config())?;

@@ -9,7 +9,7 @@ use crate::tape::Tape;
 pub enum ObservedShape {
     /// A frame, u8[planes, side, side].
     Pixels(FrameShape),
-    /// A frozen encoder's embedding of a frame, f32[width].
+    /// A frozen encoder's embedding of a frame, `f32[width]`.
     Latent { width: usize },
 }
 

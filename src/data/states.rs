@@ -24,7 +24,7 @@ pub struct States {
 }
 
 impl States {
-    /// Reads `state` f32[N, S] and `episode` i32[N] of the safetensors file at `path`, as
+    /// Reads `state`, `f32[N, S]`, and `episode`, `i32[N]`, of the safetensors file at `path`, as
     /// [`Recording::write_tensors`](super::Recording::write_tensors) writes it. The
     /// coordinates have the names in the file's metadata, else `state 0` and on.
     ///

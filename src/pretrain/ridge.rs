@@ -81,7 +81,7 @@ impl NormalEquations {
 }
 
 impl Linear {
-    /// f64[F] → f64[T].
+    /// `f64[F]` → `f64[T]`.
     pub fn predict(&self, features: &[f64]) -> Vec<f64> {
         let (weights, intercept) = self.weights.split_at(self.targets * features.len());
         let mut sums = intercept.to_vec();

@@ -143,6 +143,30 @@ fn a_linear_state_is_read_and_nothing_else() {
     assert_eq!(chosen.r2[0], read.r2[1]);
 }
 
+/// A feature that differs by the rounding of float32 alone differs by nothing, though what
+/// is left tells the state exactly.
+#[test]
+fn rounding_is_not_read() {
+    let (episodes, length) = (20, 6);
+    let chance = noise(7, episodes * length);
+    for magnitude in [1.0f32, -3e-5, 7e4] {
+        let next = f32::from_bits(magnitude.to_bits() + 1);
+        let up = |v: &f64| if *v > 0.0 { next } else { magnitude };
+        let features: Vec<f32> = chance.iter().map(up).collect();
+        let values: Vec<f32> = chance.iter().map(|v| v.signum() as f32).collect();
+        let states = states(&values, 1, length);
+        let split = Split::new(states.episode(), 0.25).unwrap();
+        let read = fit(&split, &features, 1, &states).unwrap();
+        assert!(read.r2[0].unwrap() < 0.1, "{magnitude}: {:?}", read.r2);
+        // Small, but more than rounding.
+        let more: Vec<f32> = (chance.iter().zip(&features))
+            .map(|(v, f)| f * (1.0 + 1e-4 * v.signum() as f32))
+            .collect();
+        let read = fit(&split, &more, 1, &states).unwrap();
+        assert!(read.r2[0].unwrap() > 0.99, "{magnitude}: {:?}", read.r2);
+    }
+}
+
 /// Features tell which episode it is, states are drawn for each episode: whoever has
 /// frames of one episode on both sides reads them perfectly, and nobody else.
 #[test]

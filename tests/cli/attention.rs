@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::pretrain::{frames, pretrain};
-use super::support::{Answer, foveate, text, trained};
+use super::support::{Answer, SMALL, foveate, text, trained};
 
 /// A finished run of pretraining, made once.
 fn pretrained() -> &'static Path {
@@ -72,6 +72,44 @@ fn every_image_gets_a_sheet_and_its_numbers() {
         .unwrap();
     let file = pretrained().join("weights.safetensors");
     explain(&file, &[&data, "--image-size=32", "--out", out]).succeeds();
+}
+
+/// The encoder of an agent is given what the agent gives it, whatever the images have.
+#[test]
+fn an_agents_encoder_sees_what_the_agent_sees() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("agent");
+    let encoder = format!("--encoder=multimae:{}", text(pretrained()));
+    let of_run = format!("--run={}", text(&run));
+    let given = ["train", "--agent=sac", "--env=native/reach", "--steps=8"];
+    foveate(&[&given, SMALL, &[&encoder, &of_run]].concat()).succeeds();
+    let data = format!("--data={}", text(frames()));
+    let out = folder.path().join("out");
+    let seen = || {
+        let bytes = fs::read(out.join("attention.safetensors")).unwrap();
+        let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+        header.metadata().clone().unwrap()["tokens"].clone()
+    };
+    let look = |data: &str| explain(&run, &[data, "--count=1", "--out", text(&out)]);
+    look(&data).succeeds();
+    assert_eq!(seen(), "rgb 0..16, global token 16");
+
+    // Of one that sees saliency, and has not begun: its encoder is where it was.
+    let config = run.join("config.toml");
+    let told = fs::read_to_string(&config).unwrap();
+    let both = told.replace("inputs = \"rgb\"", "inputs = \"rgb+saliency\"");
+    assert_ne!(both, told);
+    fs::write(&config, both).unwrap();
+    fs::remove_file(run.join("encoder.safetensors")).unwrap();
+    look(&data).succeeds();
+    assert_eq!(seen(), "rgb 0..16, saliency 16..32, global token 32");
+    let photo = folder.path().join("photo.png");
+    image::RgbImage::new(16, 16).save(&photo).unwrap();
+    let photos = format!("--data={}", text(folder.path()));
+    look(&photos).fails(
+        2,
+        &["holds no saliency maps", "the agent in", "--saliency DIR"],
+    );
 }
 
 #[test]

@@ -309,6 +309,119 @@ fn saliency_can_be_left_out() {
     assert!(!names.any(|name| name.contains("saliency")));
 }
 
+/// It remembers that it was to leave saliency out, and is not talked out of it.
+#[test]
+fn a_resumed_run_sees_what_it_saw() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("rgb");
+    let few = ["--set", "num_encoded_tokens=4"];
+    let with = |flags: &[&str]| pretrain("multimae", &run, &[&few[..], flags].concat());
+    with(&["--inputs=rgb"]).succeeds();
+    let config = || fs::read_to_string(run.join("config.toml")).unwrap();
+    let told = config();
+    assert!(told.contains("inputs = \"rgb\"\n"), "{told}");
+    let rewind = || fs::remove_file(checkpoints(&run).pop().unwrap()).unwrap();
+    rewind();
+    with(&["--resume"]).succeeds();
+    with(&["--resume", "--inputs=rgb+saliency"]).fails(2, &["inputs is \"rgb\" in the run"]);
+
+    // One from before the key was written goes on as it is told; what is wrong is not kept.
+    let untold = told.replace("inputs = \"rgb\"\n", "");
+    fs::write(run.join("config.toml"), &untold).unwrap();
+    rewind();
+    assert_ne!(with(&["--resume"]).code, 0);
+    assert_eq!(config(), untold);
+    with(&["--resume", "--inputs=rgb"]).succeeds();
+    assert_eq!(config(), told);
+}
+
+/// However they are given.
+#[test]
+fn weights_are_found_from_every_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("options.toml");
+    fs::write(&file, "weights = \"some/run\"").unwrap();
+    let base = || PretrainLayers {
+        method: Some(Method::Mae),
+        ..Default::default()
+    };
+    let set = |text: &str| PretrainLayers {
+        set: vec![text.to_string()],
+        ..base()
+    };
+    let by_flag = PretrainLayers {
+        weights: Some("some/run".into()),
+        ..base()
+    };
+    let by_file = PretrainLayers {
+        file: Some(file),
+        ..base()
+    };
+    let whole = std::path::absolute("some/run").unwrap();
+    for layers in [by_flag, by_file, set("weights=some/run")] {
+        let config = PretrainConfig::resolve(&layers).unwrap();
+        assert_eq!(Path::new(&config.weights), whole, "{layers:?}");
+    }
+    let none = PretrainConfig::resolve(&set("weights=")).unwrap();
+    assert_eq!(none.weights, "");
+}
+
+/// Killed before it has got anywhere, whatever became of the file that it began with.
+#[test]
+fn a_run_keeps_what_it_began_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, other] = ["first", "other"].map(|name| folder.path().join(name));
+    pretrain("multimae", &first, &[]).succeeds();
+    pretrain("multimae", &other, &["--seed=9"]).succeeds();
+    let given = folder.path().join("given.safetensors");
+    fs::copy(first.join("weights.safetensors"), &given).unwrap();
+    let run = folder.path().join("run");
+    let from = format!("--weights={}", text(&given));
+    let rare = ["--set", "checkpoint_freq=100"];
+    pretrain("multimae", &run, &[&[from.as_str()][..], &rare].concat()).succeeds();
+    let end = tensors(&run.join("weights.safetensors"));
+    assert!(end != tensors(&given), "nothing was learned");
+
+    // The weights of the end stay: a kill may fall between them and their checkpoint.
+    let files = checkpoints(&run);
+    assert_eq!(files.len(), 2, "at the beginning and at the end");
+    fs::remove_file(&files[1]).unwrap();
+    fs::copy(other.join("weights.safetensors"), &given).unwrap();
+    pretrain("multimae", &run, &[&["--resume"][..], &rare].concat()).succeeds();
+    assert!(tensors(&run.join("weights.safetensors")) == end);
+}
+
+/// Of one patch an image either all is visible or nothing.
+#[test]
+fn where_nothing_is_hidden_there_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut told = [0; 2];
+    for seed in 1..=SEEDS {
+        let run = folder.path().join(seed.to_string());
+        let seed = format!("--seed={seed}");
+        let whole = ["--set", "patch=16", "--set", "num_encoded_tokens=1"];
+        let one = ["--set", "validation=0.025", &seed];
+        let answer = pretrain("multimae", &run, &[&whole[..], &one].concat());
+        let out = answer.succeeds();
+        let summary = json(&fs::read_to_string(run.join("summary.json")).unwrap());
+        assert_eq!(summary["validation_images"], 1);
+        assert_eq!(summary.get("cross_modal"), None, "{summary}");
+        let error = summary.get("masked_rgb_error");
+        assert!(error.is_none_or(|e| e.is_f64()), "{summary}");
+        assert_eq!(
+            error.is_none(),
+            out.contains("no patch of RGB was hidden"),
+            "{out}"
+        );
+        assert!(!out.contains("NaN"), "{out}");
+        told[usize::from(error.is_some())] += 1;
+    }
+    assert!(told.iter().all(|&runs| runs > 0), "{told:?}");
+}
+
+/// Runs until RGB was hidden once and visible once.
+const SEEDS: u32 = 4;
+
 /// A device that there is not, and images that are damaged, leave no run behind; what was
 /// in the directory stays.
 #[test]
@@ -343,6 +456,8 @@ fn mistakes_are_refused_before_anything_is_written() {
             "33 visible patches of 32",
         ),
         (&["--set", "num_encoded_tokens=32"], "1 to 31"),
+        (&["--inputs=depth"], "rgb or rgb+saliency"),
+        (&["--set", "inputs=rgbs"], "rgb or rgb+saliency"),
         (
             &["--set", "num_encoded_tokens=0"],
             "num_encoded_tokens is 0",
@@ -359,6 +474,17 @@ fn mistakes_are_refused_before_anything_is_written() {
         assert!(!run.exists(), "{more:?} left something");
     }
     pretrain("vae", &run, &[]).fails(2, &["mae or multimae"]);
+    let more = ["--inputs=rgb+saliency"];
+    pretrain("mae", &run, &more).fails(2, &["'inputs' is rgb+saliency", "must be rgb:"]);
+    // Photos, whose maps are somewhere else.
+    image::RgbImage::new(16, 16)
+        .save(folder.path().join("photo.png"))
+        .unwrap();
+    let data = format!("--data={}", text(folder.path()));
+    let of_run = format!("--run={}", text(&run));
+    foveate(&["pretrain", "multimae", &data, &of_run, more[0]])
+        .fails(2, &["holds no saliency maps", "--saliency DIR"]);
+    assert!(!run.exists());
 }
 
 /// Half of all patches are visible in `tiny`, of one kind of image or of two; what is

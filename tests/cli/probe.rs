@@ -114,8 +114,11 @@ fn a_state_that_is_linear_in_the_embedding_is_read() {
     assert_eq!((embedding.width, embedding.values.len()), (16, 16 * 220));
     assert_eq!(done.last(), Some(&220));
 
-    let mut recording = Recording::new(220, 16, 2).unwrap();
+    let mut recording = Recording::new(220, 16, 3).unwrap();
     for (i, row) in embedding.values.chunks_exact(16).enumerate() {
+        let salient: u32 = (set.saliency(i).unwrap().iter())
+            .map(|&v| u32::from(v))
+            .sum();
         recording
             .push(&Moment {
                 frame: set.image(i).unwrap(),
@@ -123,6 +126,7 @@ fn a_state_that_is_linear_in_the_embedding_is_read() {
                 state: &[
                     300.0 * row[3] - 200.0 * row[8] + 1.0,
                     (i * 7919 % 220) as f32,
+                    salient as f32,
                 ],
                 episode: (i / 11) as u64,
             })
@@ -142,6 +146,10 @@ fn a_state_that_is_linear_in_the_embedding_is_read() {
     assert!(rgb["state 1"]["embedding"].as_f64().unwrap() < 0.5, "{rgb}");
     // Another embedding does not hold it.
     let both = read("rgb+saliency");
+    // The plain features see as much as the encoder does.
+    let mean = |of: &serde_json::Value| of["state 2"]["mean_colour"].as_f64().unwrap();
+    assert!(mean(&both) > 0.999_999, "{both}");
+    assert!(mean(&rgb) < 0.999, "{rgb}");
     let (rgb, both) = (&rgb["state 0"]["embedding"], &both["state 0"]["embedding"]);
     assert!(
         both.as_f64().unwrap() < rgb.as_f64().unwrap() - 1e-6,
@@ -176,6 +184,25 @@ fn mistakes_are_refused() {
     );
     let given = small.probe("both", &data, &["--inputs", "depth"]);
     given.fails(2, &["rgb or rgb+saliency"]);
+
+    // One state too few.
+    let bytes = fs::read(small.file("frames")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let short = file.tensors().into_iter().map(|(name, view)| {
+        let mut shape = view.shape().to_vec();
+        let mut data = view.data();
+        if ["state", "episode"].contains(&name.as_str()) {
+            data = &data[..data.len() / shape[0] * (shape[0] - 1)];
+            shape[0] -= 1;
+        }
+        let view = safetensors::tensor::TensorView::new(view.dtype(), shape, data);
+        (name, view.unwrap())
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frames.safetensors");
+    fs::write(&path, safetensors::serialize(short, None).unwrap()).unwrap();
+    let says = ["frames.safetensors", "219 of 220 frames"];
+    small.probe("both", &path, &[]).fails(2, &says);
 
     // A recording of an environment that tells neither state nor saliency.
     let set = ImageSet::read(&small.file("frames"), None).unwrap();

@@ -242,6 +242,7 @@ fn weights_that_do_not_fit_are_refused_before_anything_is_written() {
     let rest = [
         "--set=depth=1",
         "--set=decoder_dim=16",
+        "--set=decoder_heads=2",
         "--set=num_encoded_tokens=6",
         &run,
     ];

@@ -1,12 +1,13 @@
 // binary: y = f(a, b), pointwise with broadcasting over up to four dimensions; f is
 // the permutation. Broadcast dimensions have stride 0; QUADS is for a and b of y's shape.
-// Tile: one element per invocation, or four.
+// Tile: `each` elements per invocation, or fours, 64 apart.
 
 #include "common/lane.wgsl"
 #include "common/linear_index.wgsl"
 
 struct Params {
     count: u32,  // elements, or fours
+    each: u32,
     same: u32,   // 1 if a and b have y's shape: no index arithmetic needed
     size_1: u32, // y is [size_0, size_1, size_2, size_3]
     size_2: u32,
@@ -53,25 +54,26 @@ fn f(u: Lane, v: Lane) -> Lane {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {
-    let i = linear_index(group, groups, lane, 64u);
-    if i >= params.count {
-        return;
-    }
+    let lot = 64u * params.each;
+    let first = linear_group(group, groups) * lot + lane;
+    let end = min(first + lot, params.count);
+    for (var i = first; i < end; i += 64u) {
 #ifdef QUADS
-    y[i] = f(a[i], b[i]);
-#else
-    if params.same == 1u {
         y[i] = f(a[i], b[i]);
-        return;
-    }
-    let i_3 = i % params.size_3;
-    let row = i / params.size_3;
-    let i_2 = row % params.size_2;
-    let plane = row / params.size_2;
-    let i_1 = plane % params.size_1;
-    let i_0 = plane / params.size_1;
-    let at_a = i_0 * params.a_0 + i_1 * params.a_1 + i_2 * params.a_2 + i_3 * params.a_3;
-    let at_b = i_0 * params.b_0 + i_1 * params.b_1 + i_2 * params.b_2 + i_3 * params.b_3;
-    y[i] = f(a[at_a], b[at_b]);
+#else
+        if params.same == 1u {
+            y[i] = f(a[i], b[i]);
+            continue;
+        }
+        let i_3 = i % params.size_3;
+        let row = i / params.size_3;
+        let i_2 = row % params.size_2;
+        let plane = row / params.size_2;
+        let i_1 = plane % params.size_1;
+        let i_0 = plane / params.size_1;
+        let at_a = i_0 * params.a_0 + i_1 * params.a_1 + i_2 * params.a_2 + i_3 * params.a_3;
+        let at_b = i_0 * params.b_0 + i_1 * params.b_1 + i_2 * params.b_2 + i_3 * params.b_3;
+        y[i] = f(a[at_a], b[at_b]);
 #endif
+    }
 }

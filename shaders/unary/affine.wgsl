@@ -1,11 +1,12 @@
 // affine: y = scale * x + shift, pointwise.
-// Tile: one element per invocation, or four.
+// Tile: `each` elements per invocation, or fours, 64 apart.
 
 #include "common/lane.wgsl"
 #include "common/linear_index.wgsl"
 
 struct Params {
     count: u32, // elements, or fours
+    each: u32,
     scale: f32,
     shift: f32,
 }
@@ -17,8 +18,10 @@ struct Params {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {
-    let i = linear_index(group, groups, lane, 64u);
-    if i < params.count {
+    let lot = 64u * params.each;
+    let first = linear_group(group, groups) * lot + lane;
+    let end = min(first + lot, params.count);
+    for (var i = first; i < end; i += 64u) {
         y[i] = params.scale * x[i] + params.shift;
     }
 }

@@ -1,5 +1,5 @@
 // unary: y = f(x), pointwise; f is the permutation.
-// Tile: one element per invocation, or four.
+// Tile: `each` elements per invocation, or fours, 64 apart.
 
 #include "common/linear_index.wgsl"
 #include "common/normal.wgsl"
@@ -7,6 +7,7 @@
 
 struct Params {
     count: u32, // elements, or fours
+    each: u32,
 }
 
 const SMALLEST_NORMAL = 1.17549435e-38;
@@ -48,8 +49,10 @@ fn f(v: Lane) -> Lane {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {
-    let i = linear_index(group, groups, lane, 64u);
-    if i < params.count {
+    let lot = 64u * params.each;
+    let first = linear_group(group, groups) * lot + lane;
+    let end = min(first + lot, params.count);
+    for (var i = first; i < end; i += 64u) {
         y[i] = f(x[i]);
     }
 }

@@ -1,7 +1,7 @@
 // unary: dx = g * f'(x), pointwise; f is the permutation. `saved` is f(x) where
 // the derivative is simplest in it (relu, tanh, sigmoid, exp, sqrt), else x.
 // relu_guided is guided backpropagation's rule: max(0, g * 1[x > 0]).
-// Tile: one element per invocation, or four.
+// Tile: `each` elements per invocation, or fours, 64 apart.
 
 #include "common/lane.wgsl"
 #include "common/linear_index.wgsl"
@@ -9,6 +9,7 @@
 
 struct Params {
     count: u32, // elements, or fours
+    each: u32,
 }
 
 const SMALLEST_NORMAL = 1.17549435e-38;
@@ -54,8 +55,10 @@ fn gradient(r: Lane, s: Lane) -> Lane {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {
-    let i = linear_index(group, groups, lane, 64u);
-    if i < params.count {
+    let lot = 64u * params.each;
+    let first = linear_group(group, groups) * lot + lane;
+    let end = min(first + lot, params.count);
+    for (var i = first; i < end; i += 64u) {
         dx[i] = gradient(g[i], saved[i]);
     }
 }

@@ -83,7 +83,6 @@ fn lower(cx: &mut Lower, key: &str, a: &Operand, b: &Operand) -> Result<(), Tape
         .bind("a", a)
         .bind("b", b)
         .bind("y", &y)
-        .u32("count", count)
         .u32("same", same as usize)
         .u32("size_1", size[1])
         .u32("size_2", size[2])
@@ -96,7 +95,7 @@ fn lower(cx: &mut Lower, key: &str, a: &Operand, b: &Operand) -> Result<(), Tape
         .u32("b_1", sb[1])
         .u32("b_2", sb[2])
         .u32("b_3", sb[3])
-        .linear(count)
+        .lots(count)
 }
 
 impl Op for Binary {

@@ -8,6 +8,9 @@ use crate::gpu::{BufferRange, Capabilities, Choices, GpuError, Precision, Value}
 /// Rows from which one invocation for each is likely to be quicker on software devices
 /// than one workgroup for each: those of a vector register there.
 const MANY_ROWS: usize = 8;
+/// Elements, or fours, of an invocation of a pointwise shader on software devices, where
+/// beginning a workgroup costs as much as what it does.
+const SOFTWARE_LOT: usize = 8;
 
 /// Memory, before or after it is placed.
 #[derive(Debug, Clone, PartialEq)]
@@ -236,6 +239,7 @@ impl Lower<'_> {
             op: self.op,
             max_binding: self.capabilities.max_binding,
             limit,
+            software: self.capabilities.software,
             shader: ShaderInfo::find(key).ok_or_else(|| GpuError::Rejected {
                 what: self.op.to_string(),
                 reason: format!("there is no shader '{key}'"),
@@ -265,6 +269,7 @@ pub struct DispatchBuilder<'a> {
     op: &'static str,
     max_binding: u64,
     limit: u32,
+    software: bool,
     shader: Result<&'static ShaderInfo, GpuError>,
     bound: Vec<(&'static str, Operand)>,
     params: Vec<(&'static str, Value)>,
@@ -323,6 +328,13 @@ impl DispatchBuilder<'_> {
             Err(e) => return Err(e.clone().into()),
         };
         self.linear_groups(count.div_ceil(invocations))
+    }
+
+    /// `count` elements, or fours, of a shader whose invocations do `each` of them, which
+    /// it calls so: several on software devices.
+    pub fn lots(self, count: usize) -> Result<(), TapeError> {
+        let each = if self.software { SOFTWARE_LOT } else { 1 };
+        (self.u32("count", count).u32("each", each)).linear(count.div_ceil(each))
     }
 
     /// `count` workgroups in a row, folded into two dimensions where one is too

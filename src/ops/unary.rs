@@ -101,11 +101,7 @@ impl Op for Unary {
         let (x, y) = (cx.input(0), cx.output(0));
         let key = format!("unary/forward.{}", self.0.key());
         let (dispatch, count) = cx.pointwise(&key, x.tensor.len());
-        dispatch
-            .bind("x", &x)
-            .bind("y", &y)
-            .u32("count", count)
-            .linear(count)
+        dispatch.bind("x", &x).bind("y", &y).lots(count)
     }
 
     fn as_epilogue(&self) -> Option<Epilogue> {
@@ -134,8 +130,7 @@ impl Op for UnaryGradient {
             .bind("g", &g)
             .bind("saved", &saved)
             .bind("dx", &dx)
-            .u32("count", count)
-            .linear(count)
+            .lots(count)
     }
 }
 
@@ -163,8 +158,7 @@ impl Op for ReluGate {
             .bind("g", &g)
             .bind("saved", &gate)
             .bind("dx", &dx)
-            .u32("count", count)
-            .linear(count)
+            .lots(count)
     }
 
     fn as_epilogue(&self) -> Option<Epilogue> {
@@ -199,10 +193,9 @@ impl Op for Affine {
         dispatch
             .bind("x", &x)
             .bind("y", &y)
-            .u32("count", count)
             .f32("scale", self.scale)
             .f32("shift", self.shift)
-            .linear(count)
+            .lots(count)
     }
 }
 

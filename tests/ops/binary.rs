@@ -26,9 +26,10 @@ fn reference(a: &Array, b: &Array, shape: &[usize], f: impl Fn(f64, f64) -> f64)
 
 #[test]
 fn every_kind_and_broadcast() {
-    let shapes: [(&[usize], &[usize], &[usize]); 7] = [
+    let shapes: [(&[usize], &[usize], &[usize]); 8] = [
         (&[5, 33], &[5, 33], &[5, 33]),
         (&[5, 36], &[5, 36], &[5, 36]),
+        (&[41, 60], &[41, 60], &[41, 60]),
         (&[1], &[4, 7], &[4, 7]),
         (&[6, 1, 5, 1], &[1, 3, 1, 7], &[6, 3, 5, 7]),
         (&[7], &[3, 5, 7], &[3, 5, 7]),

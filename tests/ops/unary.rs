@@ -7,6 +7,7 @@ fn check(kind: UnaryKind, positive: bool, f: impl Fn(f64) -> f64 + Copy) {
         (2, vec![7, 13]),
         (3, vec![3, 5, 101]),
         (4, vec![4, 67]),
+        (5, vec![4, 1031]),
     ] {
         let mut x = random(&mut rng(seed), &shape);
         for v in &mut x.data {

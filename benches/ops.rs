@@ -2,7 +2,7 @@
 //!
 //! Criterion compares with the run before and keeps the numbers under
 //! `target/criterion`; per cent of the device's ceilings are `foveate bench`'s.
-//! `FOVEATE_BENCH_PAPER=1` adds the updates at the paper's size.
+//! `FOVEATE_BENCH_PAPER=1` adds the updates at the papers' sizes.
 
 use std::time::Duration;
 

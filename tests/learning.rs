@@ -16,7 +16,7 @@ mod common;
 use foveate::agents::{Agent, ObservedShape, OverlayBank, Replay, ReplayShape, StoredTransition};
 use foveate::config::{AgentKind, Config, Preset};
 use foveate::envs::native::picture::procedural_picture;
-use foveate::gpu::{FrameShape, FrameStore};
+use foveate::gpu::{FrameShape, FrameStore, Precision};
 use rand::RngExt;
 
 const SIDE: usize = 16;
@@ -67,8 +67,8 @@ fn score(action: f32, x: f32) -> f32 {
 }
 
 /// Mean score of the policy's mean action after training on random actions.
-fn learn(seed: u64) -> f32 {
-    let (gpu, config) = (common::gpu(), config(seed));
+fn learn(config: &Config) -> f32 {
+    let (gpu, seed) = (common::gpu(), config.seed);
     let mut rng = common::rng(seed);
     let shape = ReplayShape {
         capacity: config.replay_capacity,
@@ -105,7 +105,7 @@ fn learn(seed: u64) -> f32 {
     }
     let pictures: Vec<_> = (0..8).map(|i| procedural_picture(seed, i, SIDE)).collect();
     let overlays = OverlayBank::new(&gpu, &pictures, SIDE).unwrap();
-    let mut agent = Agent::new(&gpu, &config, 1).unwrap();
+    let mut agent = Agent::new(&gpu, config, 1).unwrap();
     agent.compile_updates(&replay, Some(&overlays)).unwrap();
     for step in 0..UPDATES {
         agent.update(step).unwrap();
@@ -132,8 +132,24 @@ fn learn(seed: u64) -> f32 {
 #[test]
 fn learns_from_pixels_on_every_seed() {
     for seed in 1..=3 {
-        let learned = learn(seed);
+        let learned = learn(&config(seed));
         println!("seed {seed}: {learned:.3}");
         assert!(learned >= LEARNED, "seed {seed}: {learned:.3} < {LEARNED}");
     }
+}
+
+/// So it does with operands of products and convolutions rounded to f16.
+#[test]
+fn learns_in_f16_where_the_device_has_it() {
+    let gpu = common::gpu();
+    if !gpu.capabilities().f16 {
+        println!("skipped: {} has no f16", gpu.info().name);
+        return;
+    }
+    let learned = learn(&Config {
+        precision: Precision::F16,
+        ..config(1)
+    });
+    println!("f16: {learned:.3}");
+    assert!(learned >= LEARNED, "{learned:.3} < {LEARNED}");
 }

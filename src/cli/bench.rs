@@ -49,7 +49,7 @@ pub(super) struct Arguments {
     /// `ceiling`: nothing but the ceilings
     #[arg(long, value_name = "NAME")]
     filter: Option<String>,
-    /// Shorter samples, and no updates at the paper's size
+    /// Shorter samples, and no updates at the papers' sizes
     #[arg(long)]
     quick: bool,
     /// Also draw per cent of the ceiling as a bar chart

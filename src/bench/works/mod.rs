@@ -18,7 +18,7 @@ use crate::gpu::Gpu;
 pub struct Scale {
     /// For a CPU that plays a GPU: batches of 16, and none of the largest products.
     pub software: bool,
-    /// Without the updates at the paper's size.
+    /// Without the updates at the papers' sizes.
     pub quick: bool,
 }
 
@@ -99,7 +99,7 @@ pub fn all(scale: Scale) -> Vec<Work> {
     works.extend(memory::works(scale));
     works.extend(pixels::works());
     works.extend(update::works(scale));
-    works.extend(pretraining::works());
+    works.extend(pretraining::works(scale));
     works
 }
 

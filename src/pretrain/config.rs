@@ -134,26 +134,29 @@ impl PretrainConfig {
         match preset {
             "visarl" => Ok(visarl),
             // Of the size that two cores train in a quarter of an hour.
-            // Models restore the mean image for some thousand updates before they see what
-            // is visible, however large the batch: it is small. Half of the patches are
-            // visible. Worlds with a light and a floor are no mirror images of themselves.
+            // For some thousand updates models restore the mean image, however large the
+            // batch; then they begin to use what is visible, the sooner the fewer patches
+            // and the more heads there are. Worlds with a light and a floor are no mirror
+            // images of themselves.
             "tiny" => Ok(PretrainConfig {
-                steps: 5_000,
+                steps: 8_000,
                 batch: 8,
+                patch: 16,
                 dim: 96,
-                decoder_dim: 64,
+                decoder_dim: 96,
                 depth: 3,
                 decoder_depth: 1,
-                heads: 3,
-                decoder_heads: 2,
+                heads: 6,
+                decoder_heads: 6,
                 num_encoded_tokens: match method {
-                    Method::MultiMae => 64,
-                    Method::Mae => 32,
+                    Method::MultiMae => 16,
+                    Method::Mae => 8,
                 },
                 lr: 1e-3,
-                warmup_steps: 100,
+                warmup_steps: 200,
                 flip: false,
                 checkpoint_freq: 500,
+                log_freq: 100,
                 ..visarl
             }),
             "mae-base" => Ok(PretrainConfig {

@@ -501,6 +501,6 @@ fn presets_count_visible_patches_for_the_images_that_there_are() {
         };
         PretrainConfig::resolve(&layers).unwrap().num_encoded_tokens
     };
-    assert_eq!((visible(false, &[]), visible(true, &[])), (64, 32));
+    assert_eq!((visible(false, &[]), visible(true, &[])), (16, 8));
     assert_eq!(visible(true, &["num_encoded_tokens=5"]), 5);
 }

@@ -32,14 +32,18 @@ pub struct Collector<'a> {
     readback: Readback,
     /// Of the next reset.
     episode: u64,
+    /// Moments given of one episode before the next begins; none: all that it has.
+    longest: Option<u64>,
+    /// Moments given of this episode.
+    given: u64,
     /// Agent steps taken, for the random policy's numbers.
     steps: u64,
     over: bool,
 }
 
 impl<'a> Collector<'a> {
-    /// Whole episodes of one environment in which `actor` acts upon stacks of
-    /// `frame_stack` frames. Episode k is shown in `modes[k % modes.len()]`; none: as
+    /// Episodes of one environment in which `actor` acts upon stacks of `frame_stack`
+    /// frames: whole, or the first `longest` moments of each. Episode k is shown in `modes[k % modes.len()]`; none: as
     /// `options` say. Real suites have only their own look.
     ///
     /// # Errors
@@ -50,6 +54,7 @@ impl<'a> Collector<'a> {
         frame_stack: usize,
         actor: Actor<'a>,
         modes: &[Mode],
+        longest: Option<u64>,
     ) -> Result<Collector<'a>, Error> {
         let options = EnvOptions {
             count: 1,
@@ -64,6 +69,8 @@ impl<'a> Collector<'a> {
             policy,
             modes: modes.to_vec(),
             episode: 0,
+            longest,
+            given: 0,
             steps: 0,
             over: true,
         })
@@ -84,7 +91,7 @@ impl<'a> Collector<'a> {
     /// # Errors
     /// [`Error::NoExpert`], and those of the environment and of the device.
     pub fn sight(&mut self) -> Result<Sight, Error> {
-        if self.over {
+        if self.over || self.longest.is_some_and(|longest| self.given >= longest) {
             let turn = self.episode % self.modes.len().max(1) as u64;
             if let Some(&mode) = self.modes.get(turn as usize) {
                 self.stage.show_in(mode);
@@ -92,12 +99,14 @@ impl<'a> Collector<'a> {
             self.stage.reset(self.episode)?;
             self.episode += 1;
             self.over = false;
+            self.given = 0;
         } else {
             self.act()?;
             if self.over {
                 return self.sight();
             }
         }
+        self.given += 1;
         let (saliency, coordinates) = match self.stage.env.as_native() {
             Some(native) => (
                 native.saliency()?.into_iter().next(),

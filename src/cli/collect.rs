@@ -75,6 +75,9 @@ pub(super) struct Arguments {
     /// How many frames
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     frames: u32,
+    /// Begin another episode after N frames of one: neighbours in time are much alike
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    per_episode: Option<u64>,
     /// Directory that the frames go to
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -199,7 +202,14 @@ fn collect(
 ) -> Result<Collected, CliError> {
     let modes = choose_modes(&options.id, &arguments.modes, &[Mode::Train])?;
     let frames = arguments.frames as usize;
-    let mut collector = Collector::new(gpu, options, frame_stack, actor, &modes)?;
+    let mut collector = Collector::new(
+        gpu,
+        options,
+        frame_stack,
+        actor,
+        &modes,
+        arguments.per_episode,
+    )?;
     let names = collector.coordinate_names();
     let mut recording = Recording::new(frames, options.image_size, names.len())?;
     // Before it takes long: whether it can be written.
@@ -225,6 +235,7 @@ fn collect(
         "policy": who,
         "modes": modes.iter().map(Mode::to_string).collect::<Vec<_>>(),
         "seed": arguments.seed,
+        "per_episode": arguments.per_episode,
         "action_repeat": collector.spec().action_repeat,
         "state": names,
     });

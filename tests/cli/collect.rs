@@ -107,6 +107,25 @@ fn frames_maps_and_states_of_a_world_belong_together() {
 }
 
 #[test]
+fn of_each_episode_only_the_beginning_is_kept_if_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let got = |name: &str, more: &[&str]| {
+        let out = folder.path().join(name);
+        let given = ["--env=native/reach", "--size=16"];
+        collect(&out, &[&given[..], more].concat()).succeeds();
+        read(&out)
+    };
+    let whole = got("whole", &["--frames=52"]);
+    let cut = got("cut", &["--frames=7", "--per-episode=3"]);
+    assert_eq!(cut.episode, [0, 0, 0, 1, 1, 1, 2]);
+    assert_eq!(cut.notes["per_episode"], 3);
+    for (i, same) in [(0, 0), (1, 1), (2, 2), (3, 50)] {
+        assert_eq!(cut.set.image(i), whole.set.image(same), "{i}");
+        assert_eq!(cut.state[i], whole.state[same], "{i}");
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, more: &[&str]| {

@@ -1,24 +1,29 @@
-// gather: y[n] = x[rows[n]]; indices beyond the last row read the last.
-// Tile: one element per invocation.
+// gather: y[n] = x[rows[n]]; indices beyond the last row read the last. Rows are counted
+// in elements, or in fours where QUADS says that they are so many.
+// Tile: `each` elements of y per invocation, or fours, 64 apart.
 
+#include "common/lane.wgsl"
 #include "common/linear_index.wgsl"
 
 struct Params {
     count: u32,    // N * width
-    width: u32,    // elements of a row
+    each: u32,
+    width: u32,    // of a row
     sources: u32,  // R
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;        // [R, width]
-@group(0) @binding(2) var<storage, read> rows: array<u32>;     // [N]
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [N, width]
+@group(0) @binding(1) var<storage, read> x: array<Lane>;        // [R, width]
+@group(0) @binding(2) var<storage, read> rows: array<u32>;      // [N]
+@group(0) @binding(3) var<storage, read_write> y: array<Lane>;  // [N, width]
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {
-    let i = linear_index(group, groups, lane, 64u);
-    if i < params.count {
+    let lot = 64u * params.each;
+    let first = linear_group(group, groups) * lot + lane;
+    let end = min(first + lot, params.count);
+    for (var i = first; i < end; i += 64u) {
         let row = min(rows[i / params.width], params.sources - 1u);
         y[i] = x[row * params.width + i % params.width];
     }

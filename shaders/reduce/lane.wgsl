@@ -1,13 +1,13 @@
 // reduce: x[outer, row, inner] -> y[outer, pieces, inner]: the sum (times scale) or
 // maximum of each piece of a row, first element to last.
-// Tile: one result per invocation.
+// Tile: one result per invocation, or with QUADS, where inner is so many, a four.
 
 #include "common/linear_index.wgsl"
 #include "common/combine.wgsl"
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;        // [outer, row, inner]
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;  // [outer, pieces, inner]
+@group(0) @binding(1) var<storage, read> x: array<Lane>;        // [outer, row, inner]
+@group(0) @binding(2) var<storage, read_write> y: array<Lane>;  // [outer, pieces, inner]
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,

@@ -1,31 +1,35 @@
 // slice: its gradient, columns start..start + width of y[outer, whole] from x, the
-// others zero.
-// Tile: one element of y per invocation.
+// others zero. All are counted in elements, or in fours where QUADS says that they are
+// so many.
+// Tile: `each` elements of y per invocation, or fours, 64 apart.
 
+#include "common/lane.wgsl"
 #include "common/linear_index.wgsl"
 
 struct Params {
     count: u32,  // outer * whole
+    each: u32,
     whole: u32,
     width: u32,
     start: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;        // [outer, width]
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;  // [outer, whole]
+@group(0) @binding(1) var<storage, read> x: array<Lane>;        // [outer, width]
+@group(0) @binding(2) var<storage, read_write> y: array<Lane>;  // [outer, whole]
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {
-    let i = linear_index(group, groups, lane, 64u);
-    if i >= params.count {
-        return;
+    let lot = 64u * params.each;
+    let first = linear_group(group, groups) * lot + lane;
+    let end = min(first + lot, params.count);
+    for (var i = first; i < end; i += 64u) {
+        let column = i % params.whole;
+        var value = Lane();
+        if column >= params.start && column < params.start + params.width {
+            value = x[(i / params.whole) * params.width + column - params.start];
+        }
+        y[i] = value;
     }
-    let column = i % params.whole;
-    var value = 0.0;
-    if column >= params.start && column < params.start + params.width {
-        value = x[(i / params.whole) * params.width + column - params.start];
-    }
-    y[i] = value;
 }

@@ -75,10 +75,20 @@ fn lower(cx: &mut Lower, key: &str, a: &Operand, b: &Operand) -> Result<(), Tape
     let mut size = [1; MAX_RANK];
     size[MAX_RANK - y.shape().len()..].copy_from_slice(y.shape());
     let same = a.shape() == y.shape() && b.shape() == y.shape();
-    let (dispatch, count) = match same {
-        true => cx.pointwise(key, y.tensor.len()),
-        false => (cx.dispatch(key), y.tensor.len()),
-    };
+    // What must be whole fours for them to stay together: all that there is, or the last
+    // dimension, and of an operand the way to each of its fours or, where one element is
+    // for all of a four, the elements that there are.
+    let mut fours = vec![y.tensor.len()];
+    if !same {
+        fours.push(size[MAX_RANK - 1]);
+        for (operand, strides) in [(a, &sa), (b, &sb)] {
+            match strides[MAX_RANK - 1] {
+                0 => fours.push(operand.tensor.len()),
+                _ => fours.extend(&strides[..MAX_RANK - 1]),
+            }
+        }
+    }
+    let (dispatch, lane) = cx.in_fours(key, &fours);
     dispatch
         .bind("a", a)
         .bind("b", b)
@@ -86,7 +96,7 @@ fn lower(cx: &mut Lower, key: &str, a: &Operand, b: &Operand) -> Result<(), Tape
         .u32("same", same as usize)
         .u32("size_1", size[1])
         .u32("size_2", size[2])
-        .u32("size_3", size[3])
+        .u32("size_3", size[3] / lane)
         .u32("a_0", sa[0])
         .u32("a_1", sa[1])
         .u32("a_2", sa[2])
@@ -95,7 +105,7 @@ fn lower(cx: &mut Lower, key: &str, a: &Operand, b: &Operand) -> Result<(), Tape
         .u32("b_1", sb[1])
         .u32("b_2", sb[2])
         .u32("b_3", sb[3])
-        .lots(count)
+        .lots(y.tensor.len() / lane)
 }
 
 impl Op for Binary {

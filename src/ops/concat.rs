@@ -63,21 +63,23 @@ impl Op for Concat {
         for chunk in parts.chunks(PARTS) {
             let width = |i: usize| chunk.get(i).map_or(0, |p| p.tensor.len() / outer);
             let part = |i: usize| chunk.get(i).unwrap_or(&chunk[0]);
-            let written: usize = (0..PARTS).map(width).sum();
-            cx.dispatch("concat/concat")
+            let widths: [usize; PARTS] = std::array::from_fn(width);
+            let written: usize = widths.iter().sum();
+            let sizes = [&widths[..], &[whole, start]].concat();
+            let (dispatch, lane) = cx.in_fours("concat/concat", &sizes);
+            dispatch
                 .bind("part_0", part(0))
                 .bind("part_1", part(1))
                 .bind("part_2", part(2))
                 .bind("part_3", part(3))
                 .bind_part("y", &y, outer * written)
-                .u32("count", outer * written)
-                .u32("whole", whole)
-                .u32("start", start)
-                .u32("width_0", width(0))
-                .u32("width_1", width(1))
-                .u32("width_2", width(2))
-                .u32("width_3", width(3))
-                .linear(outer * written)?;
+                .u32("whole", whole / lane)
+                .u32("start", start / lane)
+                .u32("width_0", widths[0] / lane)
+                .u32("width_1", widths[1] / lane)
+                .u32("width_2", widths[2] / lane)
+                .u32("width_3", widths[3] / lane)
+                .lots(outer * written / lane)?;
             start += written;
         }
         Ok(())

@@ -44,14 +44,15 @@ impl Op for Gather {
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (x, rows, y) = (cx.input(0), cx.input(1), cx.output(0));
         let sources = x.shape()[0];
-        cx.dispatch("gather/forward")
+        let width = x.tensor.len() / sources;
+        let (dispatch, lane) = cx.in_fours("gather/forward", &[width]);
+        dispatch
             .bind_part("x", &x, y.tensor.len())
             .bind("rows", &rows)
             .bind("y", &y)
-            .u32("count", y.tensor.len())
-            .u32("width", x.tensor.len() / sources)
+            .u32("width", width / lane)
             .u32("sources", sources)
-            .linear(y.tensor.len())
+            .lots(y.tensor.len() / lane)
     }
 }
 
@@ -81,21 +82,24 @@ impl Op for GatherGradient {
         let (g, rows, dx) = (cx.input(0), cx.input(1), cx.output(0));
         let gathered = rows.tensor.len();
         let links = cx.workspace(Tensor::u32(&[self.sources + gathered]));
-        cx.dispatch("gather/links")
+        let (dispatch, _) = cx.in_fours("gather/links", &[gathered]);
+        dispatch
             .bind("rows", &rows)
             .bind("links", &links)
             .u32("sources", self.sources)
             .u32("gathered", gathered)
             .linear(self.sources + gathered)?;
-        cx.dispatch("gather/gradient")
+        let width = g.tensor.len() / gathered;
+        let (dispatch, lane) = cx.in_fours("gather/gradient", &[width]);
+        dispatch
             .bind("g", &g)
             .bind("links", &links)
             .bind("dx", &dx)
-            .u32("count", dx.tensor.len())
-            .u32("width", g.tensor.len() / gathered)
+            .u32("count", dx.tensor.len() / lane)
+            .u32("width", width / lane)
             .u32("sources", self.sources)
             .u32("gathered", gathered)
-            .linear(dx.tensor.len())
+            .linear(dx.tensor.len() / lane)
     }
 }
 

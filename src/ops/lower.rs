@@ -197,10 +197,18 @@ impl Lower<'_> {
     /// Starts a dispatch of a pointwise shader over `count` elements: of its permutation
     /// for whole fours, where they are. Returns also how many it counts: elements or fours.
     pub fn pointwise(&mut self, key: &str, count: usize) -> (DispatchBuilder<'_>, usize) {
+        let (dispatch, lane) = self.in_fours(key, &[count]);
+        (dispatch, count / lane)
+    }
+
+    /// Starts a dispatch of the shader `key`: of its permutation that has four elements at
+    /// a time, where all of `sizes`, counts of elements, are whole fours. Returns also how
+    /// many elements it has at a time, 4 or 1, to divide sizes by.
+    pub fn in_fours(&mut self, key: &str, sizes: &[usize]) -> (DispatchBuilder<'_>, usize) {
         let join = if key.contains('.') { '_' } else { '.' };
-        match count.is_multiple_of(4) {
-            true => (self.dispatch(&format!("{key}{join}quads")), count / 4),
-            false => (self.dispatch(key), count),
+        match sizes.iter().all(|size| size.is_multiple_of(4)) {
+            true => (self.dispatch(&format!("{key}{join}quads")), 4),
+            false => (self.dispatch(key), 1),
         }
     }
 

@@ -70,14 +70,23 @@ impl Op for Permute {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (x, y) = (cx.input(0), cx.output(0));
-        let dimensions = merged(x.shape(), &self.order);
+        let mut dimensions = merged(x.shape(), &self.order);
+        // What must be whole fours for them to stay together: the last dimension, if it
+        // is x's last too, and the way to each of the others.
+        let mut sizes: Vec<usize> = dimensions.iter().map(|&(_, stride)| stride).collect();
+        if let (Some(last), Some(&(size, 1))) = (sizes.last_mut(), dimensions.last()) {
+            *last = size;
+        }
+        // All of one element has no dimension.
+        sizes.push(y.tensor.len());
+        let (dispatch, lane) = cx.in_fours("permute/permute", &sizes);
+        if let Some(((size, _), others)) = dimensions.split_last_mut() {
+            *size /= lane;
+            others.iter_mut().for_each(|(_, stride)| *stride /= lane);
+        }
+        let mut dispatch = dispatch.bind("x", &x).bind("y", &y);
         // Missing ones come first.
         let missing = RANK - dimensions.len();
-        let mut dispatch = cx
-            .dispatch("permute/permute")
-            .bind("x", &x)
-            .bind("y", &y)
-            .u32("count", y.tensor.len());
         for i in 0..RANK {
             let (size, stride) = match i.checked_sub(missing) {
                 Some(i) => dimensions[i],
@@ -88,7 +97,7 @@ impl Op for Permute {
             }
             dispatch = dispatch.u32(STRIDES[i], stride);
         }
-        dispatch.linear(y.tensor.len())
+        dispatch.lots(y.tensor.len() / lane)
     }
 }
 

@@ -8,6 +8,10 @@ use super::{Backward, BinaryKind, DType, Lower, Op, TapeError, Tensor, Var, shap
 const LONG: usize = 4096;
 /// Length of the pieces of a long row.
 const PIECE: usize = 1024;
+/// Results that keep a device busy; rows of fewer are cut into pieces, of at least
+/// `SHORTEST` elements.
+const BUSY: usize = 4096;
+const SHORTEST: usize = 64;
 /// From this length on a whole workgroup reduces one row.
 const COOPERATIVE: usize = 128;
 
@@ -79,12 +83,13 @@ impl Op for Reduce {
             ReduceKind::Mean => ("sum", 1.0 / row as f32),
             ReduceKind::Max => ("max", 1.0),
         };
-        if row <= LONG {
+        let piece = piece([outer, row, inner]);
+        if piece == row {
             return reduce_pass(cx, name, &x, &y, [outer, row, inner], row, scale);
         }
-        let pieces = row.div_ceil(PIECE);
+        let pieces = row.div_ceil(piece);
         let partial = cx.workspace(Tensor::f32(&[outer, pieces, inner]));
-        reduce_pass(cx, name, &x, &partial, [outer, row, inner], PIECE, 1.0)?;
+        reduce_pass(cx, name, &x, &partial, [outer, row, inner], piece, 1.0)?;
         reduce_pass(
             cx,
             name,
@@ -95,6 +100,20 @@ impl Op for Reduce {
             scale,
         )
     }
+}
+
+/// Elements of a row that are reduced at a time: all in one pass, or pieces of it whose
+/// results a second pass joins.
+fn piece([outer, row, inner]: [usize; 3]) -> usize {
+    if row > LONG {
+        return PIECE;
+    }
+    if inner == 1 {
+        // A workgroup for each, if they are long.
+        return row;
+    }
+    let pieces = (BUSY / (outer * inner)).min(row / SHORTEST).max(1);
+    row.div_ceil(pieces)
 }
 
 /// One pass of a reduction (`name` is "sum" or "max"; the result is multiplied by
@@ -113,13 +132,16 @@ pub(super) fn reduce_pass(
     // Neighbouring lanes read neighbouring elements: along the row if it is
     // contiguous and long, else across rows.
     let cooperative = inner == 1 && piece >= COOPERATIVE;
-    let key = if cooperative { "group" } else { "lane" };
-    let dispatch = cx
-        .dispatch(&format!("reduce/{key}.{name}"))
+    let (dispatch, lane) = match cooperative {
+        true => (cx.dispatch(&format!("reduce/group.{name}")), 1),
+        false => cx.in_fours(&format!("reduce/lane.{name}"), &[inner]),
+    };
+    let count = count / lane;
+    let dispatch = dispatch
         .bind("x", x)
         .bind("y", y)
         .u32("row", row)
-        .u32("inner", inner)
+        .u32("inner", inner / lane)
         .u32("piece", piece)
         .u32("pieces", pieces)
         .u32("count", count)

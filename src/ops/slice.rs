@@ -67,14 +67,15 @@ impl Op for Slice {
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (x, y) = (cx.input(0), cx.output(0));
         let (whole, inner) = columns(&x.tensor, self.axis);
-        cx.dispatch("slice/slice")
+        let (width, start) = (self.range.len() * inner, self.range.start * inner);
+        let (dispatch, lane) = cx.in_fours("slice/slice", &[whole, width, start]);
+        dispatch
             .bind_part("x", &x, y.tensor.len())
             .bind("y", &y)
-            .u32("count", y.tensor.len())
-            .u32("whole", whole)
-            .u32("width", self.range.len() * inner)
-            .u32("start", self.range.start * inner)
-            .linear(y.tensor.len())
+            .u32("whole", whole / lane)
+            .u32("width", width / lane)
+            .u32("start", start / lane)
+            .lots(y.tensor.len() / lane)
     }
 }
 
@@ -98,14 +99,15 @@ impl Op for Pad {
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (x, y) = (cx.input(0), cx.output(0));
         let (whole, inner) = columns(&y.tensor, self.axis);
-        cx.dispatch("slice/pad")
+        let (width, start) = (x.shape()[self.axis] * inner, self.start * inner);
+        let (dispatch, lane) = cx.in_fours("slice/pad", &[whole, width, start]);
+        dispatch
             .bind("x", &x)
             .bind("y", &y)
-            .u32("count", y.tensor.len())
-            .u32("whole", whole)
-            .u32("width", x.shape()[self.axis] * inner)
-            .u32("start", self.start * inner)
-            .linear(y.tensor.len())
+            .u32("whole", whole / lane)
+            .u32("width", width / lane)
+            .u32("start", start / lane)
+            .lots(y.tensor.len() / lane)
     }
 }
 

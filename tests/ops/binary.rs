@@ -26,7 +26,7 @@ fn reference(a: &Array, b: &Array, shape: &[usize], f: impl Fn(f64, f64) -> f64)
 
 #[test]
 fn every_kind_and_broadcast() {
-    let shapes: [(&[usize], &[usize], &[usize]); 8] = [
+    let shapes: [(&[usize], &[usize], &[usize]); 14] = [
         (&[5, 33], &[5, 33], &[5, 33]),
         (&[5, 36], &[5, 36], &[5, 36]),
         (&[41, 60], &[41, 60], &[41, 60]),
@@ -35,6 +35,13 @@ fn every_kind_and_broadcast() {
         (&[7], &[3, 5, 7], &[3, 5, 7]),
         (&[70, 1], &[70, 9], &[70, 9]),
         (&[1, 1], &[1, 1], &[1, 1]),
+        // Whole fours: of both, of one, and of y alone.
+        (&[3, 9, 8], &[1, 9, 8], &[3, 9, 8]),
+        (&[2, 1, 5, 4], &[3, 1, 4], &[2, 3, 5, 4]),
+        (&[8, 1], &[8, 12], &[8, 12]),
+        (&[1, 4, 1, 1], &[2, 4, 3, 4], &[2, 4, 3, 4]),
+        (&[1, 3, 1, 1], &[2, 3, 3, 4], &[2, 3, 3, 4]),
+        (&[1], &[5, 8], &[5, 8]),
     ];
     for (i, (a, b, y)) in shapes.into_iter().enumerate() {
         let mut rng = rng(i as u64);

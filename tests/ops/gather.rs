@@ -6,13 +6,17 @@ use rand::RngExt;
 /// the gradient are in order, so that the bits are known.
 #[test]
 fn values_and_gradients() {
-    let cases: [(&[usize], usize); 6] = [
+    let cases: [(&[usize], usize); 9] = [
         (&[1], 1),
         (&[5], 9),
         (&[4, 3], 1),
         (&[7, 13], 200),
         (&[100, 2, 3], 70),
         (&[3, 5], 3),
+        // Whole fours of elements, of indices, and of both.
+        (&[9, 12], 33),
+        (&[30, 3], 64),
+        (&[300, 2, 4], 260),
     ];
     for (i, (shape, count)) in cases.into_iter().enumerate() {
         let mut rng = rng(i as u64);

@@ -17,7 +17,7 @@ fn reference(x: &Array, order: &[usize]) -> Array {
 
 #[test]
 fn orders_and_their_gradients() {
-    let cases: [(&[usize], &[usize]); 10] = [
+    let cases: [(&[usize], &[usize]); 15] = [
         (&[1], &[0]),
         (&[5], &[0]),
         (&[7, 131], &[1, 0]),
@@ -28,6 +28,12 @@ fn orders_and_their_gradients() {
         (&[2, 3, 4, 5, 2, 5], &[0, 2, 4, 1, 3, 5]),
         (&[2, 4, 2, 3, 5, 5], &[0, 3, 1, 4, 2, 5]),
         (&[2, 3, 2, 3, 2, 3], &[5, 3, 1, 4, 2, 0]),
+        // Fours that stay together, and such as do not.
+        (&[2, 3, 2, 4, 3, 4], &[0, 2, 4, 1, 3, 5]),
+        (&[3, 5, 8], &[1, 0, 2]),
+        (&[5, 4], &[1, 0]),
+        (&[3, 5, 6], &[1, 0, 2]),
+        (&[4, 2, 3], &[0, 1, 2]),
         // Eight dimensions of which neighbours stay together.
         (&[2, 2, 3, 1, 2, 2, 2, 3], &[6, 7, 4, 5, 3, 2, 0, 1]),
     ];

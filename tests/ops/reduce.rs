@@ -33,6 +33,10 @@ fn every_kind_on_short_long_and_strided_rows() {
         (vec![2, 9001], 1..2),
         (vec![2, 70, 70, 3], 1..3),
         (vec![70, 2, 33], 2..3),
+        // Whole fours beside each other, in one pass and in two.
+        (vec![5, 3, 8], 1..2),
+        (vec![515, 12], 0..1),
+        (vec![2, 5000, 4], 1..2),
     ]
     .into_iter()
     .enumerate()

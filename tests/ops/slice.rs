@@ -13,7 +13,7 @@ fn reference(x: &Array, axis: usize, range: Range<usize>) -> Array {
 
 #[test]
 fn every_axis_and_its_gradient() {
-    let cases: [(&[usize], usize, Range<usize>); 7] = [
+    let cases: [(&[usize], usize, Range<usize>); 11] = [
         (&[1], 0, 0..1),
         (&[200], 0, 3..170),
         (&[5, 106], 1, 100..106),
@@ -21,6 +21,11 @@ fn every_axis_and_its_gradient() {
         (&[2, 9, 4, 3], 1, 3..6),
         (&[2, 3, 5, 7], 3, 0..6),
         (&[2, 3, 5, 7], 2, 0..5),
+        // Whole fours, and all but one of the three sizes.
+        (&[7, 40], 1, 8..36),
+        (&[3, 41, 4], 1, 5..41),
+        (&[5, 12], 1, 2..6),
+        (&[5, 12], 1, 4..10),
     ];
     for (shape, axis, range) in cases {
         let x = random(&mut rng(1), shape);

@@ -30,11 +30,11 @@ fn main(@builtin(workgroup_id) group: vec3u,
     let query = group.x * LANES * WIDE + lane;
     let k_head = k_at(batch, head);
     let v_head = v_at(batch, head);
-    var queries: array<vec4f, WIDE * QUADS>;
+    var queries: array<Held, WIDE * QUADS>;
     for (var w = 0u; w < min(WIDE, params.queries); w += 1u) {
         let at = q_at(batch, head) + min(query + w * LANES, params.queries - 1u) * params.q_row;
         for (var i = 0u; i < params.quads; i += 1u) {
-            queries[w * QUADS + i] = params.scale_log2e * q[at + i];
+            queries[w * QUADS + i] = held(params.scale_log2e * q[at + i]);
         }
     }
     var sums: array<vec4f, WIDE * QUADS>;
@@ -142,7 +142,7 @@ fn main(@builtin(workgroup_id) group: vec3u,
         let at_v = v_head + key * params.v_row;
         var score = 0.0;
         for (var i = 0u; i < QUADS; i += 1u) {
-            score += dot(k[at_k + min(i, params.quads - 1u)], queries[i]);
+            score += dot(vec4f(held(k[at_k + min(i, params.quads - 1u)])), vec4f(queries[i]));
         }
         let top = max(largest, score);
         let shrink = two_to(largest - top);
@@ -150,7 +150,7 @@ fn main(@builtin(workgroup_id) group: vec3u,
         largest = top;
         total = total * shrink + p;
         for (var i = 0u; i < QUADS; i += 1u) {
-            sums[i] = sums[i] * shrink + p * v[at_v + min(i, params.quads - 1u)];
+            sums[i] = sums[i] * shrink + p * vec4f(held(v[at_v + min(i, params.quads - 1u)]));
         }
     }
     var kept: array<vec2f, WIDE>;

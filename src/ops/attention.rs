@@ -3,10 +3,11 @@
 //! operands may share a tensor, as linear layers produce them.
 
 use super::lower::work;
+use super::tiled::suffix;
 use super::{
     Backward, DType, DispatchBuilder, Lower, Op, Operand, TapeError, Tensor, Var, shape_error,
 };
-use crate::gpu::GpuError;
+use crate::gpu::{GpuError, Precision};
 use crate::gpu::shader::{SHADERS, ShaderInfo};
 
 /// Shaders read four elements at a time: heads are so many of these.
@@ -195,12 +196,14 @@ impl Kernel {
 
     /// The permutations that suit device and head, the one that the estimate prefers
     /// first.
-    fn candidates(self, s: &Sizes, subgroup_size: Option<u32>) -> Vec<Tile> {
-        // Sharing rows between lanes wins on software Vulkan (subgroups of 8).
-        let sharing = subgroup_size == Some(8);
+    fn candidates(self, s: &Sizes, cx: &Lower) -> Vec<Tile> {
+        let half = cx.precision() == Precision::F16;
+        // Sharing rows between lanes wins on software Vulkan (subgroups of 8), which has no
+        // use for f16.
+        let sharing = cx.capabilities().subgroup_size == Some(8) && !half;
         let mut tiles: Vec<Tile> = (SHADERS.iter())
             .filter(|shader| shader.key.split('.').next() == Some(self.file()))
-            .filter(|shader| shader.subgroups == sharing)
+            .filter(|shader| (shader.subgroups, shader.f16) == (sharing, half))
             .filter_map(Tile::of)
             .collect();
         let fits = |t: &Tile| FOUR * t.quads >= s.head;
@@ -253,15 +256,16 @@ fn start<'a>(
     kernel: Kernel,
     s: &Sizes,
 ) -> Result<(DispatchBuilder<'a>, [u32; 3]), TapeError> {
-    let tiles = kernel.candidates(s, cx.capabilities().subgroup_size);
+    let tiles = kernel.candidates(s, cx);
     let class = format!(
-        "{} {}x{} {}x{}x{}",
+        "{} {}x{} {}x{}x{}{}",
         kernel.file(),
         s.batch,
         s.heads,
         s.queries,
         s.keys,
-        s.head
+        s.head,
+        suffix(cx.precision())
     );
     let shaders = tiles.iter().map(|t| t.shader).collect();
     let Some(tile) = cx.choose(class, shaders, &[]).and_then(Tile::of) else {

@@ -1,7 +1,7 @@
 use crate::common::golden::Golden;
 use crate::common::*;
 use foveate::gpu::shader::SHADERS;
-use foveate::gpu::{Choices, Gpu};
+use foveate::gpu::{Choices, Gpu, Precision};
 use foveate::ops::AttentionOptions;
 use foveate::tape::{Gradient, Program, Tape, Tensor, Var};
 
@@ -192,7 +192,7 @@ fn every_permutation() {
                 true => format!("attention/{file}.subgroup_{head}_"),
                 false => format!("attention/{file}.plain_{head}"),
             };
-            let keys = SHADERS.iter().map(|s| s.key);
+            let keys = SHADERS.iter().filter(|s| !s.f16).map(|s| s.key);
             keys.filter(|key| key.starts_with(&start)).collect()
         };
         let expected = reference(&inputs[0], &inputs[1], &inputs[2], options(h));
@@ -222,6 +222,47 @@ fn every_permutation() {
             }
         }
     }
+}
+
+/// What is multiplied is rounded to 11 significant bits, probabilities and sums are not:
+/// relative to the largest result that is some parts in a thousand at most.
+#[test]
+fn every_kernel_in_f16_is_as_good_as_f16_can_be() {
+    let gpu = own_gpu();
+    let Ok(half) = gpu.with_precision(Precision::F16) else {
+        println!("skipped: the device has no f16");
+        return;
+    };
+    for (i, head) in [12, 32, 64, 128].into_iter().enumerate() {
+        let mut rng = rng(100 + i as u64);
+        let inputs = [27, 35, 35].map(|rows| random(&mut rng, &[2, rows, 2 * head]));
+        let program = compile(&half, &inputs, 2);
+        let keys = program.dispatches().map(|d| d.1);
+        let ran = keys.filter(|k| k.ends_with("_f16")).count();
+        assert_eq!(ran, 3, "head of {head}");
+        let exact = results(&compile(&gpu, &inputs, 2));
+        for (got, exact) in results(&program).iter().zip(&exact) {
+            assert_ne!(got, exact, "nothing is rounded");
+            let exact: Vec<f64> = exact.iter().map(|&v| v.into()).collect();
+            assert_close(&format!("head of {head} in f16"), got, &exact, 3e-3);
+        }
+    }
+}
+
+/// What f16 cannot hold is clamped, not infinite.
+#[test]
+fn f16_clamps_what_it_cannot_hold() {
+    let Ok(gpu) = own_gpu().with_precision(Precision::F16) else {
+        println!("skipped: the device has no f16");
+        return;
+    };
+    let inputs = [3, 5, 5].map(|rows| Array::new(&[1, rows, 16], vec![1e6; rows * 16]));
+    let [y, gradients @ ..] = &results(&compile(&gpu, &inputs, 1))[..] else {
+        panic!()
+    };
+    assert!(y.iter().all(|v| (v - 65504.0).abs() < 1.0), "{y:?}");
+    let finite = |g: &Vec<f32>| g.iter().all(|v| v.is_finite());
+    assert!(gradients.iter().all(finite), "{gradients:?}");
 }
 
 #[test]

@@ -14,6 +14,19 @@ pub enum Method {
     MultiMae,
 }
 
+/// How restored saliency is compared with the true one (SPEC.md B.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SaliencyLoss {
+    /// Mean absolute error, as ViSaRL's released code. Its best guess is black wherever
+    /// white is less likely than not: where little is salient, for very long everywhere.
+    #[default]
+    L1,
+    /// `WeightedMSE`, as the paper's Table II:
+    /// [`PatchLoss::SquaredByValue`](super::PatchLoss::SquaredByValue).
+    WeightedMse,
+}
+
 /// A name that is no method's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("method '{given}' is not known; it must be mae or multimae")]

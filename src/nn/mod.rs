@@ -14,7 +14,7 @@ mod transformer;
 
 pub use layout::{Init, ParameterLayout};
 pub use mae::{Mae, MaeShape};
-pub use method::{Method, UnknownMethod};
+pub use method::{Method, SaliencyLoss, UnknownMethod};
 pub use multimae::{Modality, MultiMae, MultiMaeShape, Reconstruction, Task};
 pub use networks::{Actor, Critic, Decoder, Encoder, NetworkShape, Trunk};
 pub use optimiser::Optimiser;

@@ -2,6 +2,9 @@
 
 use crate::ops::{TapeError, UnaryKind, Var};
 
+/// What a pixel's true value is taken from in the weighted squared error: white counts
+/// 21 times what black does.
+const WEIGHT_OF_WHITE: f32 = 1.05;
 /// Added to a patch's variance.
 const VARIANCE_EPS: f32 = 1e-6;
 
@@ -21,6 +24,9 @@ pub enum PatchLoss {
     Squared,
     /// Mean absolute error.
     Absolute,
+    /// Mean squared error, each pixel's over 1.05 less its true value in 0..1: the few
+    /// white pixels of a map count as much as its many black ones (SPEC.md C.2).
+    SquaredByValue,
     /// Mean squared error to the patch less its mean, over its deviation (unbiased).
     SquaredOfNormalised,
 }
@@ -99,6 +105,10 @@ impl PatchLoss {
         let error = prediction.sub(&target)?;
         let error = match self {
             PatchLoss::Absolute => error.abs()?,
+            PatchLoss::SquaredByValue => {
+                let square = error.mul(&error)?;
+                square.div(&target.affine(-1.0, WEIGHT_OF_WHITE)?)?
+            }
             _ => error.mul(&error)?,
         };
         let shape = error.shape();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::config::{ConfigError, Inputs, nearest};
-use crate::nn::{MaeShape, Method, MultiMaeShape};
+use crate::nn::{MaeShape, Method, MultiMaeShape, PatchLoss, SaliencyLoss, Task};
 use crate::ops::{AdamOptions, Schedule};
 use crate::pretrained::Architecture;
 
@@ -46,6 +46,12 @@ pub struct PretrainConfig {
     pub decoder_heads: usize,
     /// Visible patches, of all images of a sample together: 1 to all but one.
     pub num_encoded_tokens: usize,
+    /// MultiMAE only: how restored saliency is compared, `l1` or `weighted-mse`, and how
+    /// much that counts beside the other errors: 10 (B.4), finite, ≥ 0.
+    #[serde(default)]
+    pub saliency_loss: SaliencyLoss,
+    #[serde(default = "released_saliency_weight")]
+    pub saliency_weight: f64,
     /// MAE only: whether patches are restored less their mean, over their deviation.
     pub norm_pix_loss: bool,
     /// Learning rate of AdamW after the warm-up: 1e-4 (B.5), finite, ≥ 0.
@@ -120,6 +126,8 @@ impl PretrainConfig {
                 Method::MultiMae => 32,
                 Method::Mae => 16,
             },
+            saliency_loss: SaliencyLoss::L1,
+            saliency_weight: released_saliency_weight(),
             norm_pix_loss: false,
             lr: 1e-4,
             beta1: 0.9,
@@ -251,6 +259,13 @@ impl PretrainConfig {
             put("inputs", Value::String(inputs.to_string()), "--inputs")?;
         }
         let config: PretrainConfig = table.try_into().map_err(invalid)?;
+        if let Some(method) = layers.method.filter(|&method| method != config.method) {
+            return Err(ConfigError::Invalid(format!(
+                "method is {} in the {}; it cannot become {method}",
+                config.method,
+                layers.saved.as_ref().map_or("options", |_| "run"),
+            )));
+        }
         config.check()?;
         match &layers.saved {
             Some(saved) => config.check_resume(saved).map(|()| config),
@@ -328,7 +343,11 @@ impl PretrainConfig {
                 ));
             }
         }
-        for (key, value) in [("lr", self.lr), ("weight_decay", self.weight_decay)] {
+        for (key, value) in [
+            ("lr", self.lr),
+            ("weight_decay", self.weight_decay),
+            ("saliency_weight", self.saliency_weight),
+        ] {
             if !(value.is_finite() && value >= 0.0) {
                 return wrong(format!(
                     "{key} is {value}; it must be finite and at least 0"
@@ -454,6 +473,17 @@ impl PretrainConfig {
             modalities: visarl.modalities.into_iter().take(modalities).collect(),
             tasks: (visarl.tasks.into_iter())
                 .filter(|task| task.modality < modalities)
+                .map(|task| match task.modality {
+                    0 => task,
+                    _ => Task {
+                        loss: match self.saliency_loss {
+                            SaliencyLoss::L1 => PatchLoss::Absolute,
+                            SaliencyLoss::WeightedMse => PatchLoss::SquaredByValue,
+                        },
+                        weight: self.saliency_weight as f32,
+                        ..task
+                    },
+                })
                 .collect(),
         }
     }
@@ -472,6 +502,11 @@ impl PretrainConfig {
             decoder_heads: self.decoder_heads,
         }
     }
+}
+
+/// As the released code weighs the error of saliency (B.4).
+fn released_saliency_weight() -> f64 {
+    10.0
 }
 
 fn read_table(path: &Path) -> Result<Table, ConfigError> {

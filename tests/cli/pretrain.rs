@@ -334,6 +334,9 @@ fn a_resumed_run_sees_what_it_saw() {
     assert_eq!(config(), untold);
     with(&["--resume", "--inputs=rgb"]).succeeds();
     assert_eq!(config(), told);
+    // Nor does it become another method's.
+    pretrain("mae", &run, &[&few[..], &["--resume"]].concat())
+        .fails(2, &["method is multimae in the run", "become mae"]);
 }
 
 /// However they are given.
@@ -465,6 +468,12 @@ fn mistakes_are_refused_before_anything_is_written() {
         ),
         (&["--set", "image_size=32"], "16×16"),
         (&["--set", "dim=18"], "dim is 18"),
+        (&["--set", "saliency_loss=l2"], "weighted-mse"),
+        (
+            &["--set", "saliency_weight=-1"],
+            "saliency_weight is -1; it must be",
+        ),
+        (&["--set", "method=mae"], "method is mae in the options"),
         (&["--set", "warmup_steps=7"], "warmup_steps is 7"),
         (&["--set", "lernrate=1"], "there is no option 'lernrate'"),
         (&["--preset", "huge"], "preset 'huge'"),

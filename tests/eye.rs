@@ -11,7 +11,7 @@ use foveate::agents::{
     Agent, Eye, LatentStore, Observations, ObservedShape, Replay, ReplayShape, Retina,
     StoredTransition,
 };
-use foveate::config::{AgentKind, Config, EncoderKind, Inputs, Preset, SaliencyScale};
+use foveate::config::{AgentKind, Config, EncoderKind, Inputs, LatentScale, Preset, SaliencyScale};
 use foveate::envs::{EnvOptions, open};
 use foveate::gpu::{FrameShape, FrameStore, Gpu, GpuError};
 use foveate::nn::{MultiMae, MultiMaeShape, ParameterLayout};
@@ -196,6 +196,81 @@ fn embeddings_are_made_of_what_is_shown() {
             assert!(right.iter().any(|v| v.abs() > 1e-3));
         }
         assert!(expected[0].1 != expected[1].1, "{inputs}");
+    }
+}
+
+/// Embeddings are seen less their mean and over their deviation, once these are measured;
+/// as they are before, and where the configuration says so.
+#[test]
+fn embeddings_are_seen_on_a_scale_of_their_own() {
+    const FRAMES: usize = 12;
+    let frozen = frozen(Inputs::Rgb, false);
+    for scale in [LatentScale::Standardised, LatentScale::Raw] {
+        let config = Config {
+            latent_scale: scale,
+            ..frozen.config.clone()
+        };
+        let agent = Agent::new(&gpu(), &config, 2).unwrap();
+        let shape = ReplayShape {
+            capacity: 40,
+            frame_stack: STACK,
+            action_dim: 2,
+            observed: agent.eye().observed(),
+            episode_steps: 10,
+        };
+        let mut replay = Replay::new(&gpu(), shape).unwrap();
+        let mut rng = rng(9);
+        let mut all: Vec<[f32; 16]> = vec![];
+        let mut push = |replay: &mut Replay| {
+            let frame = replay.next_frame().unwrap();
+            // One component far from zero, one that never changes.
+            let embedding = std::array::from_fn(|i| match i {
+                0 => 5.0 + rng.random_range(-0.1..0.1),
+                1 => 3.0,
+                _ => rng.random_range(-1.0..1.0),
+            });
+            replay
+                .write_frame(frame, bytemuck::cast_slice(&embedding))
+                .unwrap();
+            all.push(embedding);
+        };
+        let seen = |replay: &Replay| {
+            let tape = Tape::new();
+            let slots = fixed_u32(&tape, &[1, 2], &[2, 1]);
+            read(
+                &tape,
+                &agent.see(&tape, &slots, replay.store(), None).unwrap(),
+            )
+        };
+        for _ in 0..7 {
+            push(&mut replay);
+        }
+        // Too few to tell.
+        agent.standardise(&replay).unwrap();
+        let raw = seen(&replay);
+        for _ in 7..FRAMES {
+            push(&mut replay);
+        }
+        assert_eq!(raw, [all[2], all[1]].concat());
+        agent.standardise(&replay).unwrap();
+        let got = seen(&replay);
+        let names: Vec<String> = agent.tensors().into_iter().map(|t| t.0).collect();
+        let kept = names.iter().filter(|n| n.starts_with("latent.")).count();
+        if scale == LatentScale::Raw {
+            assert_eq!((got, kept), (raw, 0));
+            continue;
+        }
+        assert_eq!(kept, 2);
+        for (place, frame) in [2, 1].into_iter().enumerate() {
+            for i in 0..16 {
+                let column = || all.iter().map(|row| f64::from(row[i]));
+                let mean = column().sum::<f64>() / FRAMES as f64;
+                let variance = column().map(|v| (v - mean).powi(2)).sum::<f64>() / FRAMES as f64;
+                let expected = (f64::from(all[frame][i]) - mean) / (variance + 1e-4).sqrt();
+                let got = f64::from(got[16 * place + i]);
+                assert!((got - expected).abs() < 2e-5, "{i}: {got} / {expected}");
+            }
+        }
     }
 }
 

@@ -29,7 +29,9 @@ fn each_kind_of_error_and_its_gradients() {
     let kinds: [(PatchLoss, fn(f64, f64) -> f64); 3] = [
         (PatchLoss::Squared, |x, t| (x - t).powi(2)),
         (PatchLoss::Absolute, |x, t| (x - t).abs()),
-        (PatchLoss::SquaredByValue, |x, t| (x - t).powi(2) / (1.05 - t)),
+        (PatchLoss::SquaredByValue, |x, t| {
+            (x - t).powi(2) / (1.05 - t)
+        }),
     ];
     for (loss, of_pixel) in kinds {
         let inputs = vec![x.clone(), t.clone()];

@@ -21,8 +21,12 @@
 @group(0) @binding(7) var<storage, read_write> dk: array<vec4f>;    // like k, with v where both share rows
 @group(0) @binding(8) var<storage, read_write> dv: array<vec4f>;    // like v, if not in dk
 
+// Queries are loaded times scale log2 e, as in the other kernels, for scores to be the same
+// bits; ln 2 leaves the scale.
+const LN_2 = 0.6931471805599453;
+
 fn store(at_k: u32, at_v: u32, of_k: vec4f, of_v: vec4f) {
-    dk[at_k] = params.scale * of_k;
+    dk[at_k] = LN_2 * of_k;
     // Rows of k that hold more than k hold v too.
     if params.k_row != params.o_row {
         dk[at_v] = of_v;
@@ -52,7 +56,7 @@ fn main(@builtin(workgroup_id) group: vec3u,
         let at_k = k_at(batch, head) + row * params.k_row;
         let at_v = v_at(batch, head) + row * params.v_row;
         for (var i = 0u; i < params.quads; i += 1u) {
-            keys[w * QUADS + i] = held(params.scale_log2e * k[at_k + i]);
+            keys[w * QUADS + i] = held(k[at_k + i]);
             values[w * QUADS + i] = held(v[at_v + i]);
         }
     }
@@ -80,7 +84,7 @@ fn main(@builtin(workgroup_id) group: vec3u,
 #end
         for (var i = 0u; i < QUADS; i += STEP) {
 #repeat j 0 STEP
-            let new_q_$j = q[at_q + min(i + $ju, params.quads - 1u)];
+            let new_q_$j = params.scale_log2e * q[at_q + min(i + $ju, params.quads - 1u)];
             let new_g_$j = g[at_g + min(i + $ju, params.quads - 1u)];
 #end
 #repeat l 0 8
@@ -193,14 +197,14 @@ fn main(@builtin(workgroup_id) group: vec3u,
         var change = 0.0;
         for (var i = 0u; i < QUADS; i += 1u) {
             let here = min(i, params.quads - 1u);
-            score += dot(vec4f(held(q[at_q + here])), vec4f(keys[i]));
+            score += dot(vec4f(held(params.scale_log2e * q[at_q + here])), vec4f(keys[i]));
             change += dot(vec4f(held(g[at_g + here])), vec4f(values[i]));
         }
         let p = kept.y * two_to(score - kept.x);
         let ds = p * (change - row_term[row_head + query]);
         for (var i = 0u; i < QUADS; i += 1u) {
             let here = min(i, params.quads - 1u);
-            of_k[i] += ds * vec4f(held(q[at_q + here]));
+            of_k[i] += ds * vec4f(held(params.scale_log2e * q[at_q + here]));
             of_v[i] += p * vec4f(held(g[at_g + here]));
         }
     }

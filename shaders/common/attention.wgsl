@@ -1,21 +1,6 @@
 // What the kernels of attention share: where heads lie, and powers of two that no
 // score can drive out of f32's range. Rows, strides and places count fours of elements.
-//   F16  what is multiplied is rounded to f16, of which a register holds two; probabilities
-//        and sums are f32
-
-#ifdef F16
-enable f16;
-alias Held = vec4<f16>;
-// Beyond f16's largest number there is only infinity, which nothing may rely on.
-fn held(v: vec4f) -> Held {
-    return Held(clamp(v, vec4f(-65504.0), vec4f(65504.0)));
-}
-#else
-alias Held = vec4f;
-fn held(v: vec4f) -> Held {
-    return v;
-}
-#endif
+#include "common/held.wgsl"
 
 struct Params {
     queries: u32,

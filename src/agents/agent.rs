@@ -9,9 +9,10 @@ use super::observations::Observations;
 use super::replay::Replay;
 use super::sac::{Batch, PolicyRange, Sac, Turn};
 use super::sgqn::{self, SgqnBatch, SgqnOptions};
+use super::standardiser::{self, Standardiser};
 use super::svea::{self, SveaOptions};
 use crate::Error;
-use crate::config::{AgentKind, Augmentation, Config, MaskFill};
+use crate::config::{AgentKind, Augmentation, Config, LatentScale, MaskFill};
 use crate::gpu::{Arena, ArenaLayout, BufferRange, Gpu, GpuError, Readback};
 use crate::nn::{Actor, NetworkShape};
 use crate::ops::{DType, Stream, TapeError, Tensor, Var};
@@ -152,6 +153,8 @@ pub struct Agent {
     gpu: Gpu,
     config: Config,
     eye: Eye,
+    /// Where embeddings are not seen as they are.
+    standardiser: Option<Standardiser>,
     learner: Learner,
     /// `counter.update` and `counter.act`: the steps of the random streams.
     counters: Arena,
@@ -183,6 +186,10 @@ impl Agent {
         let mut layout = ArenaLayout::default();
         layout.push("counter.update", &[1]);
         layout.push("counter.act", &[1]);
+        let standardiser = match (eye.latent(), config.latent_scale) {
+            (Some(width), LatentScale::Standardised) => Some(Standardiser::new(gpu, width)?),
+            _ => None,
+        };
         Ok(Agent {
             learner: Learner::new(
                 gpu,
@@ -193,6 +200,7 @@ impl Agent {
             gpu: gpu.clone(),
             config: config.clone(),
             eye,
+            standardiser,
             updates: BTreeMap::new(),
         })
     }
@@ -329,13 +337,13 @@ impl Agent {
         let drawn = replay.sample(tape, &step, self.stream(Randomness::Sample), c.batch)?;
         let stack = |slots: &Var, randomness| -> Result<Var, TapeError> {
             if !c.random_shift {
-                return self.eye.see(tape, slots, replay.store(), None);
+                return self.see(tape, slots, replay.store(), None);
             }
             let positions = 2 * c.shift_pad as u32 + 1;
             let offsets =
                 step.philox_integers(self.stream(randomness), &[c.batch, 2], positions)?;
             let shift = Some((&offsets, c.shift_pad));
-            self.eye.see(tape, slots, replay.store(), shift)
+            self.see(tape, slots, replay.store(), shift)
         };
         let noise = |randomness| {
             let shape = [c.batch, self.learner.shape.action_dim];
@@ -386,6 +394,40 @@ impl Agent {
         })
     }
 
+    /// What the networks get of stacks of moments: [`Eye::see`], embeddings on the scale
+    /// that the configuration asks for.
+    ///
+    /// # Errors
+    /// A store that keeps something else.
+    pub fn see(
+        &self,
+        tape: &Tape,
+        slots: &Var,
+        store: &Observations,
+        shift: Option<(&Var, usize)>,
+    ) -> Result<Var, TapeError> {
+        let seen = self.eye.see(tape, slots, store, shift)?;
+        match &self.standardiser {
+            Some(standardiser) => standardiser.apply(tape, &seen),
+            None => Ok(seen),
+        }
+    }
+
+    /// Measures the scale of embeddings on what `replay` holds, if it is to be: once, when
+    /// learning begins. Of fewer than 8 frames nothing is measured.
+    ///
+    /// # Errors
+    /// Those of the device.
+    pub fn standardise(&self, replay: &Replay) -> Result<(), Error> {
+        match (&self.standardiser, standardiser::latents(replay.store())) {
+            (Some(standardiser), Some(latents)) => {
+                let held = replay.frames().min(replay.store().capacity() as u64);
+                standardiser.measure(&self.gpu, latents, held as usize)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Submits the update of an agent step.
     pub fn update(&self, step: u64) -> Result<(), TapeError> {
         self.update_program(step)?.run()
@@ -413,7 +455,8 @@ impl Agent {
 
     /// Bytes of the parameters, targets, optimisers and counters on the device.
     pub fn state_bytes(&self) -> u64 {
-        self.learner.bytes() + self.counters.bytes()
+        let standardiser = self.standardiser.as_ref().map_or(0, Standardiser::bytes);
+        self.learner.bytes() + self.counters.bytes() + standardiser
     }
 
     /// Latest value of every watched scalar, by name, waiting for them; the first that
@@ -440,7 +483,7 @@ impl Agent {
     pub fn policy(&self, store: &Observations, count: usize) -> Result<Policy, TapeError> {
         let tape = Tape::new();
         let slots = tape.input("slots", Tensor::u32(&[count, self.config.frame_stack]));
-        let obs = self.eye.see(&tape, &slots, store, None)?;
+        let obs = self.see(&tape, &slots, store, None)?;
         let sac = self.sac(&tape);
         let actor = self.learner.scope(&tape, "actor");
         let raw = Actor::forward(&actor, &sac.features(&obs)?, &self.learner.shape)?;
@@ -490,7 +533,10 @@ impl Agent {
                 self.counters.slice(e.range()),
             )
         });
-        learner.chain(counters).collect()
+        let standardiser = self.standardiser.iter().flat_map(Standardiser::tensors);
+        let standardiser =
+            standardiser.map(|(name, shape, range)| (name, shape, DType::F32, range));
+        learner.chain(counters).chain(standardiser).collect()
     }
 }
 

@@ -43,8 +43,9 @@ pub struct Collector<'a> {
 
 impl<'a> Collector<'a> {
     /// Episodes of one environment in which `actor` acts upon stacks of `frame_stack`
-    /// frames: whole, or the first `longest` moments of each. Episode k is shown in `modes[k % modes.len()]`; none: as
-    /// `options` say. Real suites have only their own look.
+    /// frames: whole, or the first `longest` moments of each. Episode k is shown in
+    /// `modes[k % modes.len()]`; none: as `options` say. Real suites have only their own
+    /// look.
     ///
     /// # Errors
     /// Those of opening the environment and of the device.

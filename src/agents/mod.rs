@@ -14,6 +14,7 @@ mod replay;
 pub mod sac;
 pub mod sgqn;
 mod snapshot;
+mod standardiser;
 pub mod svea;
 mod trainer;
 pub mod tuning;

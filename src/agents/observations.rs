@@ -67,6 +67,15 @@ impl LatentStore {
         self.width
     }
 
+    /// All of them, f32[capacity, width].
+    ///
+    /// # Errors
+    /// Those of [`Tape::external`].
+    pub fn rows(&self, tape: &Tape) -> Result<Var, TapeError> {
+        let table = Tensor::f32(&[self.capacity, self.width]);
+        tape.external(self.table.clone(), table)
+    }
+
     /// Where an embedding is.
     pub fn slot(&self, slot: usize) -> BufferRange {
         let bytes = 4 * self.width as u64;
@@ -161,8 +170,7 @@ impl Observations {
             Observations::Latents(latents) => latents,
         };
         debug_assert_eq!(slots.dtype(), DType::U32);
-        let table = Tensor::f32(&[latents.capacity, latents.width]);
-        let table = tape.external(latents.table.clone(), table)?;
+        let table = latents.rows(tape)?;
         let [stacks, moments] = [slots.shape()[0], slots.len() / slots.shape()[0].max(1)];
         let rows = table.gather(&slots.reshape(&[stacks * moments])?)?;
         rows.reshape(&[stacks, moments * latents.width])

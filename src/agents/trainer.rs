@@ -276,6 +276,9 @@ impl Trainer {
             self.begin_episode(report)?;
         }
         let step = self.progress.step;
+        if step == self.config.init_steps {
+            self.agent.standardise(&self.replay)?;
+        }
         let action = if step < self.config.init_steps {
             let stream = Stream {
                 seed: self.config.seed,

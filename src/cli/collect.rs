@@ -23,7 +23,7 @@ const SIZE: usize = 64;
 
 const EXAMPLES: &str = "\
 Examples:
-  foveate collect --env native/reach --policy expert --frames 5000 --out data/reach
+  foveate collect --env native/reach --frames 5000 --per-episode 1 --size 32 --out data/reach
   foveate collect --policy runs/reach --frames 2000 --modes train,color-easy --out data/seen
   foveate collect --env dm_control/walker-walk --frames 1000 --png --out data/walker
 

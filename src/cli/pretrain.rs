@@ -25,7 +25,7 @@ use crate::run::RunDirectory;
 
 const EXAMPLES: &str = "\
 Examples:
-  foveate collect --env native/reach --policy random --frames 5000 --out data/reach
+  foveate collect --env native/reach --frames 5000 --per-episode 1 --size 32 --out data/reach
   foveate pretrain multimae --data data/reach/frames.safetensors --run runs/multimae
   foveate pretrain mae --data photos --preset visarl --run runs/mae
   foveate pretrain multimae --run runs/multimae --data data/reach/frames.safetensors --resume
@@ -56,8 +56,8 @@ pub(super) struct Arguments {
     /// What the model sees: rgb, or rgb+saliency; the saliency too if absent and there is
     #[arg(long, value_name = "INPUTS", value_parser = inputs::of_encoder)]
     inputs: Option<Inputs>,
-    /// Options to start from: tiny (a quarter of an hour on two cores; the default),
-    /// visarl (the published sizes) or mae-base
+    /// Options to start from: tiny (images of 32×32, a quarter of an hour on two cores; the
+    /// default), visarl (the published sizes, images of 64×64) or mae-base (224×224)
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// Options from a TOML file, such as the config.toml of another run
@@ -190,6 +190,8 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         true => session.gpu()?,
         false => session.tuned_gpu()?,
     };
+    // Said now, if the device cannot.
+    gpu.with_precision(config.precision)?;
     let pictures = images.upload(&gpu)?;
     let mut trainer = begin(&gpu, arguments, &config, &pictures.training)?;
     if !arguments.quiet {

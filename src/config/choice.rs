@@ -198,6 +198,17 @@ choice! {
 }
 
 choice! {
+    /// On which scale an agent sees a frozen encoder's embeddings.
+    LatentScale, "latent_scale" {
+        /// As they are: the released code (SPEC.md B.7).
+        Raw = "raw",
+        /// Each component less its mean and over its deviation, measured on the frames of
+        /// the random steps before learning begins.
+        Standardised = "standardised",
+    }
+}
+
+choice! {
     /// What SVEA augments observations with (A.3).
     Augmentation, "svea_augmentation" {
         /// Half a picture of something else: what SGQN's paper compares with.

@@ -3,7 +3,8 @@
 use toml::Value;
 
 use super::choice::{
-    AgentKind, Augmentation, Budget, Inputs, MaskFill, Preset, SaliencyScale, unknown_choice,
+    AgentKind, Augmentation, Budget, Inputs, LatentScale, MaskFill, Preset, SaliencyScale,
+    unknown_choice,
 };
 use super::error::{ConfigError, nearest};
 use crate::gpu::Precision;
@@ -50,6 +51,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("encoder_heads", Kind::Count),
     ("inputs", Kind::Choice(Inputs::NAMES)),
     ("saliency_scale", Kind::Choice(SaliencyScale::NAMES)),
+    ("latent_scale", Kind::Choice(LatentScale::NAMES)),
     ("precision", Kind::Choice(Precision::NAMES)),
     ("batch", Kind::Count),
     ("discount", Kind::Number),

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::gpu::Precision;
 
 pub use choice::{
-    AgentKind, Augmentation, Budget, EncoderKind, Inputs, MaskFill, Preset, SaliencyScale,
+    AgentKind, Augmentation, Budget, EncoderKind, Inputs, LatentScale, MaskFill, Preset,
+    SaliencyScale,
 };
 pub use error::{ConfigError, nearest};
 pub use keys::known_keys;
@@ -75,9 +76,13 @@ pub struct Config {
     /// the released code (B.8).
     #[serde(default = "scaled")]
     pub saliency_scale: SaliencyScale,
+    /// On which scale embeddings of a frozen encoder are seen: `raw` as in the released
+    /// code (B.7), or `standardised`, which needs `init_steps` of at least 8.
+    #[serde(default = "raw")]
+    pub latent_scale: LatentScale,
 
-    /// How products and convolutions of the agent's own networks hold their operands: `f32`, or `f16` on devices
-    /// that have it (sums stay f32). No paper's: a switch for speed.
+    /// How products and convolutions of the agent's own networks hold their operands: `f32`,
+    /// or `f16` on devices that have it (sums stay f32). No paper's: a switch for speed.
     pub precision: Precision,
 
     /// Transitions per update: 128 (A.2), ≥ 1.
@@ -210,6 +215,10 @@ fn half() -> f64 {
 
 fn rgb() -> Inputs {
     Inputs::Rgb
+}
+
+fn raw() -> LatentScale {
+    LatentScale::Raw
 }
 
 fn scaled() -> SaliencyScale {

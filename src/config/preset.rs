@@ -3,7 +3,8 @@
 use crate::gpu::Precision;
 
 use super::{
-    AgentKind, Augmentation, Budget, Config, EncoderKind, Inputs, MaskFill, Preset, SaliencyScale,
+    AgentKind, Augmentation, Budget, Config, EncoderKind, Inputs, LatentScale, MaskFill, Preset,
+    SaliencyScale,
 };
 
 impl Config {
@@ -21,6 +22,7 @@ impl Config {
             // B.8: a frame is an observation, one rate for all, nothing is forgotten.
             Preset::Visarl => Config {
                 preset,
+                latent_scale: LatentScale::Raw,
                 steps: 1_000_000,
                 image_size: 64,
                 frame_stack: 1,
@@ -106,6 +108,7 @@ fn paper(agent: AgentKind, env: String) -> Config {
         encoder_heads: None,
         inputs: Inputs::Rgb,
         saliency_scale: SaliencyScale::Scaled,
+        latent_scale: LatentScale::Standardised,
         precision: Precision::F32,
         batch: 128,
         discount: 0.99,

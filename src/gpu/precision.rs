@@ -1,7 +1,7 @@
 //! In which precision products are computed.
 
-/// How products, convolutions and attention hold their operands while they multiply. Everything in
-/// memory, and every sum, is f32 either way.
+/// How products, convolutions and attention hold their operands while they multiply.
+/// Everything in memory, and every sum, is f32 either way.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
 )]

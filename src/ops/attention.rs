@@ -7,8 +7,8 @@ use super::tiled::suffix;
 use super::{
     Backward, DType, DispatchBuilder, Lower, Op, Operand, TapeError, Tensor, Var, shape_error,
 };
-use crate::gpu::{GpuError, Precision};
 use crate::gpu::shader::{SHADERS, ShaderInfo};
+use crate::gpu::{GpuError, Precision};
 
 /// Shaders read four elements at a time: heads are so many of these.
 const FOUR: usize = 4;
@@ -391,7 +391,11 @@ impl Op for RowTerm {
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (g, o, row_term) = (cx.input(0), cx.input(1), cx.output(0));
         let count = row_term.tensor.len();
-        cx.dispatch("attention/row_term")
+        let key = match cx.precision() {
+            Precision::F32 => "attention/row_term",
+            Precision::F16 => "attention/row_term.f16",
+        };
+        cx.dispatch(key)
             .bind("g", &g)
             .bind("o", &o)
             .bind("row_term", &row_term)

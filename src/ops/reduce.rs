@@ -4,13 +4,12 @@ use std::ops::Range;
 
 use super::{Backward, BinaryKind, DType, Lower, Op, TapeError, Tensor, Var, shape_error};
 
-/// Rows longer than this are reduced in two passes.
+/// Rows longer than this are reduced in two passes, in pieces of at most `PIECE` elements.
 const LONG: usize = 4096;
-/// Length of the pieces of a long row.
 const PIECE: usize = 1024;
-/// Results that keep a device busy; rows of fewer are cut into pieces, of at least
-/// `SHORTEST` elements.
-const BUSY: usize = 4096;
+/// Invocations that keep a device busy. Where there are fewer results, rows are cut into
+/// pieces too, of at least `SHORTEST` elements.
+const BUSY: usize = 1024;
 const SHORTEST: usize = 64;
 /// From this length on a whole workgroup reduces one row.
 const COOPERATIVE: usize = 128;
@@ -105,14 +104,16 @@ impl Op for Reduce {
 /// Elements of a row that are reduced at a time: all in one pass, or pieces of it whose
 /// results a second pass joins.
 fn piece([outer, row, inner]: [usize; 3]) -> usize {
-    if row > LONG {
-        return PIECE;
+    let mut pieces = match row > LONG {
+        true => row.div_ceil(PIECE),
+        false => 1,
+    };
+    // Neighbours in memory that make one row have a workgroup for each anyway.
+    if inner > 1 {
+        let lane = if inner.is_multiple_of(4) { 4 } else { 1 };
+        let busy = BUSY * lane / (outer * inner);
+        pieces = pieces.max(busy.min(row / SHORTEST));
     }
-    if inner == 1 {
-        // A workgroup for each, if they are long.
-        return row;
-    }
-    let pieces = (BUSY / (outer * inner)).min(row / SHORTEST).max(1);
     row.div_ceil(pieces)
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::config::{ConfigError, Inputs, nearest};
+use crate::gpu::Precision;
 use crate::nn::{MaeShape, Method, MultiMaeShape, PatchLoss, SaliencyLoss, Task};
 use crate::ops::{AdamOptions, Schedule};
 use crate::pretrained::Architecture;
@@ -65,6 +66,10 @@ pub struct PretrainConfig {
     pub warmup_steps: u64,
     /// Whether half of the samples are mirrored (B.5).
     pub flip: bool,
+    /// How products and attention hold their operands while training: `f32`, or `f16` on
+    /// devices that have it.
+    #[serde(default)]
+    pub precision: Precision,
     /// Part of the images, those at the end, that is kept from training to measure
     /// errors on: in [0, 0.5].
     pub validation: f64,
@@ -96,6 +101,9 @@ pub struct PretrainLayers {
     pub rgb_alone: bool,
 }
 
+/// Factor of the loss where products are in f16: gradients of a mean over a batch's pixels,
+/// 1e-7 and less, would be lost in rounding. Adam divides it out again.
+const F16_LOSS_SCALE: f32 = 65_536.0;
 /// Keys that a resumed run may change. The number of steps decides the learning rates.
 const FREE_TO_CHANGE: &[&str] = &["checkpoint_freq", "log_freq"];
 const PRESETS: &[&str] = &["tiny", "visarl", "mae-base"];
@@ -135,35 +143,39 @@ impl PretrainConfig {
             weight_decay: 0.05,
             warmup_steps: 16_000,
             flip: true,
+            precision: Precision::F32,
             validation: 0.1,
             checkpoint_freq: 1_000,
             log_freq: 50,
         };
         match preset {
             "visarl" => Ok(visarl),
-            // Of the size that two cores train in a quarter of an hour.
-            // For some thousand updates models restore the mean image, however large the
-            // batch; then they begin to use what is visible, the sooner the fewer patches
-            // and the more heads there are. Worlds with a light and a floor are no mirror
-            // images of themselves.
+            // Of the size that two cores train in a quarter of an hour, on images of 32×32:
+            // as many patches as things have places, wide for linear maps to read much from
+            // it, and shallow. For some thousand samples models restore the mean image; then
+            // they begin to use what is visible, the sooner the fewer the patches and the
+            // blocks. Worlds with a light and a floor are no mirror images of themselves.
             "tiny" => Ok(PretrainConfig {
-                steps: 8_000,
-                batch: 8,
-                patch: 16,
-                dim: 96,
-                decoder_dim: 96,
-                depth: 3,
+                steps: 6_000,
+                batch: 32,
+                image_size: 32,
+                dim: 128,
+                decoder_dim: 64,
+                depth: 1,
                 decoder_depth: 1,
-                heads: 6,
-                decoder_heads: 6,
+                heads: 16,
+                decoder_heads: 8,
                 num_encoded_tokens: match method {
                     Method::MultiMae => 16,
                     Method::Mae => 8,
                 },
-                lr: 1e-3,
+                saliency_loss: SaliencyLoss::WeightedMse,
+                saliency_weight: 1.0,
+                lr: 3e-3,
+                weight_decay: 0.0,
                 warmup_steps: 200,
                 flip: false,
-                checkpoint_freq: 500,
+                checkpoint_freq: 1_000,
                 log_freq: 100,
                 ..visarl
             }),
@@ -259,11 +271,13 @@ impl PretrainConfig {
             put("inputs", Value::String(inputs.to_string()), "--inputs")?;
         }
         let config: PretrainConfig = table.try_into().map_err(invalid)?;
-        if let Some(method) = layers.method.filter(|&method| method != config.method) {
+        let (began, whose) = match &layers.saved {
+            Some(saved) => (saved.method, "run"),
+            None => (config.method, "options"),
+        };
+        if let Some(method) = layers.method.filter(|&method| method != began) {
             return Err(ConfigError::Invalid(format!(
-                "method is {} in the {}; it cannot become {method}",
-                config.method,
-                layers.saved.as_ref().map_or("options", |_| "run"),
+                "method is {began} in the {whose}; it cannot become {method}"
             )));
         }
         config.check()?;
@@ -348,9 +362,9 @@ impl PretrainConfig {
             ("weight_decay", self.weight_decay),
             ("saliency_weight", self.saliency_weight),
         ] {
-            if !(value.is_finite() && value >= 0.0) {
+            if !((value as f32).is_finite() && value >= 0.0) {
                 return wrong(format!(
-                    "{key} is {value}; it must be finite and at least 0"
+                    "{key} is {value}; it must be at least 0, and finite as f32"
                 ));
             }
         }
@@ -431,9 +445,19 @@ impl PretrainConfig {
         Ok(config)
     }
 
-    /// AdamW and its learning rates.
+    /// What the loss is multiplied by before its gradients are taken: a power of two.
+    pub fn loss_scale(&self) -> f32 {
+        match self.precision {
+            Precision::F32 => 1.0,
+            Precision::F16 => F16_LOSS_SCALE,
+        }
+    }
+
+    /// AdamW and its learning rates, for gradients of the scaled loss.
     pub fn optimiser(&self) -> AdamOptions {
+        let usual = AdamOptions::default();
         AdamOptions {
+            eps: usual.eps * self.loss_scale(),
             lr: self.lr as f32,
             beta1: self.beta1 as f32,
             beta2: self.beta2 as f32,
@@ -443,7 +467,7 @@ impl PretrainConfig {
                 total: self.steps.min(u64::from(u32::MAX)) as u32,
                 last: 0.0,
             },
-            ..Default::default()
+            ..usual
         }
     }
 

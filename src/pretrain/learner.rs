@@ -244,8 +244,11 @@ impl PretrainLearner {
         let images = pictures.normalised(&tape, &slots, mirrored.as_ref())?;
         let sample = self.sample(&step, config.batch)?;
         let restored = self.restore(&tape, &images, &sample)?;
-        self.optimiser
-            .step(&tape, &self.parameters, &restored.loss)?;
+        let scaled = match config.loss_scale() {
+            1.0 => restored.loss.clone(),
+            scale => restored.loss.scale(scale)?,
+        };
+        self.optimiser.step(&tape, &self.parameters, &scaled)?;
         for (name, loss) in &restored.losses {
             tape.watch(name, loss)?;
         }

@@ -1,6 +1,8 @@
 //! Linear probes: how much of a world's state a linear map reads from features of its
 //! frames, in episodes that it was not fitted on (Alain & Bengio 2016).
 
+use std::collections::HashMap;
+
 use super::ridge::{Linear, NormalEquations};
 use crate::data::States;
 
@@ -72,14 +74,11 @@ impl Split {
         if !(part > 0.0 && part < 1.0) {
             return Err(ProbeError::HeldOut { given: part });
         }
-        let mut numbers: Vec<i32> = vec![];
+        let mut places: HashMap<i32, usize> = HashMap::new();
         let mut frames: Vec<Vec<usize>> = vec![];
         for (frame, &number) in episode.iter().enumerate() {
-            // From the back: mostly it is the episode of the frame before.
-            let known = numbers.iter().rposition(|&n| n == number);
-            let at = known.unwrap_or(numbers.len());
-            if known.is_none() {
-                numbers.push(number);
+            let at = *places.entry(number).or_insert(frames.len());
+            if at == frames.len() {
                 frames.push(vec![]);
             }
             frames[at].push(frame);

@@ -50,6 +50,7 @@ impl PretrainTrainer {
         directory: RunDirectory,
         notice: &mut dyn FnMut(String),
     ) -> Result<PretrainTrainer, Error> {
+        let gpu = &gpu.with_precision(config.precision)?;
         let learner = PretrainLearner::new(gpu, config, pictures.has_saliency())?;
         let checkpoints = CheckpointStore::new(directory.checkpoints());
         let specs = expected(&learner);

@@ -310,6 +310,29 @@ fn saliency_can_be_left_out() {
     assert!(!names.any(|name| name.contains("saliency")));
 }
 
+/// Losses are near those of f32 and not the same; a device without f16 says so before
+/// anything is written.
+#[test]
+fn operands_in_f16_where_the_device_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let loss = |run: &Path| {
+        let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+        let last = json(metrics.lines().last().unwrap());
+        last["loss"].as_f64().unwrap()
+    };
+    let [half, full] = ["half", "full"].map(|name| folder.path().join(name));
+    let answer = pretrain("multimae", &half, &["--set", "precision=f16"]);
+    if answer.code != 0 {
+        assert!(answer.err.contains("has no f16"), "{}", answer.err);
+        assert!(!half.exists());
+        return;
+    }
+    pretrain("multimae", &full, &[]).succeeds();
+    let (half, full) = (loss(&half), loss(&full));
+    assert!(half != full, "nothing was rounded");
+    assert!((half / full - 1.0).abs() < 0.01, "{half} / {full}");
+}
+
 /// It remembers that it was to leave saliency out, and is not talked out of it.
 #[test]
 fn a_resumed_run_sees_what_it_saw() {
@@ -469,6 +492,7 @@ fn mistakes_are_refused_before_anything_is_written() {
         (&["--set", "image_size=32"], "16×16"),
         (&["--set", "dim=18"], "dim is 18"),
         (&["--set", "saliency_loss=l2"], "weighted-mse"),
+        (&["--set", "precision=f8"], "f16"),
         (
             &["--set", "saliency_weight=-1"],
             "saliency_weight is -1; it must be",

@@ -249,6 +249,45 @@ fn every_kernel_in_f16_is_as_good_as_f16_can_be() {
     }
 }
 
+/// Gradients in f16 do not depend on what all keys and values have in common, which
+/// cancels: it must do so after rounding too. Nor are they lost where they are small.
+#[test]
+fn what_cancels_in_f32_cancels_in_f16() {
+    let gpu = own_gpu();
+    let Ok(half) = gpu.with_precision(Precision::F16) else {
+        println!("skipped: the device has no f16");
+        return;
+    };
+    let mut rng = rng(110);
+    let q = random(&mut rng, &[1, 9, 16]);
+    // Multiples of 1/64 near 8: f16 holds them exactly.
+    let mut near_eight = || random(&mut rng, &[1, 21, 16]).map(|v| 8.0 + (8.0 * v).round() / 64.0);
+    let inputs = [
+        q.map(|v| (64.0 * v).round() / 64.0),
+        near_eight(),
+        near_eight(),
+    ];
+    let [got, exact] = [&half, &gpu].map(|gpu| results(&compile(gpu, &inputs, 1)));
+    for (got, exact) in got.iter().zip(&exact) {
+        let exact: Vec<f64> = exact.iter().map(|&v| v.into()).collect();
+        assert_close("f16, far from zero", got, &exact, 1e-2);
+    }
+}
+
+/// Scores far beyond f16's range are those of clamped operands in every kernel.
+#[test]
+fn large_keys_stay_finite_in_f16() {
+    let Ok(gpu) = own_gpu().with_precision(Precision::F16) else {
+        println!("skipped: the device has no f16");
+        return;
+    };
+    let of = |rows: usize, value: f64| Array::new(&[1, rows, 16], vec![value; rows * 16]);
+    let mut keys = of(5, 1e5);
+    keys.data[..16].fill(-1e5);
+    let all = results(&compile(&gpu, &[of(3, 1.0), keys, of(5, 1.0)], 1));
+    assert!(all.iter().flatten().all(|v| v.is_finite()), "{all:?}");
+}
+
 /// What f16 cannot hold is clamped, not infinite.
 #[test]
 fn f16_clamps_what_it_cannot_hold() {

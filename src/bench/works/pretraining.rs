@@ -13,7 +13,14 @@ const PICTURES: usize = 64;
 
 pub fn works(scale: Scale) -> Vec<Work> {
     let work = |(preset, batch)| {
-        let shape = format!("{preset}, batch {batch}, 32 of 128 tokens");
+        let shape = match PretrainConfig::new(Method::MultiMae, preset) {
+            Ok(c) => {
+                let tokens = 2 * (c.image_size / c.patch).pow(2);
+                let visible = c.num_encoded_tokens;
+                format!("{preset}, batch {batch}, {visible} of {tokens} tokens")
+            }
+            Err(_) => format!("{preset}, batch {batch}"),
+        };
         let prepare = move |gpu: &Gpu| multimae(gpu, preset, batch);
         Work::new("multimae_update", shape, Pass::Step, prepare)
     };

@@ -50,14 +50,14 @@ fn main(@builtin(workgroup_id) group: vec3u,
     let g_head = o_at(batch, head);
     let row_head = (batch * params.heads + head) * params.queries;
     var keys: array<Held, WIDE * QUADS>;
-    var values: array<Held, WIDE * QUADS>;
+    var values: array<vec4f, WIDE * QUADS>;
     for (var w = 0u; w < min(WIDE, params.keys); w += 1u) {
         let row = min(key + w * LANES, params.keys - 1u);
         let at_k = k_at(batch, head) + row * params.k_row;
         let at_v = v_at(batch, head) + row * params.v_row;
         for (var i = 0u; i < params.quads; i += 1u) {
             keys[w * QUADS + i] = held(k[at_k + i]);
-            values[w * QUADS + i] = held(v[at_v + i]);
+            values[w * QUADS + i] = vec4f(held(v[at_v + i]));
         }
     }
     var of_k: array<vec4f, WIDE * QUADS>;
@@ -198,14 +198,14 @@ fn main(@builtin(workgroup_id) group: vec3u,
         for (var i = 0u; i < QUADS; i += 1u) {
             let here = min(i, params.quads - 1u);
             score += dot(vec4f(held(params.scale_log2e * q[at_q + here])), vec4f(keys[i]));
-            change += dot(vec4f(held(g[at_g + here])), vec4f(values[i]));
+            change += dot(g[at_g + here], values[i]);
         }
         let p = kept.y * two_to(score - kept.x);
         let ds = p * (change - row_term[row_head + query]);
         for (var i = 0u; i < QUADS; i += 1u) {
             let here = min(i, params.quads - 1u);
             of_k[i] += ds * vec4f(held(params.scale_log2e * q[at_q + here]));
-            of_v[i] += p * vec4f(held(g[at_g + here]));
+            of_v[i] += p * g[at_g + here];
         }
     }
 #endif

@@ -40,14 +40,14 @@ fn main(@builtin(workgroup_id) group: vec3u,
     let term_$w = row_term[row_$w];
 #end
     var queries: array<Held, WIDE * QUADS>;
-    var gradients: array<Held, WIDE * QUADS>;
+    var gradients: array<vec4f, WIDE * QUADS>;
     for (var w = 0u; w < min(WIDE, params.queries); w += 1u) {
         let row = min(query + w * LANES, params.queries - 1u);
         let at_q = q_at(batch, head) + row * params.q_row;
         let at_g = o_at(batch, head) + row * params.o_row;
         for (var i = 0u; i < params.quads; i += 1u) {
             queries[w * QUADS + i] = held(params.scale_log2e * q[at_q + i]);
-            gradients[w * QUADS + i] = held(g[at_g + i]);
+            gradients[w * QUADS + i] = g[at_g + i];
         }
     }
     var sums: array<vec4f, WIDE * QUADS>;
@@ -164,7 +164,7 @@ fn main(@builtin(workgroup_id) group: vec3u,
         for (var i = 0u; i < QUADS; i += 1u) {
             let here = min(i, params.quads - 1u);
             score += dot(vec4f(held(k[at_k + here])), vec4f(queries[i]));
-            change += dot(vec4f(held(v[at_v + here])), vec4f(gradients[i]));
+            change += dot(vec4f(held(v[at_v + here])), gradients[i]);
         }
         let ds = kept_0.y * two_to(score - kept_0.x) * (change - term_0);
         for (var i = 0u; i < QUADS; i += 1u) {

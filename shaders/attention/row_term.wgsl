@@ -1,9 +1,7 @@
 // attention: the term of each row in the gradient of a softmax, the sum over the head
-// of the gradient times the result: D = sum of g o. With F16 of the gradient as the other
-// kernels round it: terms of a row that cancel there must do so here.
+// of the gradient times the result: D = sum of g o.
 // Tile: one query of one head per invocation.
 
-#include "common/held.wgsl"
 #include "common/linear_index.wgsl"
 
 struct Params {
@@ -27,7 +25,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     var total = 0.0;
     for (var four = 0u; four < params.quads; four += 1u) {
-        total += dot(vec4f(held(g[i * params.quads + four])), o[i * params.quads + four]);
+        total += dot(g[i * params.quads + four], o[i * params.quads + four]);
     }
     let head = i % params.heads;
     let row = i / params.heads;

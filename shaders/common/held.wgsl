@@ -1,5 +1,6 @@
 // How operands of attention are held: as they are or, with F16, rounded to f16, of which a
-// register holds two. Probabilities and sums are f32 either way.
+// register holds two. Probabilities, gradients and sums are f32 either way: in the gradient
+// of a softmax most of g v cancels against the row's term, which knows g as it is.
 
 #ifdef F16
 enable f16;

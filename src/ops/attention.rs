@@ -391,11 +391,7 @@ impl Op for RowTerm {
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (g, o, row_term) = (cx.input(0), cx.input(1), cx.output(0));
         let count = row_term.tensor.len();
-        let key = match cx.precision() {
-            Precision::F32 => "attention/row_term",
-            Precision::F16 => "attention/row_term.f16",
-        };
-        cx.dispatch(key)
+        cx.dispatch("attention/row_term")
             .bind("g", &g)
             .bind("o", &o)
             .bind("row_term", &row_term)

@@ -268,9 +268,9 @@ fn what_cancels_in_f32_cancels_in_f16() {
         near_eight(),
     ];
     let [got, exact] = [&half, &gpu].map(|gpu| results(&compile(gpu, &inputs, 1)));
-    for (got, exact) in got.iter().zip(&exact) {
+    for ((name, got), exact) in ["y", "dq", "dk", "dv"].iter().zip(&got).zip(&exact) {
         let exact: Vec<f64> = exact.iter().map(|&v| v.into()).collect();
-        assert_close("f16, far from zero", got, &exact, 1e-2);
+        assert_close(&format!("{name} far from zero in f16"), got, &exact, 1e-2);
     }
 }
 

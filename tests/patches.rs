@@ -5,10 +5,13 @@ mod common;
 use common::*;
 use foveate::nn::PatchLoss;
 
+/// Of what is restored and what is true.
+type OfPixel = fn(f64, f64) -> f64;
+
 const SHAPE: [usize; 3] = [2, 3, 5];
 
 /// The error of one pixel x, whose true value is t, averaged over each patch.
-fn reference(of_pixel: impl Fn(f64, f64) -> f64, x: &Array, t: &Array) -> Array {
+fn reference(of_pixel: OfPixel, x: &Array, t: &Array) -> Array {
     let [batch, patches, pixels] = SHAPE;
     let of_patch = |p: usize| {
         let all = p * pixels..(p + 1) * pixels;
@@ -26,7 +29,7 @@ fn each_kind_of_error_and_its_gradients() {
     let x = random(&mut rng, &SHAPE);
     // Maps are 0 to 1.
     let t = random(&mut rng, &SHAPE).map(|v| f64::from((0.5 + 0.5 * v) as f32));
-    let kinds: [(PatchLoss, fn(f64, f64) -> f64); 3] = [
+    let kinds: [(PatchLoss, OfPixel); 3] = [
         (PatchLoss::Squared, |x, t| (x - t).powi(2)),
         (PatchLoss::Absolute, |x, t| (x - t).abs()),
         (PatchLoss::SquaredByValue, |x, t| {

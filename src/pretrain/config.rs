@@ -454,9 +454,8 @@ impl PretrainConfig {
 
     /// AdamW and its learning rates, for gradients of the scaled loss.
     pub fn optimiser(&self) -> AdamOptions {
-        let usual = AdamOptions::default();
         AdamOptions {
-            eps: usual.eps * self.loss_scale(),
+            eps: AdamOptions::default().eps * self.loss_scale(),
             lr: self.lr as f32,
             beta1: self.beta1 as f32,
             beta2: self.beta2 as f32,
@@ -466,7 +465,6 @@ impl PretrainConfig {
                 total: self.steps.min(u64::from(u32::MAX)) as u32,
                 last: 0.0,
             },
-            ..usual
         }
     }
 

@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use super::eye::Eye;
 use super::learner::{Learner, LearnerOptions};
 use super::observations::Observations;
+use super::policy::Policy;
 use super::replay::Replay;
 use super::sac::{Batch, PolicyRange, Sac, Turn};
 use super::sgqn::{self, SgqnBatch, SgqnOptions};
-use super::standardiser::{self, Standardiser};
+use super::standardiser::Standardiser;
 use super::svea::{self, SveaOptions};
 use crate::Error;
 use crate::config::{AgentKind, Augmentation, Config, LatentScale, MaskFill};
-use crate::gpu::{Arena, ArenaLayout, BufferRange, Gpu, GpuError, Readback};
+use crate::gpu::{Arena, ArenaLayout, BufferRange, Gpu, GpuError};
 use crate::nn::{Actor, NetworkShape};
 use crate::ops::{DType, Stream, TapeError, Tensor, Var};
 use crate::saliency::uniform_grey;
@@ -323,8 +324,8 @@ impl Agent {
     /// Records what an update learns from: transitions drawn from `replay`, their
     /// stacks shifted, and all random numbers, at the count that "counter.update" has
     /// then. `overlaid` is `obs` itself unless it is the auxiliary phase's turn, or the
-    /// agent is SVEA, and there are pictures. What the agent makes no use of (SAC: `fill`) costs nothing:
-    /// a program computes only what is needed.
+    /// agent is SVEA, and there are pictures. What the agent makes no use of (SAC: `fill`)
+    /// costs nothing: a program computes only what is needed.
     pub fn record_batch(
         &self,
         tape: &Tape,
@@ -419,7 +420,7 @@ impl Agent {
     /// # Errors
     /// Those of the device.
     pub fn standardise(&self, replay: &Replay) -> Result<(), Error> {
-        match (&self.standardiser, standardiser::latents(replay.store())) {
+        match (&self.standardiser, replay.store().latents()) {
             (Some(standardiser), Some(latents)) => {
                 let held = replay.frames().min(replay.store().capacity() as u64);
                 standardiser.measure(&self.gpu, latents, held as usize)
@@ -494,19 +495,8 @@ impl Agent {
         )?;
         let sample =
             raw.squashed_gaussian(&noise, sac.policy.log_std_min, sac.policy.log_std_max)?;
-        // The two programs differ only in what they draw.
-        tape.output("mean", &sample.mean);
-        let mean = tape.compile(&self.gpu)?;
-        tape.output("action", &sample.action);
-        step.tick()?;
-        let sampled = tape.compile(&self.gpu)?;
-        let bytes = 4 * (count * self.learner.shape.action_dim) as u64;
-        Ok(Policy {
-            gpu: self.gpu.clone(),
-            mean,
-            sampled,
-            readback: Readback::new(&self.gpu, bytes)?,
-        })
+        let dim = self.learner.shape.action_dim;
+        Policy::compile(&self.gpu, &tape, &sample, &step, count * dim)
     }
 
     /// Everything that training changes on the device: (name, shape, element type, place).
@@ -537,45 +527,6 @@ impl Agent {
         let standardiser =
             standardiser.map(|(name, shape, range)| (name, shape, DType::F32, range));
         learner.chain(counters).chain(standardiser).collect()
-    }
-}
-
-/// What to do, for frame stacks of one store.
-#[derive(Debug)]
-pub struct Policy {
-    gpu: Gpu,
-    mean: Program,
-    sampled: Program,
-    readback: Readback,
-}
-
-impl Policy {
-    /// Its programs: to act by the mean, and by a sample.
-    pub fn programs(&self) -> impl Iterator<Item = (&'static str, &Program)> {
-        [("mean", &self.mean), ("sampled", &self.sampled)].into_iter()
-    }
-
-    /// Actions [count · |A|] for stacks given by their slots [count · frames], oldest
-    /// first: sampled from the policy, or its mean.
-    pub fn act(&self, slots: &[u32], sample: bool) -> Result<Vec<f32>, TapeError> {
-        let (program, name) = if sample {
-            (&self.sampled, "action")
-        } else {
-            (&self.mean, "mean")
-        };
-        program.write("slots", slots)?;
-        let mut encoder = self
-            .gpu
-            .device()
-            .create_command_encoder(&Default::default());
-        program.encode(&mut encoder);
-        let (range, _) = program.output_range(name)?;
-        let bytes = self
-            .readback
-            .record(&mut encoder, std::slice::from_ref(range));
-        self.gpu.queue().submit([encoder.finish()]);
-        let bytes = pollster::block_on(self.readback.fetch(bytes))?;
-        Ok(bytemuck::pod_collect_to_vec(&bytes))
     }
 }
 

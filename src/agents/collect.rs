@@ -1,8 +1,8 @@
 //! What somebody sees who acts in an environment: frames to pretrain on, and of native
 //! worlds also where the task's things are.
 
-use super::agent::Policy;
 use super::evaluate::{Actor, Stage, actions};
+use super::policy::Policy;
 use crate::Error;
 use crate::envs::native::Mode;
 use crate::envs::{EnvOptions, EnvSpec, Transition};

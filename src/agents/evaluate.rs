@@ -1,9 +1,10 @@
 //! Evaluation: whole episodes with the policy's mean (SPEC.md A.7), and the two
 //! yardsticks, a random policy and a world's scripted expert.
 
-use super::agent::{Agent, Policy};
+use super::agent::Agent;
 use super::eye::{Embedder, Eye};
 use super::observations::{LatentStore, Observations};
+use super::policy::Policy;
 use crate::Error;
 use crate::envs::native::Mode;
 use crate::envs::{EnvOptions, Environment, Transition, open};

@@ -1,7 +1,8 @@
 //! How much of a device training takes.
 
-use super::agent::{Agent, OverlayBank, Policy};
+use super::agent::{Agent, OverlayBank};
 use super::eye::Retina;
+use super::policy::Policy;
 use super::replay::Replay;
 use crate::tape::MemoryReport;
 

@@ -153,6 +153,14 @@ impl Observations {
         }
     }
 
+    /// The embeddings, if that is what is kept.
+    pub fn latents(&self) -> Option<&LatentStore> {
+        match self {
+            Observations::Latents(latents) => Some(latents),
+            Observations::Pixels(_) => None,
+        }
+    }
+
     /// Stacks of the moments in `slots` u32[B, F]: frames f32[B, C·F, S, S] in 0..255,
     /// shifted if asked for as [`Var::stack_frames`] does, or embeddings one beside the
     /// other, f32[B, F·width], which nothing shifts.

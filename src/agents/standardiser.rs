@@ -1,7 +1,7 @@
 //! The scale on which an agent sees a frozen encoder's embeddings. Most of an embedding is
 //! the same whatever the frame shows; networks that learn from it learn from what differs.
 
-use super::observations::{LatentStore, Observations};
+use super::observations::LatentStore;
 use crate::Error;
 use crate::gpu::{Arena, ArenaEntry, ArenaLayout, BufferRange, Gpu, GpuError};
 use crate::ops::{DType, TapeError, UnaryKind, Var};
@@ -111,13 +111,5 @@ impl Standardiser {
 
     fn place(&self, name: &str) -> BufferRange {
         self.statistics.slice(self.entry(name).range())
-    }
-}
-
-/// The embeddings that a store keeps, if it keeps such.
-pub(super) fn latents(store: &Observations) -> Option<&LatentStore> {
-    match store {
-        Observations::Latents(latents) => Some(latents),
-        Observations::Pixels(_) => None,
     }
 }

@@ -3,10 +3,11 @@
 
 use std::time::Instant;
 
-use super::agent::{Agent, OverlayBank, Policy};
+use super::agent::{Agent, OverlayBank};
 use super::evaluate::{self, Actor};
 use super::eye::{Eye, Retina};
 use super::memory::{self, ProgramMemory, TrainingMemory};
+use super::policy::Policy;
 use super::profiling::{ProfiledUpdate, Profiling};
 use super::replay::{Replay, ReplayShape, StoredTransition};
 use super::snapshot::{self, Progress};

@@ -21,7 +21,7 @@ pub fn works(scale: Scale) -> Vec<Work> {
         sizes.push([64, 129]);
     }
     let mut works = vec![];
-    for [batch, tokens] in sizes {
+    for &[batch, tokens] in &sizes {
         for pass in [Pass::Forward, Pass::Backward] {
             let shape = format!("{batch}×{tokens}, {HEADS} × {HEAD}");
             works.push(Work::new("attention", shape, pass, move |gpu: &Gpu| {
@@ -36,11 +36,13 @@ pub fn works(scale: Scale) -> Vec<Work> {
         }
     }
     // The same mathematics of products and softmax, with scores in memory.
-    for pass in [Pass::Forward, Pass::Backward] {
-        let shape = format!("{batch}×129, {HEADS} × {HEAD}");
-        works.push(Work::new("attention_unfused", shape, pass, move |gpu| {
-            unfused(gpu, batch * HEADS, 129, HEAD, pass)
-        }));
+    for [batch, tokens] in sizes.into_iter().filter(|[_, tokens]| *tokens == 129) {
+        for pass in [Pass::Forward, Pass::Backward] {
+            let shape = format!("{batch}×{tokens}, {HEADS} × {HEAD}");
+            works.push(Work::new("attention_unfused", shape, pass, move |gpu| {
+                unfused(gpu, batch * HEADS, tokens, HEAD, pass)
+            }));
+        }
     }
     works
 }

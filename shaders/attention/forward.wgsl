@@ -6,6 +6,9 @@
 // by. QUADS fours of a head: smaller heads are filled up with zeros.
 //   SUBGROUP  a workgroup is one subgroup of 8. Eight keys at a time: each lane loads
 //             one and shares it, for loads are dear on software Vulkan
+//   TILED     ROWS queries per workgroup in workgroup memory, PASSING keys at a time, by
+//             matrices of SIZE x SIZE that a subgroup multiplies at once (COOPERATIVE)
+//             or that are, for tests, multiplied in plain loops (EMULATED)
 //   else      every lane loads every key; nothing is assumed of subgroups
 
 #include "common/attention.wgsl"
@@ -17,6 +20,87 @@
 @group(0) @binding(4) var<storage, read_write> o: array<vec4f>;        // [B, queries, o_row]
 @group(0) @binding(5) var<storage, read_write> statistics: array<vec2f>;  // [B, heads, queries]: largest, 1 / sum
 
+#ifdef TILED
+#include "common/attention_tiles.wgsl"
+
+const SCORE = 0u; // q k^T
+const PAIRS = 1u;
+const OF_V = 0u;  // softmax v
+const RESULTS = 1u;
+
+// Of the keys that each of a row's lanes has seen: the largest score, and the sum.
+var<workgroup> tops: array<f32, LANES>;
+var<workgroup> totals: array<f32, LANES>;
+
+fn counts() -> vec2u {
+    return vec2u(params.queries, params.keys);
+}
+
+fn own(pair: u32, group: vec3u, row: u32, four: u32) -> vec4f {
+    return params.scale_log2e * q[q_at(group.z, group.y) + row * params.q_row + four];
+}
+
+fn passing(kind: u32, group: vec3u, row: u32, four: u32) -> vec4f {
+    if kind == SCORE {
+        return k[k_at(group.z, group.y) + row * params.k_row + four];
+    }
+    return v[v_at(group.z, group.y) + row * params.v_row + four];
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, unit: Unit) {
+    let row = unit.lane % ROWS;
+    let piece = unit.lane / ROWS;
+    // All lanes of a row know them.
+    var largest = LEAST_SCORE;
+    var total = 0.0;
+    for (var first = 0u; first < params.keys; first += PASSING) {
+        add_scores(unit, group, first);
+        // Keys beyond the last repeat it: they do not change the largest score.
+        var top = largest;
+        for (var p = piece; p < PASSING; p += PIECES) {
+            top = max(top, sums[p * ROWS + row]);
+        }
+        tops[unit.lane] = top;
+        workgroupBarrier();
+        for (var other = 0u; other < PIECES; other += 1u) {
+            top = max(top, tops[other * ROWS + row]);
+        }
+        let shrink = two_to(largest - top);
+        largest = top;
+        var seen = 0.0;
+        for (var p = piece; p < PASSING; p += PIECES) {
+            let share = select(0.0, two_to(sums[p * ROWS + row] - top), first + p < params.keys);
+            sums[p * ROWS + row] = 0.0;
+            operands[SHARES_AT + row * SHARE_ROW + p] = staged(share);
+            seen += share;
+        }
+        totals[unit.lane] = seen;
+        if shrink < 1.0 {
+            for (var c = piece; c < SLICE; c += PIECES) {
+                sums[RESULTS_AT + row * RESULT_ROW + c] *= shrink;
+            }
+        }
+        add_results(unit, group, first);
+        total *= shrink;
+        for (var other = 0u; other < PIECES; other += 1u) {
+            total += totals[other * ROWS + row];
+        }
+    }
+    let query = first_row(group) + row;
+    if query < params.queries {
+        let kept = vec2f(largest, 1.0 / total);
+        let slice = first_element(group) / 4u;
+        let at = o_at(group.z, group.y) + query * params.o_row + slice;
+        for (var four = piece; four < slice_quads(group); four += PIECES) {
+            o[at + four] = summed(OF_V, row, four) * kept.y;
+        }
+        if piece == 0u && slice == 0u {
+            statistics[row_at(group, query)] = kept;
+        }
+    }
+}
+#else
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u,
 #ifdef SUBGROUP
@@ -167,3 +251,4 @@ fn main(@builtin(workgroup_id) group: vec3u,
         }
     }
 }
+#endif

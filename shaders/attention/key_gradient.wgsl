@@ -7,6 +7,9 @@
 // are filled up with zeros.
 //   SUBGROUP  a workgroup is one subgroup of 8. Eight queries at a time: each lane
 //             loads one and shares it, for loads are dear on software Vulkan
+//   TILED     ROWS keys per workgroup in workgroup memory, PASSING queries at a time, by
+//             matrices of SIZE x SIZE that a subgroup multiplies at once (COOPERATIVE)
+//             or that are, for tests, multiplied in plain loops (EMULATED)
 //   else      every lane loads every query; nothing is assumed of subgroups
 
 #include "common/attention.wgsl"
@@ -35,6 +38,71 @@ fn store(at_k: u32, at_v: u32, of_k: vec4f, of_v: vec4f) {
     }
 }
 
+#ifdef TILED
+#include "common/attention_tiles.wgsl"
+
+const SCORE = 0u;  // k q^T
+const CHANGE = 1u; // v g^T
+const PAIRS = 2u;
+const OF_V = 0u;   // p^T g
+const OF_K = 1u;   // ds^T q
+const RESULTS = 2u;
+
+fn counts() -> vec2u {
+    return vec2u(params.keys, params.queries);
+}
+
+fn own(pair: u32, group: vec3u, row: u32, four: u32) -> vec4f {
+    if pair == SCORE {
+        return k[k_at(group.z, group.y) + row * params.k_row + four];
+    }
+    return v[v_at(group.z, group.y) + row * params.v_row + four];
+}
+
+fn passing(kind: u32, group: vec3u, row: u32, four: u32) -> vec4f {
+    if kind == CHANGE || kind == PAIRS + OF_V {
+        return g[o_at(group.z, group.y) + row * params.o_row + four];
+    }
+    let query = params.scale_log2e * q[q_at(group.z, group.y) + row * params.q_row + four];
+    if kind == SCORE {
+        return query;
+    }
+    // What powers are divided by is here and not in ds, which so is not too small for f16.
+    return statistics[row_at(group, row)].y * query;
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, unit: Unit) {
+    let row = unit.lane % ROWS;
+    let piece = unit.lane / ROWS;
+    for (var first = 0u; first < params.queries; first += PASSING) {
+        add_scores(unit, group, first);
+        for (var p = piece; p < PASSING; p += PIECES) {
+            let at = p * ROWS + row;
+            let change_at = CHANGE * SCORES_APART + at;
+            let query = row_at(group, min(first + p, params.queries - 1u));
+            let kept = statistics[query];
+            let power = select(0.0, two_to(sums[at] - kept.x), first + p < params.queries);
+            let ds = power * (sums[change_at] - row_term[query]);
+            sums[at] = 0.0;
+            sums[change_at] = 0.0;
+            let share = SHARES_AT + row * SHARE_ROW + p;
+            operands[share + OF_V * SHARES_APART] = staged(kept.y * power);
+            operands[share + OF_K * SHARES_APART] = staged(ds);
+        }
+        add_results(unit, group, first);
+    }
+    let key = first_row(group) + row;
+    if key < params.keys {
+        let slice = first_element(group) / 4u;
+        let at_k = k_at(group.z, group.y) + key * params.k_row + slice;
+        let at_v = v_at(group.z, group.y) + key * params.v_row + slice;
+        for (var four = piece; four < slice_quads(group); four += PIECES) {
+            store(at_k + four, at_v + four, summed(OF_K, row, four), summed(OF_V, row, four));
+        }
+    }
+}
+#else
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u,
 #ifdef SUBGROUP
@@ -220,3 +288,4 @@ fn main(@builtin(workgroup_id) group: vec3u,
         }
     }
 }
+#endif

@@ -7,6 +7,9 @@
 // are filled up with zeros.
 //   SUBGROUP  a workgroup is one subgroup of 8. Eight keys at a time: each lane loads
 //             one and shares it, for loads are dear on software Vulkan
+//   TILED     ROWS queries per workgroup in workgroup memory, PASSING keys at a time, by
+//             matrices of SIZE x SIZE that a subgroup multiplies at once (COOPERATIVE)
+//             or that are, for tests, multiplied in plain loops (EMULATED)
 //   else      every lane loads every key; nothing is assumed of subgroups
 
 #include "common/attention.wgsl"
@@ -20,6 +23,65 @@
 @group(0) @binding(6) var<storage, read> row_term: array<f32>;      // [B, heads, queries]
 @group(0) @binding(7) var<storage, read_write> dq: array<vec4f>;    // like q
 
+#ifdef TILED
+#include "common/attention_tiles.wgsl"
+
+const SCORE = 0u;  // q k^T
+const CHANGE = 1u; // g v^T
+const PAIRS = 2u;
+const OF_K = 0u;   // ds k
+const RESULTS = 1u;
+
+fn counts() -> vec2u {
+    return vec2u(params.queries, params.keys);
+}
+
+fn own(pair: u32, group: vec3u, row: u32, four: u32) -> vec4f {
+    if pair == SCORE {
+        return params.scale_log2e * q[q_at(group.z, group.y) + row * params.q_row + four];
+    }
+    return g[o_at(group.z, group.y) + row * params.o_row + four];
+}
+
+fn passing(kind: u32, group: vec3u, row: u32, four: u32) -> vec4f {
+    if kind == CHANGE {
+        return v[v_at(group.z, group.y) + row * params.v_row + four];
+    }
+    return k[k_at(group.z, group.y) + row * params.k_row + four];
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, unit: Unit) {
+    let row = unit.lane % ROWS;
+    let piece = unit.lane / ROWS;
+    let query = first_row(group) + row;
+    let kept_at = row_at(group, min(query, params.queries - 1u));
+    let kept = statistics[kept_at];
+    let term = row_term[kept_at];
+    for (var first = 0u; first < params.keys; first += PASSING) {
+        add_scores(unit, group, first);
+        for (var p = piece; p < PASSING; p += PIECES) {
+            let at = p * ROWS + row;
+            // The sum that powers are divided by waits for the end: shares that are not
+            // small lose nothing in f16.
+            let change_at = CHANGE * SCORES_APART + at;
+            let ds = two_to(sums[at] - kept.x) * (sums[change_at] - term);
+            sums[at] = 0.0;
+            sums[change_at] = 0.0;
+            operands[SHARES_AT + row * SHARE_ROW + p] =
+                staged(select(0.0, ds, first + p < params.keys));
+        }
+        add_results(unit, group, first);
+    }
+    if query < params.queries {
+        let slice = first_element(group) / 4u;
+        let at = q_at(group.z, group.y) + query * params.q_row + slice;
+        for (var four = piece; four < slice_quads(group); four += PIECES) {
+            dq[at + four] = params.scale * kept.y * summed(OF_K, row, four);
+        }
+    }
+}
+#else
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u,
 #ifdef SUBGROUP
@@ -182,3 +244,4 @@ fn main(@builtin(workgroup_id) group: vec3u,
         }
     }
 }
+#endif

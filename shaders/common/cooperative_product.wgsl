@@ -7,20 +7,8 @@
 //   F16  operands are staged as f16; sums are f32
 
 enable wgpu_cooperative_matrix;
-#ifdef F16
-enable f16;
-alias Staged = f16;
-// Beyond f16's largest number there is only infinity, which nothing may rely on.
-fn staged(v: f32) -> Staged {
-    return Staged(clamp(v, -65504.0, 65504.0));
-}
-#else
-alias Staged = f32;
-fn staged(v: f32) -> Staged {
-    return v;
-}
-#endif
 
+#include "common/staged.wgsl"
 #include "common/tile.wgsl"
 
 const ROWS = 4u * ROW_PLACES;

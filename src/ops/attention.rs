@@ -2,20 +2,19 @@
 //! scores (FlashAttention-2, Dao 2023). Heads lie side by side inside the last axis, and
 //! operands may share a tensor, as linear layers produce them.
 
-use super::lower::work;
+mod kernels;
+
+use self::kernels::{Kernel, Tile};
 use super::tiled::suffix;
 use super::{
     Backward, DType, DispatchBuilder, Lower, Op, Operand, TapeError, Tensor, Var, shape_error,
 };
-use crate::gpu::shader::{SHADERS, ShaderInfo};
-use crate::gpu::{GpuError, Precision};
+use crate::gpu::GpuError;
 
 /// Shaders read four elements at a time: heads are so many of these.
 const FOUR: usize = 4;
 /// Elements of the largest head.
 const LARGEST_HEAD: usize = 128;
-/// Rows that pass by at a time where lanes share them.
-const SHARED_ROWS: usize = 8;
 
 /// How an attention is divided into heads.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -160,95 +159,6 @@ impl Layout {
     }
 }
 
-/// The kernels over tiles, and what decides how long one takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kernel {
-    Forward,
-    QueryGradient,
-    KeyGradient,
-}
-
-impl Kernel {
-    fn file(self) -> &'static str {
-        match self {
-            Kernel::Forward => "attention/forward",
-            Kernel::QueryGradient => "attention/query_gradient",
-            Kernel::KeyGradient => "attention/key_gradient",
-        }
-    }
-
-    /// Rows that its invocations own, and those that pass by.
-    fn rows(self, s: &Sizes) -> (usize, usize) {
-        match self {
-            Kernel::KeyGradient => (s.keys, s.queries),
-            _ => (s.queries, s.keys),
-        }
-    }
-
-    /// Products over the head, and over the rows that pass by.
-    fn products(self) -> (usize, usize) {
-        match self {
-            Kernel::Forward => (1, 1),
-            Kernel::QueryGradient => (2, 1),
-            Kernel::KeyGradient => (2, 2),
-        }
-    }
-
-    /// The permutations that suit device and head, the one that the estimate prefers
-    /// first.
-    fn candidates(self, s: &Sizes, cx: &Lower) -> Vec<Tile> {
-        let half = cx.precision() == Precision::F16;
-        // Sharing rows between lanes wins on software Vulkan (subgroups of 8), which has no
-        // use for f16.
-        let sharing = cx.capabilities().subgroup_size == Some(8) && !half;
-        let mut tiles: Vec<Tile> = (SHADERS.iter())
-            .filter(|shader| shader.key.split('.').next() == Some(self.file()))
-            .filter(|shader| (shader.subgroups, shader.f16) == (sharing, half))
-            .filter_map(Tile::of)
-            .collect();
-        let fits = |t: &Tile| FOUR * t.quads >= s.head;
-        let smallest = tiles.iter().filter(|t| fits(t)).map(|t| t.quads).min();
-        tiles.retain(|t| Some(t.quads) == smallest);
-        tiles.sort_by_key(|t| t.work(self, s));
-        tiles
-    }
-}
-
-/// A permutation and the rows that one of its workgroups owns.
-#[derive(Debug, Clone, Copy)]
-struct Tile {
-    shader: &'static ShaderInfo,
-    /// Fours of a head.
-    quads: usize,
-    /// Rows of one invocation.
-    wide: usize,
-    rows: usize,
-}
-
-impl Tile {
-    fn of(shader: &'static ShaderInfo) -> Option<Tile> {
-        let constant = |name| shader.constant(name).map(|n| n as usize);
-        let (quads, wide) = (constant("QUADS")?, constant("WIDE")?);
-        Some(Tile {
-            shader,
-            quads,
-            wide,
-            rows: wide * shader.invocations() as usize,
-        })
-    }
-
-    /// Estimated cost on software Vulkan, where one subgroup is a workgroup.
-    fn work(&self, kernel: Kernel, s: &Sizes) -> usize {
-        let (own, passing) = kernel.rows(s);
-        let (over_head, over_rows) = kernel.products();
-        let head = FOUR * self.quads;
-        let pass = work(2 * head, over_head * SHARED_ROWS * self.wide, head)
-            + work(0, over_rows * self.wide * head, SHARED_ROWS);
-        let ends = work(2 * (over_head + over_rows) * self.wide * head, 0, 0);
-        own.div_ceil(self.rows) * (passing.div_ceil(SHARED_ROWS) * pass + ends)
-    }
-}
-
 /// Chooses a permutation and starts its dispatch with the parameters that all three
 /// kernels have in common; also says how many workgroups it needs.
 fn start<'a>(
@@ -256,7 +166,7 @@ fn start<'a>(
     kernel: Kernel,
     s: &Sizes,
 ) -> Result<(DispatchBuilder<'a>, [u32; 3]), TapeError> {
-    let tiles = kernel.candidates(s, cx);
+    let (tiles, others) = kernel.candidates(s, cx.precision(), cx.capabilities());
     let class = format!(
         "{} {}x{} {}x{}x{}{}",
         kernel.file(),
@@ -267,14 +177,15 @@ fn start<'a>(
         s.head,
         suffix(cx.precision())
     );
-    let shaders = tiles.iter().map(|t| t.shader).collect();
-    let Some(tile) = cx.choose(class, shaders, &[]).and_then(Tile::of) else {
+    let shaders = |tiles: &[Tile]| tiles.iter().map(|t| t.shader).collect::<Vec<_>>();
+    let chosen = cx.choose(class, shaders(&tiles), &shaders(&others));
+    let Some(tile) = chosen.and_then(Tile::of) else {
         let reason = format!("there is no shader '{}'", kernel.file());
         let what = "attention".to_string();
         return Err(GpuError::Rejected { what, reason }.into());
     };
     let groups = [
-        kernel.rows(s).0.div_ceil(tile.rows) as u32,
+        (kernel.rows(s).0.div_ceil(tile.rows) * tile.slices) as u32,
         s.heads as u32,
         s.batch as u32,
     ];

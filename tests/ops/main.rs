@@ -5,6 +5,7 @@ mod common;
 
 mod adam;
 mod attention;
+mod attention_tiles;
 mod bce_with_logits;
 mod binary;
 mod bytes_to_image;

@@ -1,0 +1,16 @@
+// One operand of a product in workgroup memory.
+//   F16  operands are staged as f16; sums are f32
+
+#ifdef F16
+enable f16;
+alias Staged = f16;
+// Beyond f16's largest number there is only infinity, which nothing may rely on.
+fn staged(v: f32) -> Staged {
+    return Staged(clamp(v, -65504.0, 65504.0));
+}
+#else
+alias Staged = f32;
+fn staged(v: f32) -> Staged {
+    return v;
+}
+#endif

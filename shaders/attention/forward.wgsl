@@ -70,10 +70,13 @@ fn main(@builtin(workgroup_id) group: vec3u, unit: Unit) {
         largest = top;
         var seen = 0.0;
         for (var p = piece; p < PASSING; p += PIECES) {
-            let share = select(0.0, two_to(sums[p * ROWS + row] - top), first + p < params.keys);
+            let power = select(0.0, two_to(sums[p * ROWS + row] - top), first + p < params.keys);
+            // The sum is of shares as they are staged: values that are all alike then come
+            // out as they are, and in gradients cancel against the row's term.
+            let share = staged(power);
             sums[p * ROWS + row] = 0.0;
-            operands[SHARES_AT + row * SHARE_ROW + p] = staged(share);
-            seen += share;
+            operands[SHARES_AT + row * SHARE_ROW + p] = share;
+            seen += f32(share);
         }
         totals[unit.lane] = seen;
         if shrink < 1.0 {

@@ -63,12 +63,7 @@ fn passing(kind: u32, group: vec3u, row: u32, four: u32) -> vec4f {
     if kind == CHANGE || kind == PAIRS + OF_V {
         return g[o_at(group.z, group.y) + row * params.o_row + four];
     }
-    let query = params.scale_log2e * q[q_at(group.z, group.y) + row * params.q_row + four];
-    if kind == SCORE {
-        return query;
-    }
-    // What powers are divided by is here and not in ds, which so is not too small for f16.
-    return statistics[row_at(group, row)].y * query;
+    return params.scale_log2e * q[q_at(group.z, group.y) + row * params.q_row + four];
 }
 
 @compute @workgroup_size(LANES)
@@ -82,12 +77,13 @@ fn main(@builtin(workgroup_id) group: vec3u, unit: Unit) {
             let change_at = CHANGE * SCORES_APART + at;
             let query = row_at(group, min(first + p, params.queries - 1u));
             let kept = statistics[query];
-            let power = select(0.0, two_to(sums[at] - kept.x), first + p < params.queries);
-            let ds = power * (sums[change_at] - row_term[query]);
+            let power = kept.y * two_to(sums[at] - kept.x);
+            let p_there = select(0.0, power, first + p < params.queries);
+            let ds = p_there * (sums[change_at] - row_term[query]);
             sums[at] = 0.0;
             sums[change_at] = 0.0;
             let share = SHARES_AT + row * SHARE_ROW + p;
-            operands[share + OF_V * SHARES_APART] = staged(kept.y * power);
+            operands[share + OF_V * SHARES_APART] = staged(p_there);
             operands[share + OF_K * SHARES_APART] = staged(ds);
         }
         add_results(unit, group, first);

@@ -62,8 +62,6 @@ fn main(@builtin(workgroup_id) group: vec3u, unit: Unit) {
         add_scores(unit, group, first);
         for (var p = piece; p < PASSING; p += PIECES) {
             let at = p * ROWS + row;
-            // The sum that powers are divided by waits for the end: shares that are not
-            // small lose nothing in f16.
             let change_at = CHANGE * SCORES_APART + at;
             let ds = two_to(sums[at] - kept.x) * (sums[change_at] - term);
             sums[at] = 0.0;

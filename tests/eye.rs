@@ -548,18 +548,48 @@ fn what_does_not_go_together_is_named() {
     }
 }
 
-/// More embeddings than one binding holds are refused with the number that it does.
+/// Embeddings in several pages are found wherever they lie.
+#[test]
+fn embeddings_lie_in_pages() {
+    let gpu: Gpu = gpu();
+    let (width, capacity) = (8, 11);
+    let store = LatentStore::with_page_limit(&gpu, capacity, width, 4 * 4 * width as u64).unwrap();
+    assert_eq!(store.capacity(), capacity);
+    assert_eq!(store.bytes(), (4 * capacity * width) as u64);
+    for slot in 0..capacity {
+        let row = vec![slot as f32; width];
+        gpu.write(&store.slot(slot), bytemuck::cast_slice(&row))
+            .unwrap();
+    }
+    let store = Observations::Latents(store);
+    let tape = Tape::new();
+    let slots = fixed_u32(&tape, &[3, 2], &[10, 0, 3, 4, 7, 8]);
+    tape.output("stacks", &store.stack(&tape, &slots, None).unwrap());
+    let program = tape.compile(&gpu).unwrap();
+    program.poison().unwrap();
+    program.run().unwrap();
+    let expected: Vec<f32> = ([10, 0, 3, 4, 7, 8].iter())
+        .flat_map(|&slot| vec![slot as f32; width])
+        .collect();
+    assert_eq!(program.read_blocking::<f32>("stacks").unwrap(), expected);
+}
+
+/// More embeddings than memory holds are refused with the number that it does.
 #[test]
 fn too_many_embeddings_are_refused() {
     let gpu: Gpu = gpu();
-    let most = gpu.capabilities().max_binding / 1024;
-    let error = LatentStore::new(&gpu, most as usize + 1, 256).unwrap_err();
+    let Some(free) = gpu.free_memory() else {
+        println!("skipped: nobody knows how much memory there is");
+        return;
+    };
+    let most = free / 1024;
+    let error = LatentStore::new(&gpu, 2 * most as usize, 256).unwrap_err();
     let GpuError::LatentsDoNotFit {
         fits, width: 256, ..
     } = error
     else {
         panic!("{error}");
     };
-    assert!(fits as u64 <= most && fits > 0, "{fits} of {most}");
+    assert!(fits > 0 && fits < 2 * most as usize, "{fits} of {most}");
     assert!(PretrainedEncoder::open(&gpu, Path::new("nowhere")).is_err());
 }

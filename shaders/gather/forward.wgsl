@@ -1,5 +1,6 @@
 // gather: y[n] = x[rows[n]]; indices beyond the last row read the last. Rows are counted
 // in elements, or in fours where QUADS says that they are so many.
+//   PAGED  x is some of the rows, from `first` on; the others are left to other dispatches
 // Tile: `each` elements of y per invocation, or fours, 64 apart.
 
 #include "common/lane.wgsl"
@@ -10,6 +11,10 @@ struct Params {
     each: u32,
     width: u32,    // of a row
     sources: u32,  // R
+#ifdef PAGED
+    first: u32,    // of x, among all rows
+    here: u32,     // rows of x
+#endif
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -25,6 +30,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let end = min(first + lot, params.count);
     for (var i = first; i < end; i += 64u) {
         let row = min(rows[i / params.width], params.sources - 1u);
+#ifdef PAGED
+        // Before the first the difference wraps to a huge number.
+        let own = row - params.first;
+        if own < params.here {
+            y[i] = x[own * params.width + i % params.width];
+        }
+#else
         y[i] = x[row * params.width + i % params.width];
+#endif
     }
 }

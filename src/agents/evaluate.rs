@@ -3,7 +3,8 @@
 
 use super::agent::Agent;
 use super::eye::{Embedder, Eye};
-use super::observations::{LatentStore, Observations};
+use super::latents::LatentStore;
+use super::observations::Observations;
 use super::policy::Policy;
 use crate::Error;
 use crate::envs::native::Mode;

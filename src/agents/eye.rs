@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::observations::{LatentStore, Observations, ObservedShape};
+use super::latents::LatentStore;
+use super::observations::{Observations, ObservedShape};
 use crate::Error;
 use crate::config::{Config, ConfigError, EncoderKind, Inputs, SaliencyScale};
 use crate::envs::Environment;

@@ -1,7 +1,8 @@
 //! What was observed, by slot: pixels, or what a frozen encoder makes of them.
 
+use super::latents::LatentStore;
 use crate::gpu::{BufferRange, FrameShape, FrameStore, Gpu, GpuError};
-use crate::ops::{DType, TapeError, Tensor, Var};
+use crate::ops::{DType, TapeError, Var};
 use crate::tape::Tape;
 
 /// What is kept of one moment.
@@ -24,65 +25,6 @@ impl ObservedShape {
         match self {
             ObservedShape::Pixels(frame) => frame.bytes(),
             ObservedShape::Latent { width } => 4 * width,
-        }
-    }
-}
-
-/// Embeddings in slots of one buffer, f32[capacity, width].
-#[derive(Debug, Clone)]
-pub struct LatentStore {
-    table: BufferRange,
-    width: usize,
-    capacity: usize,
-}
-
-impl LatentStore {
-    /// Allocates `capacity` slots, one binding for all.
-    ///
-    /// # Errors
-    /// [`GpuError::LatentsDoNotFit`] with the number that do; [`GpuError::OutOfMemory`].
-    pub fn new(gpu: &Gpu, capacity: usize, width: usize) -> Result<LatentStore, GpuError> {
-        let able = gpu.capabilities();
-        let each = 4 * width as u64;
-        let limit =
-            (able.max_binding.min(able.max_buffer)).min(gpu.free_memory().unwrap_or(u64::MAX));
-        let fits = limit.checked_div(each).unwrap_or(0) as usize;
-        if capacity > fits {
-            return Err(GpuError::LatentsDoNotFit {
-                latents: capacity,
-                width,
-                fits,
-            });
-        }
-        let table = gpu.storage("latents", capacity as u64 * each)?;
-        Ok(LatentStore {
-            table: BufferRange::whole(&table),
-            width,
-            capacity,
-        })
-    }
-
-    /// Components of an embedding.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// All of them, f32[capacity, width].
-    ///
-    /// # Errors
-    /// Those of [`Tape::external`].
-    pub fn rows(&self, tape: &Tape) -> Result<Var, TapeError> {
-        let table = Tensor::f32(&[self.capacity, self.width]);
-        tape.external(self.table.clone(), table)
-    }
-
-    /// Where an embedding is.
-    pub fn slot(&self, slot: usize) -> BufferRange {
-        let bytes = 4 * self.width as u64;
-        BufferRange {
-            buffer: self.table.buffer.clone(),
-            offset: self.table.offset + slot as u64 * bytes,
-            size: bytes,
         }
     }
 }
@@ -116,7 +58,7 @@ impl Observations {
         match self {
             Observations::Pixels(frames) => ObservedShape::Pixels(frames.shape()),
             Observations::Latents(latents) => ObservedShape::Latent {
-                width: latents.width,
+                width: latents.width(),
             },
         }
     }
@@ -125,15 +67,15 @@ impl Observations {
     pub fn capacity(&self) -> usize {
         match self {
             Observations::Pixels(frames) => frames.capacity(),
-            Observations::Latents(latents) => latents.capacity,
+            Observations::Latents(latents) => latents.capacity(),
         }
     }
 
     /// Bytes that it takes on the device.
     pub fn bytes(&self) -> u64 {
         match self {
-            Observations::Pixels(frames) => frames.pages().iter().map(|page| page.size()).sum(),
-            Observations::Latents(latents) => latents.table.size,
+            Observations::Pixels(frames) => frames.bytes(),
+            Observations::Latents(latents) => latents.bytes(),
         }
     }
 
@@ -178,10 +120,9 @@ impl Observations {
             Observations::Latents(latents) => latents,
         };
         debug_assert_eq!(slots.dtype(), DType::U32);
-        let table = latents.rows(tape)?;
         let [stacks, moments] = [slots.shape()[0], slots.len() / slots.shape()[0].max(1)];
-        let rows = table.gather(&slots.reshape(&[stacks * moments])?)?;
-        rows.reshape(&[stacks, moments * latents.width])
+        let rows = latents.gather(tape, &slots.reshape(&[stacks * moments])?)?;
+        rows.reshape(&[stacks, moments * latents.width()])
     }
 }
 

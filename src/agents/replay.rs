@@ -163,11 +163,7 @@ impl Replay {
         let able = gpu.capabilities();
         // The rows are drawn from as one binding, and so are embeddings.
         let binding = able.max_binding.min(able.max_buffer);
-        let bound = |s: &ReplayShape| match s.observed {
-            ObservedShape::Pixels(_) => s.row_bytes(),
-            ObservedShape::Latent { .. } => s.row_bytes().max(s.bytes() - s.row_bytes()),
-        };
-        let fits = |s: &ReplayShape| s.bytes() <= free && bound(s) <= binding;
+        let fits = |s: &ReplayShape| s.bytes() <= free && s.row_bytes() <= binding;
         if !fits(&shape) {
             return Err(too_large(shape.largest(fits)));
         }

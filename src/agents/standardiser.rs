@@ -1,7 +1,7 @@
 //! The scale on which an agent sees a frozen encoder's embeddings. Most of an embedding is
 //! the same whatever the frame shows; networks that learn from it learn from what differs.
 
-use super::observations::LatentStore;
+use super::latents::LatentStore;
 use crate::Error;
 use crate::gpu::{Arena, ArenaEntry, ArenaLayout, BufferRange, Gpu, GpuError};
 use crate::ops::{DType, TapeError, UnaryKind, Var};
@@ -57,13 +57,18 @@ impl Standardiser {
             .reshape(&shape)
     }
 
-    /// Measures the first `frames` embeddings of a store, unless they are too few.
+    /// Measures the first `frames` embeddings of a store, those of its first page and 4,096
+    /// at most, unless they are too few.
     pub fn measure(&self, gpu: &Gpu, latents: &LatentStore, frames: usize) -> Result<(), Error> {
         if frames < LEAST_FRAMES {
             return Ok(());
         }
         let tape = Tape::new();
-        let rows = latents.rows(&tape)?.slice(0, 0..frames.min(MOST_FRAMES))?;
+        let Some(first) = latents.tables(&tape)?.into_iter().next() else {
+            return Ok(());
+        };
+        let measured = frames.min(MOST_FRAMES).min(first.shape()[0]);
+        let rows = first.slice(0, 0..measured)?;
         let mean = rows.mean(0..1)?;
         let centred = rows.sub(&mean)?;
         let variance = centred.mul(&centred)?.mean(0..1)?;

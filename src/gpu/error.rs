@@ -44,9 +44,9 @@ pub enum GpuError {
         bytes: u64,
         fits: usize,
     },
-    /// A store of embeddings that memory, or one binding of the device, does not hold.
+    /// A store of embeddings that memory does not hold.
     #[error(
-        "{latents} embeddings of {width} components are more than this device holds in one binding or in memory; {fits} would fit"
+        "out of memory: {latents} embeddings of {width} components are more than this device holds; {fits} would fit"
     )]
     LatentsDoNotFit {
         latents: usize,

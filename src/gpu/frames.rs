@@ -1,7 +1,7 @@
 //! A store of uint8 frames in pages: RGB planes and what else there is to see, each
 //! frame once, so that a store of any size respects the limits on buffers and bindings.
 
-use super::{BufferRange, Gpu, GpuError};
+use super::{BufferRange, Gpu, GpuError, NoPages, Pages};
 
 /// What a frame is: u8[planes, side, side].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +29,11 @@ impl FrameShape {
     }
 }
 
-/// Frames of one shape in fixed slots. Slot s lies in page s / frames_per_page.
+/// Frames of one shape in fixed slots.
 #[derive(Debug, Clone)]
 pub struct FrameStore {
-    pages: Vec<wgpu::Buffer>,
-    frames_per_page: usize,
+    pages: Pages,
     shape: FrameShape,
-    capacity: usize,
 }
 
 impl FrameStore {
@@ -62,54 +60,39 @@ impl FrameStore {
         page_bytes: u64,
     ) -> Result<FrameStore, GpuError> {
         let (frame, side) = (shape.bytes(), shape.side);
-        let able = gpu.capabilities();
-        let limit = able.max_binding.min(able.max_buffer).min(page_bytes) as usize;
-        let per_page = limit.checked_div(frame).unwrap_or(0).min(capacity.max(1));
-        if per_page == 0 || !side.is_multiple_of(4) {
-            return Err(GpuError::Rejected {
-                what: "frame store".to_string(),
-                reason: format!(
-                    "frames of {}×{side}×{side} pixels: the side must be a multiple of 4 and a frame at most {limit} bytes",
-                    shape.planes
-                ),
-            });
-        }
-        let do_not_fit = |fits: usize| GpuError::FramesDoNotFit {
-            frames: capacity,
-            image_size: side,
-            bytes: capacity as u64 * frame as u64,
-            fits,
+        let wrong = |limit: u64| GpuError::Rejected {
+            what: "frame store".to_string(),
+            reason: format!(
+                "frames of {}×{side}×{side} pixels: the side must be a multiple of 4 and a frame at most {limit} bytes",
+                shape.planes
+            ),
         };
-        if let Some(free) = gpu.free_memory()
-            && capacity as u64 * frame as u64 > free
-        {
-            return Err(do_not_fit((free / frame as u64) as usize));
+        if !side.is_multiple_of(4) {
+            let able = gpu.capabilities();
+            return Err(wrong(able.max_binding.min(able.max_buffer).min(page_bytes)));
         }
-        let mut pages: Vec<wgpu::Buffer> = vec![];
-        for first in (0..capacity.max(1)).step_by(per_page) {
-            let frames = per_page.min(capacity.max(1) - first);
-            match gpu.storage("frames", (frames * frame) as u64) {
-                Ok(page) => pages.push(page),
-                Err(GpuError::OutOfMemory { .. }) => return Err(do_not_fit(first)),
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(FrameStore {
-            pages,
-            frames_per_page: per_page,
-            shape,
-            capacity: capacity.max(1),
-        })
+        let pages = Pages::new(gpu, "frames", capacity, frame, page_bytes);
+        let pages = pages.map_err(|e| match e {
+            NoPages::SlotTooLarge { limit } => wrong(limit),
+            NoPages::DoNotFit { fits } => GpuError::FramesDoNotFit {
+                frames: capacity,
+                image_size: side,
+                bytes: capacity as u64 * frame as u64,
+                fits,
+            },
+            NoPages::Gpu(e) => e,
+        })?;
+        Ok(FrameStore { pages, shape })
     }
 
     /// The pages, in order.
     pub fn pages(&self) -> &[wgpu::Buffer] {
-        &self.pages
+        self.pages.buffers()
     }
 
     /// Slots in a page (the last may have fewer).
     pub fn frames_per_page(&self) -> usize {
-        self.frames_per_page
+        self.pages.slots_per_page()
     }
 
     /// What a frame is.
@@ -129,12 +112,17 @@ impl FrameStore {
 
     /// Slots in all.
     pub fn capacity(&self) -> usize {
-        self.capacity
+        self.pages.capacity()
+    }
+
+    /// Bytes of all pages.
+    pub fn bytes(&self) -> u64 {
+        self.pages.bytes()
     }
 
     /// The page of a slot, and its number within the page.
     pub fn place(&self, slot: usize) -> (usize, usize) {
-        (slot / self.frames_per_page, slot % self.frames_per_page)
+        self.pages.place(slot)
     }
 
     /// An error if one of `slots` is neither a slot nor [`FrameStore::NO_SLOT`], or
@@ -154,9 +142,9 @@ impl FrameStore {
             return wrong(format!("slot {} is given twice", twice[0]));
         }
         match given.last() {
-            Some(&last) if last as usize >= self.capacity => wrong(format!(
+            Some(&last) if last as usize >= self.capacity() => wrong(format!(
                 "slot {last} of a store of {} frames",
-                self.capacity
+                self.capacity()
             )),
             _ => Ok(()),
         }
@@ -164,12 +152,6 @@ impl FrameStore {
 
     /// A slot as a range of its page.
     pub fn slot(&self, slot: usize) -> BufferRange {
-        let (page, within) = self.place(slot);
-        let bytes = self.frame_bytes() as u64;
-        BufferRange {
-            buffer: self.pages[page].clone(),
-            offset: within as u64 * bytes,
-            size: bytes,
-        }
+        self.pages.slot(slot)
     }
 }

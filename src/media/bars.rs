@@ -5,14 +5,14 @@ use super::rgb8::{Rgb, WHITE};
 use super::text::{INK, Label, Weight, cut};
 use super::{MediaError, Rgb8};
 
-const WIDTH: usize = 1240;
+const WIDTH: usize = 1280;
 /// Of a bar with the space around it, and of the bar alone.
 const ROW: usize = 24;
 const THICKNESS: usize = 14;
 /// Around the bars: top (title, legend, numbers), right (values), bottom, left (names).
-const MARGINS: [usize; 4] = [104, 180, 24, 560];
+const MARGINS: [usize; 4] = [104, 180, 24, 600];
 /// Where the second column of names begins.
-const DETAIL: usize = 180;
+const DETAIL: usize = 220;
 const EDGE: usize = 16;
 const TITLE_SIZE: f32 = 19.0;
 const TEXT_SIZE: f32 = 14.0;
@@ -59,7 +59,7 @@ pub struct Bars {
 }
 
 impl Bars {
-    /// Draws the chart, 1,240 pixels wide and as high as the bars need.
+    /// Draws the chart, 1,280 pixels wide and as high as the bars need.
     ///
     /// # Errors
     /// [`MediaError::Shape`] or [`MediaError::Encode`] if text cannot be drawn.

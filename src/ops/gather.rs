@@ -103,6 +103,71 @@ impl Op for GatherGradient {
     }
 }
 
+/// Inputs: pages f32[Rₚ, …], then rows u32[N], counted through all pages → y[N, …].
+#[derive(Debug)]
+struct GatherPages;
+
+impl Op for GatherPages {
+    fn name(&self) -> &'static str {
+        "gather_pages"
+    }
+
+    fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TapeError> {
+        let wrong = || {
+            shape_error(
+                "gather_pages",
+                inputs,
+                "pages f32[R, …] alike but for R, and u32[N]",
+            )
+        };
+        let Some((rows, pages)) = inputs.split_last() else {
+            return Err(wrong());
+        };
+        let Some(first) = pages.first() else {
+            return Err(wrong());
+        };
+        let y = Gather.infer(&[*first, *rows])?;
+        let alike = |page: &&Tensor| {
+            page.dtype == DType::F32
+                && !page.is_empty()
+                && page.shape.len() == first.shape.len()
+                && page.shape[1..] == first.shape[1..]
+        };
+        match pages.iter().all(alike) {
+            true => Ok(y),
+            false => Err(wrong()),
+        }
+    }
+
+    fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
+        let mut pages: Vec<_> = (0..).map_while(|i| cx.try_input(i)).collect();
+        let Some(rows) = pages.pop() else {
+            return Ok(());
+        };
+        let y = cx.output(0);
+        let width = y.tensor.len() / rows.tensor.len();
+        let total: usize = pages.iter().map(|page| page.shape()[0]).sum();
+        // Rows lie evenly among the pages.
+        let read = y.tensor.len() / pages.len();
+        let mut first = 0;
+        for page in &pages {
+            let here = page.shape()[0];
+            let (dispatch, lane) = cx.in_fours("gather/forward.paged", &[width]);
+            dispatch
+                .bind_part("x", page, read)
+                .bind("rows", &rows)
+                .bind_part("y", &y, read)
+                .u32("width", width / lane)
+                .u32("sources", total)
+                .u32("first", first)
+                .u32("here", here)
+                .lots(y.tensor.len() / lane)?;
+            first += here;
+        }
+        Ok(())
+    }
+}
+
 impl Var {
     /// Rows of f32\[R, …\] by index: `rows` is u32\[N\], the result f32\[N, …\].
     /// An index beyond R − 1 counts as R − 1. The gradient of a row is the sum over all
@@ -112,5 +177,20 @@ impl Var {
     /// [`TapeError::Shape`] for other shapes or types.
     pub fn gather(&self, rows: &Var) -> Result<Var, TapeError> {
         Var::record1(Gather, &[self, rows])
+    }
+
+    /// [`Var::gather`] from a table that lies in several parts, f32\[Rₚ, …\] each: `rows`
+    /// count through all of them. There is no gradient.
+    ///
+    /// # Errors
+    /// [`TapeError::Shape`] for other shapes or types, or no part.
+    pub fn gather_pages(pages: &[Var], rows: &Var) -> Result<Var, TapeError> {
+        match pages {
+            [page] => page.gather(rows),
+            _ => {
+                let inputs: Vec<&Var> = pages.iter().chain([rows]).collect();
+                Var::record1(GatherPages, &inputs)
+            }
+        }
     }
 }

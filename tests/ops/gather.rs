@@ -1,4 +1,5 @@
 use crate::common::*;
+use foveate::ops::Var;
 use foveate::tape::{Gradient, Tape, Tensor};
 use rand::RngExt;
 
@@ -60,6 +61,52 @@ fn values_and_gradients() {
     }
 }
 
+/// Rows of a table in several parts are those of the whole, wherever its ends lie.
+#[test]
+fn parts_are_one_table() {
+    for (parts, width) in [
+        (vec![1], 3),
+        (vec![1, 1], 1),
+        (vec![5, 5, 2], 7),
+        (vec![4, 4, 4, 1], 8),
+        (vec![2, 64, 1], 12),
+    ] {
+        let total: usize = parts.iter().sum();
+        let mut rng = rng(total as u64);
+        let table = random(&mut rng, &[total, width]).f32();
+        // Every row, then any of them, and one that is not there.
+        let mut rows: Vec<u32> = (0..total as u32).collect();
+        rows.extend((0..131).map(|_| rng.random_range(0..total as u32)));
+        rows.push(u32::MAX);
+        let tape = Tape::new();
+        let mut first = 0;
+        let pages: Vec<_> = (parts.iter())
+            .map(|&part| {
+                let here = &table[first * width..(first + part) * width];
+                first += part;
+                tape.constant(&[part, width], here).unwrap()
+            })
+            .collect();
+        let index = tape.input("rows", Tensor::u32(&[rows.len()]));
+        tape.output("y", &Var::gather_pages(&pages, &index).unwrap());
+        let program = tape.compile(&gpu()).unwrap();
+        program.poison().unwrap();
+        program.write("rows", &rows).unwrap();
+        program.run().unwrap();
+        let expected: Vec<f32> = (rows.iter())
+            .flat_map(|&row| {
+                let row = (row as usize).min(total - 1);
+                table[row * width..(row + 1) * width].to_vec()
+            })
+            .collect();
+        assert_eq!(
+            program.read_blocking::<f32>("y").unwrap(),
+            expected,
+            "{parts:?}"
+        );
+    }
+}
+
 #[test]
 fn mistakes_are_named() {
     let tape = Tape::new();
@@ -69,4 +116,9 @@ fn mistakes_are_named() {
         message.contains("gather") && message.contains("f32[3]"),
         "{message}"
     );
+    let rows = fixed_u32(&tape, &[3], &[0; 3]);
+    for pages in [vec![], vec![x.clone(), tape.full(&[4, 3], 0.0)]] {
+        let message = Var::gather_pages(&pages, &rows).unwrap_err().to_string();
+        assert!(message.contains("gather_pages"), "{message}");
+    }
 }

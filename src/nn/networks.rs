@@ -65,8 +65,8 @@ impl NetworkShape {
     }
 }
 
-const ORTHOGONAL: Init = Init::Orthogonal(1.0);
-const ZERO: Init = Init::Constant(0.0);
+pub(super) const ORTHOGONAL: Init = Init::Orthogonal(1.0);
+pub(super) const ZERO: Init = Init::Constant(0.0);
 /// PyTorch's default.
 const LAYER_NORM_EPS: f32 = 1e-5;
 

@@ -5,6 +5,7 @@ mod common;
 
 mod adam;
 mod attention;
+mod batch_norm;
 mod bce_with_logits;
 mod binary;
 mod bytes_to_image;

@@ -35,7 +35,8 @@ fn learner() -> Learner {
         init_temperature: 0.1,
         critic_tau: 0.01,
         encoder_tau: 0.05,
-        auxiliary: false,
+        soda_tau: 0.005,
+        auxiliary: None,
     };
     Learner::new(&gpu(), &shape, &options).unwrap()
 }

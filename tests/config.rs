@@ -101,6 +101,7 @@ fn all_but_sac_shift_or_crop_by_default() {
         ("svea", true, 84),
         ("rad", false, 100),
         ("curl", false, 100),
+        ("pad", false, 100),
         ("soda", false, 100),
         ("svea-soda", false, 100),
         ("sac", false, 84),
@@ -198,6 +199,10 @@ fn auxiliary_phases_have_the_released_numbers() {
     }
     let curl = paper(AgentKind::Curl);
     assert_eq!((curl.aux_update_freq, curl.aux_lr), (1, 3e-4));
+    let pad = paper(AgentKind::Pad);
+    assert_eq!((pad.num_shared_layers, pad.num_head_layers), (8, 3));
+    assert_eq!((pad.aux_update_freq, pad.feature_size()), (2, 21));
+    assert!(!pad.overlays_pictures());
     assert!(!curl.overlays_pictures() && !paper(AgentKind::Rad).overlays_pictures());
 }
 
@@ -215,7 +220,7 @@ fn unknown_names_are_refused_with_the_nearest() {
     assert_eq!(
         message_of("agent=sgq"),
         // The flag is stronger, but a wrong value is wrong wherever it stands.
-        "unknown agent 'sgq' (did you mean 'sgqn'?); known: sac, rad, drq, curl, soda, svea, svea-soda, sgqn, sac-consistency, sac-self-supervision"
+        "unknown agent 'sgq' (did you mean 'sgqn'?); known: sac, rad, drq, curl, pad, soda, svea, svea-soda, sgqn, sac-consistency, sac-self-supervision"
     );
     assert_eq!(
         message_of("preset=papper"),
@@ -349,7 +354,7 @@ fn values_out_of_range_are_refused() {
 fn an_image_too_small_is_refused_with_the_smallest_that_fits() {
     assert_eq!(
         message_of("image_size=40"),
-        "image_size 40 is too small for 11 convolutions (num_shared_layers): the smallest that fits is 44"
+        "image_size 40 is too small for 11 convolutions (num_shared_layers + num_head_layers): the smallest that fits is 44"
     );
     for layers in 1..20 {
         let mut c = Config::new(AgentKind::Sac, "native/reach", Preset::Tiny);

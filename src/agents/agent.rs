@@ -8,6 +8,7 @@ use super::curl;
 use super::eye::{Eye, Framing};
 use super::learner::{Learner, LearnerOptions};
 use super::observations::Observations;
+use super::pad;
 use super::policy::Policy;
 use super::replay::Replay;
 use super::sac::{PolicyRange, Sac, Turn};
@@ -33,6 +34,7 @@ pub fn network_shape(config: &Config, action_dim: usize, eye: &Eye) -> NetworkSh
         frame_stack: config.frame_stack,
         action_dim,
         num_shared_layers: config.num_shared_layers,
+        num_head_layers: config.num_head_layers,
         num_filters: config.num_filters,
         projection_dim: config.projection_dim,
         hidden_dim: config.hidden_dim,
@@ -262,6 +264,9 @@ impl Agent {
             AgentKind::Curl => {
                 let positive = self.positives(tape, replay, &drawn)?;
                 curl::update(&sac, &input.batch, &positive, turn)?;
+            }
+            AgentKind::Pad => {
+                pad::update(&sac, &input.batch, turn)?;
             }
             AgentKind::Svea | AgentKind::SveaSoda => {
                 let options = SveaOptions {

@@ -3,6 +3,7 @@
 
 use super::agent::Agent;
 use super::eye::Framing;
+use super::observations::Observations;
 use super::replay::Replay;
 use super::sac::{Batch, Turn};
 use super::sgqn::SgqnBatch;
@@ -32,6 +33,15 @@ pub(super) enum Randomness {
     SodaClean,
     SodaOverlaid,
     SodaOverlay,
+    AdaptObs,
+    AdaptNextObs,
+}
+
+/// Where stacks are gathered from, and the count that decides their random numbers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gathering<'a> {
+    pub store: &'a Observations,
+    pub step: &'a Var,
 }
 
 /// Pictures to lay over observations, u8[count, 3, side, side] on the device.
@@ -109,7 +119,11 @@ impl Agent {
             let shape = [c.batch, self.learner().shape.action_dim];
             step.philox_normal(self.stream(randomness), &shape)
         };
-        let obs = self.moved(tape, &drawn.obs_slots, replay, Randomness::ObsShift)?;
+        let from = Gathering {
+            store: replay.store(),
+            step: &step,
+        };
+        let obs = self.moved(tape, &drawn.obs_slots, from, Randomness::ObsShift)?;
         let fill = match c.mask_fill {
             MaskFill::Zero => tape.full(&[1], 0.0),
             MaskFill::Uniform => {
@@ -123,11 +137,11 @@ impl Agent {
                 let shape = [c.batch, 3, 3, 3, 3];
                 obs.random_conv(&step.philox_normal(self.stream(Randomness::Conv), &shape)?)?
             }
-            (true, Some(bank)) => self.overlaid(tape, &obs, bank, Randomness::Overlay)?,
+            (true, Some(bank)) => self.overlaid(tape, &obs, bank, &step, Randomness::Overlay)?,
             (true, None) if doubled => return Err(no_pictures("svea")),
             _ => obs.clone(),
         };
-        let next_obs = self.moved(tape, &drawn.next_slots, replay, Randomness::NextObsShift)?;
+        let next_obs = self.moved(tape, &drawn.next_slots, from, Randomness::NextObsShift)?;
         let batch = Batch {
             next_obs,
             obs,
@@ -151,7 +165,11 @@ impl Agent {
         replay: &Replay,
         drawn: &SampledTransitions,
     ) -> Result<Var, TapeError> {
-        self.moved(tape, &drawn.obs_slots, replay, Randomness::Positive)
+        let from = Gathering {
+            store: replay.store(),
+            step: &self.counter(tape, "counter.update")?,
+        };
+        self.moved(tape, &drawn.obs_slots, from, Randomness::Positive)
     }
 
     /// Records the views of SODA's phase: observations drawn anew, cropped twice, with
@@ -167,15 +185,17 @@ impl Agent {
     ) -> Result<SodaViews, TapeError> {
         let bank = overlays.ok_or_else(|| no_pictures("soda"))?;
         let step = self.counter(tape, "counter.update")?;
-        let (stream, batch) = (
-            self.stream(Randomness::SodaSample),
-            self.config().soda_batch_size,
-        );
-        let slots = replay.sample(tape, &step, stream, batch)?.obs_slots;
-        let cropped = self.cropped(tape, &slots, replay, Randomness::SodaOverlaid)?;
+        let from = Gathering {
+            store: replay.store(),
+            step: &step,
+        };
+        let stream = self.stream(Randomness::SodaSample);
+        let drawn = replay.sample(tape, &step, stream, self.config().soda_batch_size)?;
+        let cropped = |randomness| self.cropped(tape, &drawn.obs_slots, from, randomness);
+        let below = cropped(Randomness::SodaOverlaid)?;
         Ok(SodaViews {
-            clean: self.cropped(tape, &slots, replay, Randomness::SodaClean)?,
-            overlaid: self.overlaid(tape, &cropped, bank, Randomness::SodaOverlay)?,
+            clean: cropped(Randomness::SodaClean)?,
+            overlaid: self.overlaid(tape, &below, bank, &step, Randomness::SodaOverlay)?,
         })
     }
 
@@ -185,46 +205,45 @@ impl Agent {
         &self,
         tape: &Tape,
         slots: &Var,
-        replay: &Replay,
+        from: Gathering,
         randomness: Randomness,
     ) -> Result<Var, TapeError> {
         let pad = self.config().shift_pad;
         if !self.config().random_shift {
-            return self.cropped(tape, slots, replay, randomness);
+            return self.cropped(tape, slots, from, randomness);
         }
-        let offsets = self.offsets(tape, slots, 2 * pad + 1, randomness)?;
-        self.see(tape, slots, replay.store(), Framing::Shift(&offsets, pad))
+        let offsets = self.offsets(slots, from, 2 * pad + 1, randomness)?;
+        self.see(tape, slots, from.store, Framing::Shift(&offsets, pad))
     }
 
     /// Stacks cropped at random, each on its own; as they are where frames are no larger.
     /// A window never starts at the last row or column that it could: the released code
     /// draws below the difference of the sizes (A.3).
-    fn cropped(
+    pub(super) fn cropped(
         &self,
         tape: &Tape,
         slots: &Var,
-        replay: &Replay,
+        from: Gathering,
         randomness: Randomness,
     ) -> Result<Var, TapeError> {
         let places = self.config().rendered_size() - self.config().image_size;
         if places == 0 {
-            return self.see(tape, slots, replay.store(), Framing::Centre);
+            return self.see(tape, slots, from.store, Framing::Centre);
         }
-        let offsets = self.offsets(tape, slots, places, randomness)?;
-        self.see(tape, slots, replay.store(), Framing::Crop(&offsets))
+        let offsets = self.offsets(slots, from, places, randomness)?;
+        self.see(tape, slots, from.store, Framing::Crop(&offsets))
     }
 
     /// Two numbers below `count` for each stack, u32[B, 2].
     fn offsets(
         &self,
-        tape: &Tape,
         slots: &Var,
+        from: Gathering,
         count: usize,
         randomness: Randomness,
     ) -> Result<Var, TapeError> {
-        let step = self.counter(tape, "counter.update")?;
         let shape = [slots.shape()[0], 2];
-        step.philox_integers(self.stream(randomness), &shape, count as u32)
+        (from.step).philox_integers(self.stream(randomness), &shape, count as u32)
     }
 
     /// Observations with random windows of random pictures laid over.
@@ -233,9 +252,9 @@ impl Agent {
         tape: &Tape,
         obs: &Var,
         bank: &OverlayBank,
+        step: &Var,
         randomness: Randomness,
     ) -> Result<Var, TapeError> {
-        let step = self.counter(tape, "counter.update")?;
         let pictures = Tensor::u8(&[bank.count, 3, bank.side, bank.side]);
         let pictures = tape.external(bank.range.clone(), pictures)?;
         let (stream, batch) = (self.stream(randomness), obs.shape()[0]);

@@ -2,24 +2,25 @@
 //! each in an arena. Every optimiser's parameters are one contiguous range:
 //!
 //! ```text
-//! | its own | CNN | critic projection | Q1 | Q2 | actor | log α |
-//! |<-- auxiliary: SGQN, CURL -->|
-//! |<---- SODA --->|
-//!           |<----------- critic ---------->| <actor>  <temperature>
-//!           |<-- target: τ encoder -->|<-τ critic->|
+//! | its own | shared CNN | head | critic projection | Q1 | Q2 | actor | log α |
+//! |<-------- auxiliary: SGQN, CURL -------->|
+//! |<----- SODA ------->|
+//! |<---- PAD ---->|
+//!           |<----------------- critic ---------------->| <actor>  <temperature>
+//!           |<-------- target: τ encoder -->|<-τ critic->|
 //! ```
 //!
 //! The auxiliary phase's own networks come first: SGQN's decoder, CURL's bilinear form,
-//! SODA's perceptrons. A shared encoder (SPEC.md B.8) has no target; a frozen one has no
-//! parameters here.
+//! SODA's perceptrons, PAD's head. A shared encoder (SPEC.md B.8) has no target; a frozen
+//! one has no parameters here.
 
 use std::ops::Range;
 
 use crate::config::Auxiliary;
 use crate::gpu::{Arena, ArenaLayout, BufferRange, Gpu, GpuError};
 use crate::nn::{
-    Actor, Critic, Decoder, Encoder, Init, NetworkShape, Optimiser, ParameterLayout, Scope,
-    SodaNetwork,
+    Actor, Critic, Decoder, Encoder, Init, InverseDynamics, NetworkShape, Optimiser,
+    ParameterLayout, Scope, SodaNetwork,
 };
 use crate::ops::{AdamOptions, DType, EmaSegment, TapeError, Var};
 use crate::tape::Tape;
@@ -78,10 +79,13 @@ impl Learner {
                 p.push("curl.W".to_string(), &[z, z], Init::UnitInterval);
             }
             Some(Auxiliary::Soda) => SodaNetwork::push(&mut p, shape),
+            Some(Auxiliary::InverseDynamics) => InverseDynamics::push(&mut p, shape),
             None => {}
         }
         let cnn = p.mark();
         Encoder::push_cnn(&mut p, "critic.encoder", shape);
+        let head = p.mark();
+        Encoder::push_head(&mut p, "critic.encoder", shape);
         let projection = p.mark();
         Encoder::push_projection(&mut p, "critic.encoder", shape);
         let trunks = p.mark();
@@ -146,6 +150,9 @@ impl Learner {
                     Some(optimiser("aux_optimizer", 0..trunks, aux_adam)?)
                 }
                 Some(Auxiliary::Soda) => Some(optimiser("aux_optimizer", predictor, aux_adam)?),
+                Some(Auxiliary::InverseDynamics) => {
+                    Some(optimiser("aux_optimizer", 0..head, aux_adam)?)
+                }
                 None => None,
             },
             predictor_target,

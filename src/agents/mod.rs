@@ -10,6 +10,7 @@ mod eye;
 mod learner;
 mod memory;
 mod observations;
+pub mod pad;
 mod pipelines;
 mod policy;
 mod profiling;

@@ -65,6 +65,8 @@ choice! {
         Drq = "drq",
         /// RAD, and the encoder tells crops of one observation from those of others (A.5).
         Curl = "curl",
+        /// RAD, and the encoder tells which action led from one observation to the next (A.5).
+        Pad = "pad",
         /// RAD, and the encoder predicts an observation's features from its augmentation
         /// (A.5).
         Soda = "soda",
@@ -91,6 +93,8 @@ pub enum Auxiliary {
     Contrast,
     /// SODA: the features of what lies under an overlaid picture (A.5).
     Soda,
+    /// PAD: the action that lies between two observations (A.5).
+    InverseDynamics,
 }
 
 impl AgentKind {
@@ -100,6 +104,7 @@ impl AgentKind {
             AgentKind::Sgqn | AgentKind::SacSelfSupervision => Some(Auxiliary::Mask),
             AgentKind::Curl => Some(Auxiliary::Contrast),
             AgentKind::Soda | AgentKind::SveaSoda => Some(Auxiliary::Soda),
+            AgentKind::Pad => Some(Auxiliary::InverseDynamics),
             _ => None,
         }
     }
@@ -112,7 +117,7 @@ impl AgentKind {
     /// Whether its frames are drawn larger than its networks see them, to be cropped (A.2).
     pub fn crops(self) -> bool {
         use AgentKind::*;
-        matches!(self, Rad | Curl | Soda | SveaSoda)
+        matches!(self, Rad | Curl | Pad | Soda | SveaSoda)
     }
 }
 

@@ -60,6 +60,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("burst_updates", Kind::Switch),
     ("replay_capacity", Kind::Count),
     ("num_shared_layers", Kind::Count),
+    ("num_head_layers", Kind::Count),
     ("num_filters", Kind::Count),
     ("shared_encoder", Kind::Switch),
     ("projection_dim", Kind::Count),

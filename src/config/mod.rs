@@ -52,7 +52,8 @@ pub struct Config {
     pub budget: Budget,
 
     /// Height and width in pixels of what the networks see: 84 (A.1). A multiple of 4
-    /// (the decoder doubles twice), at least `4 · num_shared_layers`.
+    /// (the decoder doubles twice), at least four times as many as there are
+    /// convolutions.
     pub image_size: usize,
     /// Height and width of a frame as it is drawn and kept: a multiple of 4, at least
     /// `image_size`. Larger ones are cropped at random where agents learn (unless
@@ -103,8 +104,13 @@ pub struct Config {
     /// Transitions kept for sampling: 500,000 (A.2), at least `batch`.
     pub replay_capacity: usize,
 
-    /// Convolutions of the encoder shared by actor and critic: 11 (A.1), ≥ 1.
+    /// Convolutions of the encoder that actor, critics and auxiliary phase share: 11
+    /// (A.1), PAD 8, ≥ 1.
     pub num_shared_layers: usize,
+    /// Convolutions behind those: actor and critics have these in common, PAD's phase has
+    /// as many of its own. 0 (A.1), PAD 3.
+    #[serde(default)]
+    pub num_head_layers: usize,
     /// Channels of each convolution: 32 (A.1), ≥ 1.
     pub num_filters: usize,
     /// Whether actor and critics share convolutions and projection, which the critics'
@@ -262,7 +268,9 @@ impl Config {
         let in_critic = self.svea_augmentation == Augmentation::Overlay;
         match self.agent.auxiliary() {
             Some(Auxiliary::Mask | Auxiliary::Soda) => true,
-            Some(Auxiliary::Contrast) | None => self.agent.doubles_critic() && in_critic,
+            Some(Auxiliary::Contrast | Auxiliary::InverseDynamics) | None => {
+                self.agent.doubles_critic() && in_critic
+            }
         }
     }
 
@@ -279,10 +287,15 @@ impl Config {
     }
 
     /// Height and width of the encoder's last feature map: one 3×3 convolution
-    /// of stride 2, then `num_shared_layers − 1` of stride 1, none padded
-    /// (84 → 41 → 39 → … → 21 with 11 layers).
+    /// of stride 2, then all others of stride 1, none padded (84 → 41 → 39 → … → 21 with
+    /// 11 layers).
     pub fn feature_size(&self) -> usize {
         (self.image_size.saturating_sub(3) / 2 + 1)
-            .saturating_sub(2 * self.num_shared_layers.saturating_sub(1))
+            .saturating_sub(2 * self.num_layers().saturating_sub(1))
+    }
+
+    /// Convolutions of the encoder in all.
+    pub fn num_layers(&self) -> usize {
+        self.num_shared_layers + self.num_head_layers
     }
 }

@@ -16,6 +16,7 @@ impl Config {
     pub fn new(agent: AgentKind, env: impl Into<String>, preset: Preset) -> Config {
         let env = env.into();
         let reach = env == "native/reach";
+        let adapts = agent == AgentKind::Pad;
         let contrasts = agent.auxiliary() == Some(Auxiliary::Contrast);
         let paper = paper(agent, env);
         match preset {
@@ -70,7 +71,8 @@ impl Config {
                 init_steps: 2_500,
                 burst_updates: false,
                 replay_capacity: 10_000,
-                num_shared_layers: 3,
+                num_shared_layers: if adapts { 2 } else { 3 },
+                num_head_layers: if adapts { 1 } else { 0 },
                 num_filters: 16,
                 projection_dim: 50,
                 hidden_dim: 128,
@@ -97,6 +99,7 @@ fn paper(agent: AgentKind, env: String) -> Config {
     let small_body = ["cartpole", "ball_in_cup"]
         .iter()
         .any(|domain| env.contains(domain));
+    let adapts = agent == AgentKind::Pad;
     Config {
         agent,
         env,
@@ -119,7 +122,8 @@ fn paper(agent: AgentKind, env: String) -> Config {
         init_steps: 1_000,
         burst_updates: true,
         replay_capacity: 500_000,
-        num_shared_layers: 11,
+        num_shared_layers: if adapts { 8 } else { 11 },
+        num_head_layers: if adapts { 3 } else { 0 },
         num_filters: 32,
         shared_encoder: false,
         projection_dim: 100,

@@ -87,6 +87,12 @@ impl Config {
         ] {
             within(key, count as u64, LARGEST_COUNT)?;
         }
+        require(
+            self.num_head_layers as u64 <= LARGEST_COUNT,
+            "num_head_layers",
+            self.num_head_layers,
+            &format!("from 0 to {LARGEST_COUNT}"),
+        )?;
         for (key, count) in [
             ("steps", self.steps),
             ("init_steps", self.init_steps),
@@ -159,7 +165,7 @@ impl Config {
     }
 
     fn validate_shapes(&self) -> Result<(), ConfigError> {
-        let (size, layers) = (self.image_size, self.num_shared_layers);
+        let (size, layers) = (self.image_size, self.num_layers());
         // 3×3, stride 2, then (layers − 1) times 3×3, stride 1: one pixel is left
         // of 4·layers − 1, and the next multiple of 4 is 4·layers.
         let minimum = 4 * layers;

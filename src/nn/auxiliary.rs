@@ -2,7 +2,7 @@
 //! are those of the released code.
 
 use super::networks::{ORTHOGONAL, ZERO};
-use super::{Encoder, Init, NetworkShape, ParameterLayout, Scope};
+use super::{Encoder, Init, NetworkShape, ParameterLayout, Scope, Trunk};
 use crate::ops::{TapeError, Var};
 
 /// PyTorch's default.
@@ -58,4 +58,30 @@ fn push_mlp(layout: &mut ParameterLayout, name: &str, input: usize, width: usize
 fn mlp(scope: &Scope, x: &Var) -> Result<Var, TapeError> {
     let hidden = scope.batch_norm("1", &scope.linear("0", x)?, BATCH_NORM_EPS)?;
     scope.linear("3", &hidden.relu()?)
+}
+
+/// PAD's head on the shared convolutions: the action that lies between two observations.
+#[derive(Debug)]
+pub struct InverseDynamics;
+
+impl InverseDynamics {
+    /// Appends `pad_head.encoder.head_cnn.*`, `pad_head.encoder.projection.*` and
+    /// `pad_head.mlp.*`; the shared convolutions are the critics'.
+    pub fn push(layout: &mut ParameterLayout, shape: &NetworkShape) {
+        Encoder::push_head(layout, "pad_head.encoder", shape);
+        Encoder::push_projection(layout, "pad_head.encoder", shape);
+        let sizes = [2 * shape.projection_dim, shape.hidden_dim, shape.action_dim];
+        Trunk::push(layout, "pad_head.mlp", sizes);
+    }
+
+    /// What the shared convolutions make of B observations and then of those that followed,
+    /// [2B, filters, m, m] → actions [B, |A|], linear. `scope` is `pad_head`.
+    pub fn forward(scope: &Scope, shared: &Var, shape: &NetworkShape) -> Result<Var, TapeError> {
+        let encoder = scope.sub("encoder");
+        let features = Encoder::head_cnn(&encoder, shared, shape)?;
+        let z = Encoder::projection(&encoder, &features)?;
+        let batch = z.shape()[0] / 2;
+        let (now, then) = (z.slice(0, 0..batch)?, z.slice(0, batch..2 * batch)?);
+        Trunk::forward(&scope.sub("mlp"), &Var::concat(&[&now, &then], 1)?)
+    }
 }

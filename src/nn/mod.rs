@@ -13,7 +13,7 @@ mod position;
 mod scope;
 mod transformer;
 
-pub use auxiliary::SodaNetwork;
+pub use auxiliary::{InverseDynamics, SodaNetwork};
 pub use layout::{Init, ParameterLayout};
 pub use mae::{Mae, MaeShape};
 pub use method::{Method, SaliencyLoss, UnknownMethod};

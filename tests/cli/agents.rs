@@ -14,6 +14,7 @@ fn every_agent_trains_with_its_own_losses() {
         ("drq", "--set=batch=5", false, false),
         ("rad", "--set=batch=5", false, false),
         ("curl", "--set=batch=5", false, true),
+        ("pad", "--set=batch=5", false, true),
         ("soda", "--set=soda_batch_size=6", false, true),
         ("svea-soda", "--set=soda_batch_size=6", false, true),
         ("svea-soda", "--set=svea_augmentation=conv", false, true),
@@ -87,4 +88,32 @@ fn an_agent_that_crops_is_looked_at_like_others() {
     foveate(&collect).succeeds();
     let set = ImageSet::read(&out.join("frames.safetensors"), None).unwrap();
     assert_eq!((set.width(), set.height()), (40, 40));
+}
+
+/// A PAD agent is evaluated with and without learning on; others cannot.
+#[test]
+fn only_pad_is_evaluated_while_it_adapts() {
+    let folder = tempfile::tempdir().unwrap();
+    for agent in ["pad", "rad"] {
+        let run = folder.path().join(agent);
+        let (run_flag, agent_flag) = (
+            format!("--run={}", run.display()),
+            format!("--agent={agent}"),
+        );
+        let given = [
+            "train",
+            &agent_flag,
+            "--env=native/reach",
+            &run_flag,
+            "--steps=16",
+        ];
+        foveate(&[&given[..], SMALL].concat()).succeeds();
+        let evaluate = ["eval", &run_flag, "--episodes=1", "--modes=train"];
+        foveate(&evaluate).succeeds();
+        let adapting = foveate(&[&evaluate[..], &["--adapt"]].concat());
+        match agent {
+            "pad" => assert!(adapting.succeeds().contains("train")),
+            _ => adapting.fails(2, &["--adapt is not for agent rad", "pad"]),
+        }
+    }
 }

@@ -24,6 +24,7 @@ fn config(agent: AgentKind) -> Config {
         aux_update_freq: 2,
         soda_batch_size: 3,
         num_shared_layers: 1,
+        num_head_layers: 0,
         batch: 2,
         num_filters: 2,
         hidden_dim: 8,
@@ -104,7 +105,12 @@ fn a_run_whose_device_is_lost_goes_on_to_the_same_end() {
 /// Sabotage tried: SODA's target left out of the checkpoint. Turns this red.
 #[test]
 fn agents_with_phases_of_their_own_go_on_to_the_same_end() {
-    for agent in [AgentKind::Curl, AgentKind::Soda, AgentKind::SveaSoda] {
+    for agent in [
+        AgentKind::Curl,
+        AgentKind::Pad,
+        AgentKind::Soda,
+        AgentKind::SveaSoda,
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let whole = folder.path().join("whole");
         train(

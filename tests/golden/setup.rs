@@ -24,6 +24,7 @@ pub fn shape() -> NetworkShape {
         frame_stack: 3,
         action_dim: 2,
         num_shared_layers: 11,
+        num_head_layers: 0,
         num_filters: 8,
         projection_dim: 16,
         hidden_dim: 32,

@@ -16,6 +16,7 @@ fn learner() -> Learner {
         frame_stack: 1,
         action_dim: 1,
         num_shared_layers: 1,
+        num_head_layers: 0,
         num_filters: 3,
         projection_dim: 5,
         hidden_dim: 7,

@@ -61,7 +61,12 @@ fn sample(stacks: &[f32], b: usize) -> &[f32] {
 /// and `next_obs`, the middle in training. Each turns this red.
 #[test]
 fn observations_are_cropped_each_on_its_own() {
-    for agent in [AgentKind::Rad, AgentKind::Curl, AgentKind::Soda] {
+    for agent in [
+        AgentKind::Rad,
+        AgentKind::Curl,
+        AgentKind::Pad,
+        AgentKind::Soda,
+    ] {
         let (agent, replay, frames) = cropping(agent);
         let recorded = Recorded::new(&agent, &replay, None, CRITIC_ONLY);
         let (mut of_obs, mut of_next, mut same) = (HashSet::new(), HashSet::new(), 0);
@@ -196,6 +201,16 @@ fn phases_move_what_is_theirs() {
             false,
         ),
         (
+            AgentKind::Pad,
+            vec![
+                "pad_head.encoder.head_cnn.layers.1.weight",
+                "pad_head.encoder.projection.projection.0.weight",
+                "pad_head.mlp.4.bias",
+                "aux_optimizer.v.critic.encoder.shared_cnn.layers.2.weight",
+            ],
+            false,
+        ),
+        (
             AgentKind::SveaSoda,
             vec![
                 "predictor.mlp.mlp.3.weight",
@@ -207,6 +222,7 @@ fn phases_move_what_is_theirs() {
         let config = Config {
             soda_batch_size: SODA_BATCH,
             aux_update_freq: if each_step { 1 } else { 2 },
+            num_head_layers: (kind == AgentKind::Pad) as usize,
             ..config(kind)
         };
         let (mut agent, replay, _) = filled(&config);

@@ -93,11 +93,24 @@ fn rho_follows_the_environment_until_it_is_set() {
 }
 
 #[test]
-fn all_but_sac_shift_by_default() {
+fn all_but_sac_shift_or_crop_by_default() {
     let mut layers = set(&[]);
-    assert!(Config::resolve(&layers).unwrap().random_shift);
-    layers.agent = Some("sac".into());
-    assert!(!Config::resolve(&layers).unwrap().random_shift);
+    for (agent, shifts, drawn) in [
+        ("sgqn", true, 84),
+        ("drq", true, 84),
+        ("svea", true, 84),
+        ("rad", false, 100),
+        ("curl", false, 100),
+        ("pad", false, 100),
+        ("soda", false, 100),
+        ("svea-soda", false, 100),
+        ("sac", false, 84),
+    ] {
+        layers.agent = Some(agent.into());
+        let config = Config::resolve(&layers).unwrap();
+        let given = (config.random_shift, config.rendered_size());
+        assert_eq!(given, (shifts, drawn), "{agent}");
+    }
     layers.set = vec!["random_shift=true".into()];
     assert!(Config::resolve(&layers).unwrap().random_shift);
 }
@@ -144,6 +157,55 @@ fn each_layer_overrides_the_one_before() {
     assert_eq!((c.seed, c.steps, c.image_size), (4, 31, 84));
 }
 
+/// 100 pixels for 84 in whole fours, whatever is set afterwards, until it is set itself.
+#[test]
+fn frames_are_drawn_larger_for_agents_that_crop() {
+    let mut layers = set(&[]);
+    layers.agent = Some("rad".into());
+    for (size, drawn) in [(84, 100), (64, 76), (48, 56), (168, 200)] {
+        layers.set = vec![format!("image_size={size}")];
+        assert_eq!(Config::resolve(&layers).unwrap().rendered_size(), drawn);
+        layers.set.push("render_size=240".into());
+        assert_eq!(Config::resolve(&layers).unwrap().rendered_size(), 240);
+    }
+    for size in [4, 8, 12, 32] {
+        let mut config = Config::new(AgentKind::Rad, "native/reach", Preset::Tiny);
+        config.image_size = size;
+        assert!(config.rendered_size() > size, "{size}");
+    }
+    // No smaller than what is seen, and in whole fours; as large is no crop.
+    layers.set = vec!["render_size=84".into()];
+    assert_eq!(Config::resolve(&layers).unwrap().rendered_size(), 84);
+    for wrong in ["80", "86", "0"] {
+        layers.set = vec![format!("render_size={wrong}")];
+        let message = error_of(&layers).to_string();
+        let right = "a multiple of 4 of at least image_size, 84: networks see a part of it";
+        assert_eq!(
+            message,
+            format!("option 'render_size' is {wrong}, but must be {right}")
+        );
+    }
+}
+
+/// SPEC.md A.2, A.5.
+#[test]
+fn auxiliary_phases_have_the_released_numbers() {
+    let paper = |agent| Config::new(agent, "dm_control/walker-walk", Preset::Paper);
+    for agent in [AgentKind::Soda, AgentKind::SveaSoda] {
+        let c = paper(agent);
+        assert_eq!((c.soda_batch_size, c.soda_tau), (256, 0.005));
+        assert_eq!((c.aux_update_freq, c.aux_lr, c.aux_beta), (2, 3e-4, 0.9));
+        assert!(c.overlays_pictures());
+    }
+    let curl = paper(AgentKind::Curl);
+    assert_eq!((curl.aux_update_freq, curl.aux_lr), (1, 3e-4));
+    let pad = paper(AgentKind::Pad);
+    assert_eq!((pad.num_shared_layers, pad.num_head_layers), (8, 3));
+    assert_eq!((pad.aux_update_freq, pad.feature_size()), (2, 21));
+    assert!(!pad.overlays_pictures());
+    assert!(!curl.overlays_pictures() && !paper(AgentKind::Rad).overlays_pictures());
+}
+
 #[test]
 fn budget_in_frames_is_divided_by_the_action_repeat() {
     let mut c = Config::new(AgentKind::Sac, "native/reach", Preset::Tiny);
@@ -158,7 +220,7 @@ fn unknown_names_are_refused_with_the_nearest() {
     assert_eq!(
         message_of("agent=sgq"),
         // The flag is stronger, but a wrong value is wrong wherever it stands.
-        "unknown agent 'sgq' (did you mean 'sgqn'?); known: sac, drq, svea, sgqn, sac-consistency, sac-self-supervision"
+        "unknown agent 'sgq' (did you mean 'sgqn'?); known: sac, rad, drq, curl, pad, soda, svea, svea-soda, sgqn, sac-consistency, sac-self-supervision"
     );
     assert_eq!(
         message_of("preset=papper"),
@@ -261,6 +323,9 @@ fn values_out_of_range_are_refused() {
         "actor_update_freq=0",
         "checkpoint_freq=0",
         "image_size=85",
+        "soda_batch_size=0",
+        "soda_tau=1.5",
+        "soda_tau=nan",
         "shift_pad=84",
         "replay_capacity=31",
     ] {
@@ -289,7 +354,7 @@ fn values_out_of_range_are_refused() {
 fn an_image_too_small_is_refused_with_the_smallest_that_fits() {
     assert_eq!(
         message_of("image_size=40"),
-        "image_size 40 is too small for 11 convolutions (num_shared_layers): the smallest that fits is 44"
+        "image_size 40 is too small for 11 convolutions (num_shared_layers + num_head_layers): the smallest that fits is 44"
     );
     for layers in 1..20 {
         let mut c = Config::new(AgentKind::Sac, "native/reach", Preset::Tiny);
@@ -366,6 +431,7 @@ fn a_resumed_run_may_change_how_long_but_not_what() {
 #[test]
 fn toml_is_in_the_order_of_the_fields() {
     let mut config = Config::resolve(&set(&[])).unwrap();
+    config.render_size = Some(100);
     config.action_repeat = Some(4);
     config.encoder_heads = Some(4);
     config.overlays = Some("pictures".into());

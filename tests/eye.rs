@@ -8,7 +8,7 @@ use std::path::Path;
 use common::{fixed_u32, gpu, rng};
 use foveate::agents::evaluate::{Actor, Stage, returns};
 use foveate::agents::{
-    Agent, Eye, LatentStore, Observations, ObservedShape, Replay, ReplayShape, Retina,
+    Agent, Eye, Framing, LatentStore, Observations, ObservedShape, Replay, ReplayShape, Retina,
     StoredTransition,
 };
 use foveate::config::{AgentKind, Config, EncoderKind, Inputs, LatentScale, Preset, SaliencyScale};
@@ -69,7 +69,7 @@ fn a_cnn_sees_what_its_inputs_say() {
             let eye = Eye::cnn(&config);
             let tape = Tape::new();
             let index = fixed_u32(&tape, &[3, STACK], &slots);
-            let seen = eye.see(&tape, &index, &store, None).unwrap();
+            let seen = eye.see(&tape, &index, &store, Framing::Centre).unwrap();
             let planes = if inputs == Inputs::Rgbs { 4 } else { 3 };
             assert_eq!(seen.shape(), [3, planes * STACK, SIDE, SIDE]);
             assert_eq!(eye.planes(), planes);
@@ -98,10 +98,58 @@ fn a_cnn_sees_what_its_inputs_say() {
             // A picture shows the first three planes of a frame.
             let tape = Tape::new();
             let index = fixed_u32(&tape, &[3, STACK], &slots);
-            let seen = eye.see(&tape, &index, &store, None).unwrap();
+            let seen = eye.see(&tape, &index, &store, Framing::Centre).unwrap();
             let rgb = read(&tape, &eye.rgb(&seen).unwrap());
             let firsts = got.chunks(planes * plane).flat_map(|f| &f[..3 * plane]);
             assert!(rgb.iter().eq(firsts), "{inputs}");
+        }
+    }
+}
+
+/// Of larger frames the middle is seen, a shifted middle, or the window at a place:
+/// saliency like the colours beside it.
+#[test]
+fn of_larger_frames_a_part_is_seen() {
+    const SEEN: usize = 8;
+    let (store, bytes) = frames();
+    let store = Observations::Pixels(store);
+    let slots = [4u32, 0, 2, 2];
+    let config = Config {
+        image_size: SEEN,
+        render_size: Some(SIDE),
+        ..config(Inputs::Rgbs)
+    };
+    let eye = Eye::cnn(&config);
+    assert_eq!(eye.frame().side, SIDE);
+    // Offsets of two stacks, and the (row, column) at which each is seen.
+    let places = [[0, 0, 8, 3], [4, 1, 7, 8], [5, 2, 0, 6]];
+    for (way, offsets) in ["centre", "crop", "shift"].into_iter().zip(places) {
+        let tape = Tape::new();
+        let index = fixed_u32(&tape, &[2, STACK], &slots);
+        let of_stacks = fixed_u32(&tape, &[2, 2], &offsets);
+        let framing = match way {
+            "centre" => Framing::Centre,
+            "crop" => Framing::Crop(&of_stacks),
+            _ => Framing::Shift(&of_stacks, 4),
+        };
+        let seen = eye.see(&tape, &index, &store, framing).unwrap();
+        let planes = eye.planes();
+        assert_eq!(seen.shape(), [2, planes * STACK, SEEN, SEEN]);
+        let got = read(&tape, &seen);
+        for (i, &value) in got.iter().enumerate() {
+            let (plane, pixel) = (i / (SEEN * SEEN), i % (SEEN * SEEN));
+            let (frame, channel) = (plane / planes, plane % planes);
+            let own = &offsets[2 * (frame / STACK)..];
+            let (top, left) = match way {
+                "centre" => (4, 4),
+                "crop" => (own[0] as usize, own[1] as usize),
+                // A shift is (x, y), and 4 is none: the middle begins at 4.
+                _ => (own[1] as usize, own[0] as usize),
+            };
+            let (row, column) = (top + pixel / SEEN, left + pixel % SEEN);
+            let place = slots[frame] as usize * 4 + channel;
+            let right = bytes[(place * SIDE + row) * SIDE + column];
+            assert_eq!(value, f32::from(right), "{way} {i}");
         }
     }
 }
@@ -187,7 +235,7 @@ fn embeddings_are_made_of_what_is_shown() {
         }
         let tape = Tape::new();
         let slots = fixed_u32(&tape, &[1, 3], &[4, 3, 0]);
-        let stack = eye.see(&tape, &slots, &store, None).unwrap();
+        let stack = eye.see(&tape, &slots, &store, Framing::Centre).unwrap();
         assert_eq!(stack.shape(), [1, 48]);
         let got = read(&tape, &stack);
         for (place, slot) in [4, 3, 0].into_iter().enumerate() {
@@ -239,7 +287,9 @@ fn embeddings_are_seen_on_a_scale_of_their_own() {
             let slots = fixed_u32(&tape, &[1, 2], &[2, 1]);
             read(
                 &tape,
-                &agent.see(&tape, &slots, replay.store(), None).unwrap(),
+                &agent
+                    .see(&tape, &slots, replay.store(), Framing::Centre)
+                    .unwrap(),
             )
         };
         for _ in 0..7 {
@@ -465,7 +515,11 @@ fn stacks_of_a_stage_are_those_of_its_environments() {
         stage.step(&actions, &mut answers).unwrap();
         let tape = Tape::new();
         let slots = fixed_u32(&tape, &[3, STACK], &stage.stacks());
-        let seen = read(&tape, &eye.see(&tape, &slots, stage.store(), None).unwrap());
+        let seen = read(
+            &tape,
+            &eye.see(&tape, &slots, stage.store(), Framing::Centre)
+                .unwrap(),
+        );
         for env in 0..3 {
             let now = embedding(&stage, env);
             let right = [&last[env][..], &now].concat();

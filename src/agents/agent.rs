@@ -3,70 +3,25 @@
 
 use std::collections::BTreeMap;
 
-use super::eye::Eye;
+use super::batches::{OverlayBank, Randomness};
+use super::curl;
+use super::eye::{Eye, Framing};
 use super::learner::{Learner, LearnerOptions};
 use super::observations::Observations;
+use super::pad;
 use super::policy::Policy;
 use super::replay::Replay;
-use super::sac::{Batch, PolicyRange, Sac, Turn};
-use super::sgqn::{self, SgqnBatch, SgqnOptions};
+use super::sac::{PolicyRange, Sac, Turn};
+use super::sgqn::{self, SgqnOptions};
+use super::soda;
 use super::standardiser::Standardiser;
 use super::svea::{self, SveaOptions};
 use crate::Error;
-use crate::config::{AgentKind, Augmentation, Config, LatentScale, MaskFill};
+use crate::config::{AgentKind, Auxiliary, Config, LatentScale};
 use crate::gpu::{Arena, ArenaLayout, BufferRange, Gpu, GpuError};
 use crate::nn::{Actor, NetworkShape};
 use crate::ops::{DType, Stream, TapeError, Tensor, Var};
-use crate::saliency::uniform_grey;
 use crate::tape::{PlannedProgram, Profile, Program, Tape, Timer};
-
-/// Random streams of a run: same seed, different numbers.
-#[derive(Debug, Clone, Copy)]
-enum Randomness {
-    Sample,
-    ObsShift,
-    NextObsShift,
-    NextNoise,
-    ActorNoise,
-    Fill,
-    Overlay,
-    Act,
-    Conv,
-}
-
-/// Pictures to lay over observations, u8[count, 3, side, side] on the device.
-#[derive(Debug, Clone)]
-pub struct OverlayBank {
-    pub range: BufferRange,
-    pub count: usize,
-    pub side: usize,
-}
-
-impl OverlayBank {
-    /// Uploads pictures of equal size, channel-major bytes.
-    pub fn new(gpu: &Gpu, pictures: &[Vec<u8>], side: usize) -> Result<OverlayBank, GpuError> {
-        let bytes: Vec<u8> = pictures.concat();
-        if bytes.len() != pictures.len() * 3 * side * side || bytes.is_empty() {
-            return Err(GpuError::Rejected {
-                what: "overlay pictures".to_string(),
-                reason: format!(
-                    "{} bytes for {} pictures of {side}×{side}",
-                    bytes.len(),
-                    pictures.len()
-                ),
-            });
-        }
-        let range = BufferRange::whole(&gpu.storage("overlay pictures", bytes.len() as u64)?);
-        let mut padded = bytes;
-        padded.resize(range.size as usize, 0);
-        gpu.write(&range, &padded)?;
-        Ok(OverlayBank {
-            range,
-            count: pictures.len(),
-            side,
-        })
-    }
-}
 
 /// Sizes of the networks that a configuration asks for, on what `eye` sees.
 pub fn network_shape(config: &Config, action_dim: usize, eye: &Eye) -> NetworkShape {
@@ -79,6 +34,7 @@ pub fn network_shape(config: &Config, action_dim: usize, eye: &Eye) -> NetworkSh
         frame_stack: config.frame_stack,
         action_dim,
         num_shared_layers: config.num_shared_layers,
+        num_head_layers: config.num_head_layers,
         num_filters: config.num_filters,
         projection_dim: config.projection_dim,
         hidden_dim: config.hidden_dim,
@@ -101,7 +57,8 @@ fn learner_options(config: &Config) -> LearnerOptions {
         init_temperature: config.init_temperature as f32,
         critic_tau: config.critic_tau as f32,
         encoder_tau: config.encoder_tau as f32,
-        auxiliary: config.agent.has_auxiliary(),
+        soda_tau: config.soda_tau as f32,
+        auxiliary: config.agent.auxiliary(),
     }
 }
 
@@ -112,7 +69,7 @@ impl Turn {
         Turn {
             actor: step.is_multiple_of(c.actor_update_freq),
             targets: step.is_multiple_of(c.critic_target_update_freq),
-            auxiliary: c.agent.has_auxiliary() && step.is_multiple_of(c.aux_update_freq),
+            auxiliary: c.agent.auxiliary().is_some() && step.is_multiple_of(c.aux_update_freq),
         }
     }
 
@@ -239,7 +196,7 @@ impl Agent {
         }
     }
 
-    fn counter(&self, tape: &Tape, name: &str) -> Result<Var, TapeError> {
+    pub(super) fn counter(&self, tape: &Tape, name: &str) -> Result<Var, TapeError> {
         match self.counters.layout().find(name) {
             Some(entry) => Ok(tape.state_range(&self.counters, entry.range(), DType::U32)),
             None => Err(TapeError::UnknownName {
@@ -250,7 +207,7 @@ impl Agent {
         }
     }
 
-    fn stream(&self, randomness: Randomness) -> Stream {
+    pub(super) fn stream(&self, randomness: Randomness) -> Stream {
         Stream {
             seed: self.config.seed,
             stream: randomness as u32,
@@ -296,13 +253,22 @@ impl Agent {
         turn: Turn,
     ) -> Result<(), TapeError> {
         let c = &self.config;
-        let input = self.record_batch(tape, replay, overlays, turn)?;
+        let drawn = self.draw(tape, replay)?;
+        let input = self.batch_of(tape, replay, overlays, turn, &drawn)?;
         let sac = self.sac(tape);
         match c.agent {
-            AgentKind::Sac | AgentKind::Drq => {
+            // They differ in what becomes of frames before they are seen.
+            AgentKind::Sac | AgentKind::Rad | AgentKind::Drq | AgentKind::Soda => {
                 sac.update(&input.batch, turn)?;
             }
-            AgentKind::Svea => {
+            AgentKind::Curl => {
+                let positive = self.positives(tape, replay, &drawn)?;
+                curl::update(&sac, &input.batch, &positive, turn)?;
+            }
+            AgentKind::Pad => {
+                pad::update(&sac, &input.batch, turn)?;
+            }
+            AgentKind::Svea | AgentKind::SveaSoda => {
                 let options = SveaOptions {
                     alpha: c.svea_alpha as f32,
                     beta: c.svea_beta as f32,
@@ -318,81 +284,11 @@ impl Agent {
                 sgqn::update(&sac, &input, turn, options)?;
             }
         }
+        if turn.auxiliary && c.agent.auxiliary() == Some(Auxiliary::Soda) {
+            let views = self.soda_views(tape, replay, overlays)?;
+            soda::auxiliary_step(&sac, &views, &mut vec![])?;
+        }
         self.counter(tape, "counter.update")?.tick()
-    }
-
-    /// Records what an update learns from: transitions drawn from `replay`, their
-    /// stacks shifted, and all random numbers, at the count that "counter.update" has
-    /// then. `overlaid` is `obs` itself unless it is the auxiliary phase's turn, or the
-    /// agent is SVEA, and there are pictures. What the agent makes no use of (SAC: `fill`)
-    /// costs nothing: a program computes only what is needed.
-    pub fn record_batch(
-        &self,
-        tape: &Tape,
-        replay: &Replay,
-        overlays: Option<&OverlayBank>,
-        turn: Turn,
-    ) -> Result<SgqnBatch, TapeError> {
-        let c = &self.config;
-        let step = self.counter(tape, "counter.update")?;
-        let drawn = replay.sample(tape, &step, self.stream(Randomness::Sample), c.batch)?;
-        let stack = |slots: &Var, randomness| -> Result<Var, TapeError> {
-            if !c.random_shift {
-                return self.see(tape, slots, replay.store(), None);
-            }
-            let positions = 2 * c.shift_pad as u32 + 1;
-            let offsets =
-                step.philox_integers(self.stream(randomness), &[c.batch, 2], positions)?;
-            let shift = Some((&offsets, c.shift_pad));
-            self.see(tape, slots, replay.store(), shift)
-        };
-        let noise = |randomness| {
-            let shape = [c.batch, self.learner.shape.action_dim];
-            step.philox_normal(self.stream(randomness), &shape)
-        };
-        let obs = stack(&drawn.obs_slots, Randomness::ObsShift)?;
-        let fill = match c.mask_fill {
-            MaskFill::Zero => tape.full(&[1], 0.0),
-            MaskFill::Uniform => {
-                let u = step.philox_uniform(self.stream(Randomness::Fill), &[1], 0.0, 1.0)?;
-                uniform_grey(&obs, &u)?
-            }
-        };
-        let svea = c.agent == AgentKind::Svea;
-        let overlaid = match (turn.auxiliary || svea, overlays) {
-            (true, _) if svea && c.svea_augmentation == Augmentation::Conv => {
-                let shape = [c.batch, 3, 3, 3, 3];
-                obs.random_conv(&step.philox_normal(self.stream(Randomness::Conv), &shape)?)?
-            }
-            (true, Some(bank)) => {
-                let pictures = Tensor::u8(&[bank.count, 3, bank.side, bank.side]);
-                let pictures = tape.external(bank.range.clone(), pictures)?;
-                let stream = self.stream(Randomness::Overlay);
-                let crops = step.random_resized_crops(stream, c.batch, bank.count, bank.side)?;
-                obs.overlay(&pictures, &crops)?
-            }
-            (true, None) if svea => {
-                return Err(TapeError::Option {
-                    op: "svea",
-                    message: "there are no pictures to lay over observations".to_string(),
-                });
-            }
-            _ => obs.clone(),
-        };
-        let batch = Batch {
-            next_obs: stack(&drawn.next_slots, Randomness::NextObsShift)?,
-            obs,
-            action: drawn.action,
-            reward: drawn.reward,
-            not_done: drawn.not_done,
-            next_noise: noise(Randomness::NextNoise)?,
-            actor_noise: noise(Randomness::ActorNoise)?,
-        };
-        Ok(SgqnBatch {
-            batch,
-            fill,
-            overlaid,
-        })
     }
 
     /// What the networks get of stacks of moments: [`Eye::see`], embeddings on the scale
@@ -405,9 +301,9 @@ impl Agent {
         tape: &Tape,
         slots: &Var,
         store: &Observations,
-        shift: Option<(&Var, usize)>,
+        framing: Framing,
     ) -> Result<Var, TapeError> {
-        let seen = self.eye.see(tape, slots, store, shift)?;
+        let seen = self.eye.see(tape, slots, store, framing)?;
         match &self.standardiser {
             Some(standardiser) => standardiser.apply(tape, &seen),
             None => Ok(seen),
@@ -484,7 +380,7 @@ impl Agent {
     pub fn policy(&self, store: &Observations, count: usize) -> Result<Policy, TapeError> {
         let tape = Tape::new();
         let slots = tape.input("slots", Tensor::u32(&[count, self.config.frame_stack]));
-        let obs = self.see(&tape, &slots, store, None)?;
+        let obs = self.see(&tape, &slots, store, Framing::Centre)?;
         let sac = self.sac(&tape);
         let actor = self.learner.scope(&tape, "actor");
         let raw = Actor::forward(&actor, &sac.features(&obs)?, &self.learner.shape)?;

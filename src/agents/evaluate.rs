@@ -5,6 +5,7 @@ use super::agent::Agent;
 use super::eye::{Embedder, Eye};
 use super::latents::LatentStore;
 use super::observations::Observations;
+use super::pad::Adaptation;
 use super::policy::Policy;
 use crate::Error;
 use crate::envs::native::Mode;
@@ -17,6 +18,9 @@ use crate::ops::{Stream, TapeError};
 pub enum Actor<'a> {
     /// The policy's mean, from pixels.
     Agent(&'a Agent),
+    /// The same of a PAD agent that adapts itself to each episode, one after the other:
+    /// see [`Adaptation`].
+    Adapting(&'a Agent),
     /// Uniform in [−1, 1], from this seed.
     Random(u64),
     /// A native world's scripted controller, from the state.
@@ -27,7 +31,7 @@ impl<'a> Actor<'a> {
     /// How an agent sees.
     pub(super) fn eye(&self) -> Option<&'a Eye> {
         match self {
-            Actor::Agent(agent) => Some(agent.eye()),
+            Actor::Agent(agent) | Actor::Adapting(agent) => Some(agent.eye()),
             _ => None,
         }
     }
@@ -35,7 +39,17 @@ impl<'a> Actor<'a> {
     /// An agent's policy over what it sees on a stage.
     pub(super) fn policy(&self, stage: &Stage, count: usize) -> Result<Option<Policy>, TapeError> {
         match self {
-            Actor::Agent(agent) => agent.policy(stage.store(), count).map(Some),
+            Actor::Agent(agent) | Actor::Adapting(agent) => {
+                agent.policy(stage.store(), count).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// What adapts an agent to what it sees on a stage.
+    fn adaptation(&self, stage: &Stage) -> Result<Option<Adaptation<'a>>, Error> {
+        match self {
+            Actor::Adapting(agent) => Adaptation::new(agent, stage.store()).map(Some),
             _ => Ok(None),
         }
     }
@@ -79,7 +93,7 @@ impl Stage {
         frame_stack: usize,
         eye: Option<&Eye>,
     ) -> Result<Stage, Error> {
-        let (count, slots) = (options.count, options.count * frame_stack);
+        let (count, slots) = (options.count, options.count * (frame_stack + 1));
         let frame = eye.map_or(FrameShape::rgb(options.image_size), Eye::frame);
         let frames = FrameStore::new(gpu, slots, frame)?;
         let (store, embedder) = match eye.and_then(|eye| Some((eye, eye.encoder()?))) {
@@ -106,9 +120,11 @@ impl Stage {
         self.mode = Some(mode);
     }
 
-    /// The slot of environment `env`'s frame number `frame` of its episode.
+    /// The slot of environment `env`'s frame number `frame` of its episode: there is one
+    /// more than a stack has, so that the stack before the current one is there too.
     fn slot(&self, env: usize, frame: usize) -> u32 {
-        (env * self.frame_stack + frame % self.frame_stack) as u32
+        let kept = self.frame_stack + 1;
+        (env * kept + frame % kept) as u32
     }
 
     /// Starts episode `episode` in every environment.
@@ -164,9 +180,14 @@ impl Stage {
     /// Slots of the current stacks, [count · frame_stack], oldest first; the first
     /// frame of an episode stands for those before it.
     pub fn stacks(&self) -> Vec<u32> {
+        self.stacks_before(0)
+    }
+
+    /// Those of `steps` earlier, 0 or 1, as [`Stage::stacks`].
+    fn stacks_before(&self, steps: usize) -> Vec<u32> {
         (0..self.seen.len())
             .flat_map(|env| {
-                let last = self.seen[env] - 1;
+                let last = self.seen[env].saturating_sub(1 + steps);
                 (0..self.frame_stack)
                     .map(move |f| (env, (last + f + 1).saturating_sub(self.frame_stack)))
             })
@@ -184,7 +205,9 @@ pub(super) fn actions(
 ) -> Result<Vec<f32>, Error> {
     let (count, dim) = (stage.env.count(), stage.env.spec().action_dim);
     match (actor, policy) {
-        (Actor::Agent(_), Some(policy)) => Ok(policy.act(&stage.stacks(), false)?),
+        (Actor::Agent(_) | Actor::Adapting(_), Some(policy)) => {
+            Ok(policy.act(&stage.stacks(), false)?)
+        }
         (Actor::Expert, _) => {
             let mut actions = vec![0.0; count * dim];
             let id = stage.env.spec().id.clone();
@@ -199,7 +222,7 @@ pub(super) fn actions(
             };
             Ok(stream.uniform(step as u32, count * dim, -1.0, 1.0)?)
         }
-        (Actor::Agent(_), None) => Ok(vec![0.0; count * dim]),
+        (Actor::Agent(_) | Actor::Adapting(_), None) => Ok(vec![0.0; count * dim]),
     }
 }
 
@@ -220,17 +243,25 @@ pub fn returns(
     actor: &Actor,
     episodes: usize,
 ) -> Result<Vec<f32>, Error> {
-    let count = environments(&options.id, episodes);
+    let count = match actor {
+        // Each episode has networks of its own.
+        Actor::Adapting(_) => 1,
+        _ => environments(&options.id, episodes),
+    };
     let options = EnvOptions {
         count,
         ..options.clone()
     };
     let mut stage = Stage::new(gpu, &options, frame_stack, actor.eye())?;
     let policy = actor.policy(&stage, count)?;
+    let adaptation = actor.adaptation(&stage)?;
     let mut returns = vec![];
     let mut random_step = 0;
     while returns.len() < episodes {
         stage.reset((returns.len() / count) as u64)?;
+        if let Some(adaptation) = &adaptation {
+            adaptation.begin();
+        }
         let mut totals = vec![0.0f32; count];
         let mut running = vec![true; count];
         let mut transitions = vec![Transition::default(); count];
@@ -238,6 +269,9 @@ pub fn returns(
             let actions = actions(&mut stage, actor, policy.as_ref(), random_step)?;
             random_step += 1;
             stage.step(&actions, &mut transitions)?;
+            if let Some(adaptation) = &adaptation {
+                adaptation.step(&stage.stacks_before(1), &stage.stacks(), &actions)?;
+            }
             for (env, t) in transitions
                 .iter()
                 .enumerate()

@@ -2,9 +2,11 @@
 //! itself, for frame stacks of a store or for any pixels.
 
 use super::agent::Agent;
+use super::eye::Framing;
 use super::observations::Observations;
 use super::sgqn::predicted_mask;
 use crate::Error;
+use crate::config::Auxiliary;
 use crate::gpu::{BufferRange, FrameStore};
 use crate::nn::Actor;
 use crate::ops::{TapeError, Var};
@@ -57,10 +59,15 @@ pub fn record(agent: &Agent, tape: &Tape, obs: &Var, rule: Gradient) -> Result<(
     tape.output("q", &q);
     tape.output("map", &map);
     tape.output("mask", &looked.mask);
-    if agent.config().agent.has_auxiliary() {
+    if has_decoder(agent) {
         tape.output("predicted", &predicted_mask(&sac, obs, &action)?.sigmoid()?);
     }
     Ok(())
+}
+
+/// Whether it predicts where it looks.
+fn has_decoder(agent: &Agent) -> bool {
+    agent.config().agent.auxiliary() == Some(Auxiliary::Mask)
 }
 
 impl Explainer {
@@ -81,7 +88,7 @@ impl Explainer {
         let tape = Tape::new();
         let slots = tape.input("slots", Tensor::u32(&[count, agent.config().frame_stack]));
         let store = Observations::Pixels(store.clone());
-        let obs = agent.eye().see(&tape, &slots, &store, None)?;
+        let obs = agent.eye().see(&tape, &slots, &store, Framing::Centre)?;
         Explainer::compile(agent, &tape, &obs, count, rule)
     }
 
@@ -114,7 +121,7 @@ impl Explainer {
         Ok(Explainer {
             program: tape.compile(agent.gpu())?,
             count,
-            has_decoder: agent.config().agent.has_auxiliary(),
+            has_decoder: has_decoder(agent),
         })
     }
 

@@ -18,12 +18,27 @@ use crate::tape::{Program, Tape};
 /// Planes of a frame before its saliency.
 const RGB: usize = 3;
 
+/// Which pixels of frames as they are kept networks see, where these are drawn larger than
+/// that or moved about in training (SPEC.md A.3). All frames of a stack are framed alike.
+#[derive(Debug, Clone, Copy)]
+pub enum Framing<'a> {
+    /// The middle: whatever acts, is evaluated or explained.
+    Centre,
+    /// The middle after a shift: see [`Var::stack_frames`], offsets u32[B, 2] and their pad.
+    Shift(&'a Var, usize),
+    /// The window that starts at row and column: u32[B, 2], see [`Var::crop`].
+    Crop(&'a Var),
+}
+
 /// What an agent sees of the frames of its environment.
 #[derive(Debug, Clone)]
 pub struct Eye {
     inputs: Inputs,
     scale: SaliencyScale,
+    /// Side of what the networks see.
     side: usize,
+    /// Side of a frame as it is drawn and kept; no smaller.
+    drawn: usize,
     frame_stack: usize,
     encoder: Option<Arc<PretrainedEncoder>>,
 }
@@ -35,6 +50,7 @@ impl Eye {
             inputs: config.inputs,
             scale: config.saliency_scale,
             side: config.image_size,
+            drawn: config.rendered_size(),
             frame_stack: config.frame_stack,
             encoder: None,
         }
@@ -107,8 +123,8 @@ impl Eye {
     /// What environments have to draw: RGB, or RGB and saliency.
     pub fn frame(&self) -> FrameShape {
         match self.inputs {
-            Inputs::Rgb => FrameShape::rgb(self.side),
-            _ => FrameShape::rgb_and_saliency(self.side),
+            Inputs::Rgb => FrameShape::rgb(self.drawn),
+            _ => FrameShape::rgb_and_saliency(self.drawn),
         }
     }
 
@@ -138,8 +154,8 @@ impl Eye {
         }
     }
 
-    /// What the networks get of the moments in `slots` u32[B, F], shifted if asked for:
-    /// see [`Observations::stack`].
+    /// What the networks get of the moments in `slots` u32[B, F]: pixels framed as asked
+    /// for, f32[B, planes·F, S, S] in 0..255, or embeddings, see [`Observations::stack`].
     ///
     /// # Errors
     /// A store that keeps something else.
@@ -148,16 +164,23 @@ impl Eye {
         tape: &Tape,
         slots: &Var,
         store: &Observations,
-        shift: Option<(&Var, usize)>,
+        framing: Framing,
     ) -> Result<Var, TapeError> {
+        let shift = match framing {
+            Framing::Shift(offsets, pad) => Some((offsets, pad)),
+            Framing::Centre | Framing::Crop(_) => None,
+        };
         let stack = store.stack(tape, slots, shift)?;
-        match store {
-            Observations::Pixels(_) => self.select(&stack),
-            Observations::Latents(_) => Ok(stack),
-        }
+        let framed = match (store, framing) {
+            (Observations::Latents(_), _) => return Ok(stack),
+            (Observations::Pixels(_), _) if self.drawn == self.side => stack,
+            (Observations::Pixels(_), Framing::Crop(offsets)) => stack.crop(offsets, self.side)?,
+            (Observations::Pixels(_), _) => stack.center_crop(self.side)?,
+        };
+        self.select(&framed)
     }
 
-    /// Frames as they are kept, [B, C·F, S, S] → as a CNN sees them, [B, planes·F, S, S].
+    /// Planes as they are kept, [B, C·F, S, S] → as a CNN sees them, [B, planes·F, S, S].
     fn select(&self, stack: &Var) -> Result<Var, TapeError> {
         if self.inputs == Inputs::Rgb {
             return Ok(stack.clone());

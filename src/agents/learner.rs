@@ -2,21 +2,27 @@
 //! each in an arena. Every optimiser's parameters are one contiguous range:
 //!
 //! ```text
-//! | decoder | CNN | critic projection | Q1 | Q2 | actor | log α |
-//! |<-------- auxiliary -------->|
-//!           |<----------- critic ---------->| <actor>  <temperature>
-//!           |<-- target: τ encoder -->|<-τ critic->|
+//! | its own | shared CNN | head | critic projection | Q1 | Q2 | actor | log α |
+//! |<-------- auxiliary: SGQN, CURL -------->|
+//! |<----- SODA ------->|
+//! |<---- PAD ---->|
+//!           |<----------------- critic ---------------->| <actor>  <temperature>
+//!           |<-------- target: τ encoder -->|<-τ critic->|
 //! ```
 //!
-//! A shared encoder (SPEC.md B.8) has no target; a frozen one has no parameters here.
+//! The auxiliary phase's own networks come first: SGQN's decoder, CURL's bilinear form,
+//! SODA's perceptrons, PAD's head. A shared encoder (SPEC.md B.8) has no target; a frozen
+//! one has no parameters here.
 
 use std::ops::Range;
 
-use crate::gpu::{Arena, BufferRange, Gpu, GpuError};
+use crate::config::Auxiliary;
+use crate::gpu::{Arena, ArenaLayout, BufferRange, Gpu, GpuError};
 use crate::nn::{
-    Actor, Critic, Decoder, Encoder, Init, NetworkShape, Optimiser, ParameterLayout, Scope,
+    Actor, Critic, Decoder, Encoder, Init, InverseDynamics, NetworkShape, Optimiser,
+    ParameterLayout, Scope, SodaNetwork,
 };
-use crate::ops::{AdamOptions, DType, EmaSegment, TapeError};
+use crate::ops::{AdamOptions, DType, EmaSegment, TapeError, Var};
 use crate::tape::Tape;
 
 /// Learning rates, momenta, averaging rates (SPEC.md A.2).
@@ -34,8 +40,10 @@ pub struct LearnerOptions {
     pub init_temperature: f32,
     pub critic_tau: f32,
     pub encoder_tau: f32,
-    /// Whether there is an auxiliary decoder with its own optimiser (SGQN).
-    pub auxiliary: bool,
+    /// EMA rate of SODA's target.
+    pub soda_tau: f32,
+    /// What is learned in a phase with an optimiser of its own.
+    pub auxiliary: Option<Auxiliary>,
 }
 
 /// Parameters, targets, optimisers.
@@ -50,7 +58,10 @@ pub struct Learner {
     pub actor: Optimiser,
     pub temperature: Optimiser,
     pub auxiliary: Option<Optimiser>,
+    /// `predictor_target.*`: SODA's perceptrons and a CNN of their own.
+    pub predictor_target: Option<Arena>,
     segments: Vec<EmaSegment>,
+    soda_tau: f32,
 }
 
 impl Learner {
@@ -61,11 +72,21 @@ impl Learner {
         options: &LearnerOptions,
     ) -> Result<Learner, GpuError> {
         let mut p = ParameterLayout::default();
-        if options.auxiliary {
-            Decoder::push(&mut p, shape);
+        match options.auxiliary {
+            Some(Auxiliary::Mask) => Decoder::push(&mut p, shape),
+            Some(Auxiliary::Contrast) => {
+                let z = shape.projection_dim;
+                p.push("curl.W".to_string(), &[z, z], Init::UnitInterval);
+            }
+            Some(Auxiliary::Soda) => SodaNetwork::push(&mut p, shape),
+            Some(Auxiliary::InverseDynamics) => InverseDynamics::push(&mut p, shape),
+            None => {}
         }
         let cnn = p.mark();
         Encoder::push_cnn(&mut p, "critic.encoder", shape);
+        let head = p.mark();
+        Encoder::push_head(&mut p, "critic.encoder", shape);
+        let projection = p.mark();
         Encoder::push_projection(&mut p, "critic.encoder", shape);
         let trunks = p.mark();
         Critic::push_trunks(&mut p, "critic", shape);
@@ -88,17 +109,20 @@ impl Learner {
         let target_layout = p.sub_layout(targets.clone(), |n| {
             n.replacen("critic.", "critic_target.", 1)
         });
-        let target = Arena::new(gpu, "target parameters", target_layout)?;
-        let source = online.slice(targets);
-        let mut encoder = gpu.device().create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(
-            &source.buffer,
-            source.offset,
-            &target.whole().buffer,
-            0,
-            source.size,
-        );
-        gpu.queue().submit([encoder.finish()]);
+        let target = copy_of(gpu, "target parameters", target_layout, &online, targets)?;
+        // All that SODA trains: its own networks and the CNN.
+        let predictor = 0..projection;
+        let predictor_target = match options.auxiliary {
+            Some(Auxiliary::Soda) => {
+                let layout = p.sub_layout(predictor.clone(), |n| match n.strip_prefix("critic.") {
+                    Some(of_encoder) => format!("predictor_target.{of_encoder}"),
+                    None => n.replacen("predictor.", "predictor_target.", 1),
+                });
+                let label = "target of the predictor";
+                Some(copy_of(gpu, label, layout, &online, predictor.clone())?)
+            }
+            _ => None,
+        };
 
         let adam = |lr, beta1| AdamOptions {
             lr,
@@ -122,9 +146,17 @@ impl Learner {
             actor: optimiser("actor_optimizer", actor..temperature, actor_adam)?,
             temperature: optimiser("log_alpha_optimizer", temperature..end, alpha_adam)?,
             auxiliary: match options.auxiliary {
-                true => Some(optimiser("aux_optimizer", 0..trunks, aux_adam)?),
-                false => None,
+                Some(Auxiliary::Mask | Auxiliary::Contrast) => {
+                    Some(optimiser("aux_optimizer", 0..trunks, aux_adam)?)
+                }
+                Some(Auxiliary::Soda) => Some(optimiser("aux_optimizer", predictor, aux_adam)?),
+                Some(Auxiliary::InverseDynamics) => {
+                    Some(optimiser("aux_optimizer", 0..head, aux_adam)?)
+                }
+                None => None,
             },
+            predictor_target,
+            soda_tau: options.soda_tau,
             segments: [
                 segment(target_start..trunks, options.encoder_tau),
                 segment(trunks..actor, options.critic_tau),
@@ -139,16 +171,28 @@ impl Learner {
 
     /// Records θ̄ ← τθ + (1 − τ)θ̄ for encoder and critics, one dispatch.
     pub fn update_targets(&self, tape: &Tape) -> Result<(), TapeError> {
-        let whole = |arena: &Arena| tape.state_range(arena, 0..arena.layout().len(), DType::F32);
-        whole(&self.target).ema(&whole(&self.online), &self.segments)
+        whole(tape, &self.target).ema(&whole(tape, &self.online), &self.segments)
+    }
+
+    /// The same for all that SODA's target has, at its own rate; nothing without one.
+    pub fn update_predictor_target(&self, tape: &Tape) -> Result<(), TapeError> {
+        let Some(target) = &self.predictor_target else {
+            return Ok(());
+        };
+        let all = EmaSegment {
+            online: 0..target.layout().len(),
+            target: 0..target.layout().len(),
+            tau: self.soda_tau,
+        };
+        whole(tape, target).ema(&whole(tape, &self.online), &[all])
     }
 
     /// Parameters `prefix.*` (`critic`, `actor`, `critic_target`, …) on a tape.
     pub fn scope(&self, tape: &Tape, prefix: &str) -> Scope {
-        let arena = if prefix == "critic_target" {
-            &self.target
-        } else {
-            &self.online
+        let arena = match (prefix, &self.predictor_target) {
+            ("critic_target", _) => &self.target,
+            ("predictor_target", Some(target)) => target,
+            _ => &self.online,
         };
         Scope::new(tape, arena, prefix)
     }
@@ -162,7 +206,8 @@ impl Learner {
             self.auxiliary.as_ref(),
         ];
         let moments = optimisers.into_iter().flatten().flat_map(|o| o.arenas());
-        [&self.online, &self.target].into_iter().chain(moments)
+        let targets = [&self.target].into_iter().chain(&self.predictor_target);
+        [&self.online].into_iter().chain(targets).chain(moments)
     }
 
     /// Bytes that it takes on the device.
@@ -180,4 +225,31 @@ impl Learner {
             })
             .collect()
     }
+}
+
+/// All of an arena's elements.
+fn whole(tape: &Tape, arena: &Arena) -> Var {
+    tape.state_range(arena, 0..arena.layout().len(), DType::F32)
+}
+
+/// An arena that starts as a copy of a range of another one.
+fn copy_of(
+    gpu: &Gpu,
+    label: &str,
+    layout: ArenaLayout,
+    online: &Arena,
+    range: Range<usize>,
+) -> Result<Arena, GpuError> {
+    let copy = Arena::new(gpu, label, layout)?;
+    let source = online.slice(range);
+    let mut encoder = gpu.device().create_command_encoder(&Default::default());
+    encoder.copy_buffer_to_buffer(
+        &source.buffer,
+        source.offset,
+        &copy.whole().buffer,
+        0,
+        source.size,
+    );
+    gpu.queue().submit([encoder.finish()]);
+    Ok(copy)
 }

@@ -1,6 +1,7 @@
 //! How much of a device training takes.
 
-use super::agent::{Agent, OverlayBank};
+use super::agent::Agent;
+use super::batches::OverlayBank;
 use super::eye::Retina;
 use super::policy::Policy;
 use super::replay::Replay;

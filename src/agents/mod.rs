@@ -1,7 +1,9 @@
 //! Agents: one file holds one algorithm, readable next to its paper.
 
 mod agent;
+mod batches;
 mod collect;
+pub mod curl;
 pub mod evaluate;
 pub mod explain;
 mod eye;
@@ -9,6 +11,7 @@ mod latents;
 mod learner;
 mod memory;
 mod observations;
+pub mod pad;
 mod pipelines;
 mod policy;
 mod profiling;
@@ -16,14 +19,16 @@ mod replay;
 pub mod sac;
 pub mod sgqn;
 mod snapshot;
+pub mod soda;
 mod standardiser;
 pub mod svea;
 mod trainer;
 pub mod tuning;
 
-pub use agent::{Agent, OverlayBank, network_shape};
+pub use agent::{Agent, network_shape};
+pub use batches::OverlayBank;
 pub use collect::{Collector, Sight};
-pub use eye::{Embedder, Eye, Retina};
+pub use eye::{Embedder, Eye, Framing, Retina};
 pub use latents::LatentStore;
 pub use learner::{Learner, LearnerOptions};
 pub use memory::{ProgramMemory, TrainingMemory};

@@ -3,7 +3,8 @@
 
 use std::time::Instant;
 
-use super::agent::{Agent, OverlayBank};
+use super::agent::Agent;
+use super::batches::OverlayBank;
 use super::evaluate::{self, Actor};
 use super::eye::{Eye, Retina};
 use super::memory::{self, ProgramMemory, TrainingMemory};
@@ -83,7 +84,7 @@ pub fn env_options(
     EnvOptions {
         id: config.env.clone(),
         count,
-        image_size: config.image_size,
+        image_size: config.rendered_size(),
         seed: config.seed,
         mode,
         action_repeat: config.action_repeat,

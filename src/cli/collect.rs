@@ -168,11 +168,13 @@ fn by_agent(session: &Session, arguments: &Arguments, run: &Path) -> Result<Coll
     let gpu = session.gpu()?;
     let trained = Trained::load(&gpu, run, &arguments.backgrounds, &arguments.python)?;
     let config = &trained.config;
-    let size = arguments.size.unwrap_or(config.image_size);
+    // What is collected are frames as they are drawn.
+    let drawn = config.rendered_size();
+    let size = arguments.size.unwrap_or(drawn);
     let asked = arguments.env.as_ref().unwrap_or(&config.env);
     for (option, given, right) in [
         ("env", asked, &config.env),
-        ("size", &size.to_string(), &config.image_size.to_string()),
+        ("size", &size.to_string(), &drawn.to_string()),
     ] {
         if given != right {
             return Err(CliError::NotOfRun {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::Error;
-use crate::config::Inputs;
+use crate::config::{AgentKind, Inputs};
 
 /// Why a subcommand did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +117,13 @@ pub(super) enum CliError {
         method: &'static str,
         right: &'static str,
     },
+    /// An option of another agent.
+    #[error("--{option} is not for agent {agent}: it is for {right}")]
+    NotForAgent {
+        option: &'static str,
+        agent: AgentKind,
+        right: &'static str,
+    },
     /// Pictures without a place.
     #[error("'{}' is not a run, which would have a place for pictures: name a directory for them with --out", run.display())]
     NoOut { run: PathBuf },
@@ -154,6 +161,7 @@ impl CliError {
             | CliError::NoData { .. }
             | CliError::OtherImages { .. }
             | CliError::NotForMethod { .. }
+            | CliError::NotForAgent { .. }
             | CliError::ImagesWithoutSaliency { .. }
             | CliError::NoOut { .. }
             | CliError::Filter { .. } => true,

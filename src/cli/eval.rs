@@ -9,6 +9,7 @@ use super::output::{print, table};
 use super::session::{Session, Trained, adapter_name, choose_modes, evaluation_options};
 use super::summary::Returns;
 use crate::agents::evaluate::{self, Actor};
+use crate::config::AgentKind;
 use crate::envs::native::Mode;
 use crate::gpu::Gpu;
 
@@ -18,7 +19,8 @@ Examples:
   foveate eval --run runs/reach --modes train,video-hard --episodes 30 --json
 
 The agent acts by the mean of its policy, in episodes that it was not trained on: the
-same ones in every mode and at every call.";
+same ones in every mode and at every call. With --adapt, a PAD agent learns on from what
+it sees in each episode, without rewards; these are other episodes than those without.";
 
 /// Evaluate a trained agent: mean return in each look of its world.
 #[derive(Debug, clap::Args)]
@@ -34,6 +36,9 @@ pub(super) struct Arguments {
     /// Episodes per look; the run's eval_episodes if absent
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     episodes: Option<u32>,
+    /// Let a PAD agent adapt itself to each episode, one after the other
+    #[arg(long)]
+    adapt: bool,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -53,17 +58,22 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         &arguments.backgrounds,
         &arguments.python,
     )?;
+    if arguments.adapt && trained.config.agent != AgentKind::Pad {
+        return Err(CliError::NotForAgent {
+            option: "adapt",
+            agent: trained.config.agent,
+            right: "pad, whose convolutions learn without rewards",
+        });
+    }
+    let actor = match arguments.adapt {
+        true => Actor::Adapting(&trained.agent),
+        false => Actor::Agent(&trained.agent),
+    };
     let modes = choose_modes(&trained.config.env, &arguments.modes, &Mode::ALL)?;
     let episodes = (arguments.episodes).map_or(trained.config.eval_episodes, |n| n as usize);
     let mut results = vec![];
     for mode in modes {
-        let returns = evaluate(
-            &gpu,
-            &trained,
-            mode,
-            &Actor::Agent(&trained.agent),
-            episodes,
-        )?;
+        let returns = evaluate(&gpu, &trained, mode, &actor, episodes)?;
         results.push((mode, returns));
     }
     print(&if arguments.json {

@@ -60,6 +60,7 @@ impl Film<'_> {
                 Some(native) => native.segmentation()?.into_iter().next(),
                 None => None,
             };
+            let truth = truth.map(|ids| middle(&ids, config.rendered_size(), side));
 
             let mut cells = vec![];
             for explanation in &explained {
@@ -95,5 +96,26 @@ impl Film<'_> {
             }
         }
         Ok(film)
+    }
+}
+
+/// The middle `side`×`side` pixels of `drawn`×`drawn` ones: what an agent that crops sees.
+fn middle(pixels: &[u8], drawn: usize, side: usize) -> Vec<u8> {
+    let start = (drawn - side) / 2;
+    (pixels.chunks_exact(drawn).skip(start).take(side))
+        .flat_map(|row| &row[start..start + side])
+        .copied()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::middle;
+
+    #[test]
+    fn the_middle_is_what_lies_as_far_from_every_edge() {
+        let pixels: Vec<u8> = (0..36).collect();
+        assert_eq!(middle(&pixels, 6, 2), [14, 15, 20, 21]);
+        assert_eq!(middle(&pixels, 6, 6), pixels);
     }
 }

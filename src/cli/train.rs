@@ -42,8 +42,8 @@ may then change.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Algorithm: sac, drq, svea, sgqn, or one of its ablations, sac-consistency and
-    /// sac-self-supervision
+    /// Algorithm: sac, rad, drq, curl, pad, soda, svea, svea-soda, sgqn, or one of its ablations,
+    /// sac-consistency and sac-self-supervision
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
     /// Environment: native/reach, native/cartpole or dm_control/DOMAIN-TASK

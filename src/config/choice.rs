@@ -59,10 +59,21 @@ choice! {
     AgentKind, "agent" {
         /// Soft actor-critic from pixels (A.4).
         Sac = "sac",
+        /// SAC on random crops of larger frames (A.5).
+        Rad = "rad",
         /// SAC on observations shifted at random: DrQ with K = M = 1 (A.5).
         Drq = "drq",
+        /// RAD, and the encoder tells crops of one observation from those of others (A.5).
+        Curl = "curl",
+        /// RAD, and the encoder tells which action led from one observation to the next (A.5).
+        Pad = "pad",
+        /// RAD, and the encoder predicts an observation's features from its augmentation
+        /// (A.5).
+        Soda = "soda",
         /// The critic also on augmented observations (A.5).
         Svea = "svea",
+        /// SVEA's critic and SODA's phase (A.5), on random crops.
+        SveaSoda = "svea-soda",
         /// Saliency-guided Q-networks (A.6).
         Sgqn = "sgqn",
         /// SGQN without its auxiliary phase: the paper's ablation (A.5).
@@ -72,10 +83,41 @@ choice! {
     }
 }
 
+/// What an encoder learns besides the value of actions, in a phase with an optimiser of its
+/// own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auxiliary {
+    /// SGQN: where the critic looks (A.6.4).
+    Mask,
+    /// CURL: which crops show the same (A.5).
+    Contrast,
+    /// SODA: the features of what lies under an overlaid picture (A.5).
+    Soda,
+    /// PAD: the action that lies between two observations (A.5).
+    InverseDynamics,
+}
+
 impl AgentKind {
-    /// Whether a decoder predicts the mask, in a phase of its own.
-    pub fn has_auxiliary(self) -> bool {
-        matches!(self, AgentKind::Sgqn | AgentKind::SacSelfSupervision)
+    /// The phase that it has besides SAC's.
+    pub fn auxiliary(self) -> Option<Auxiliary> {
+        match self {
+            AgentKind::Sgqn | AgentKind::SacSelfSupervision => Some(Auxiliary::Mask),
+            AgentKind::Curl => Some(Auxiliary::Contrast),
+            AgentKind::Soda | AgentKind::SveaSoda => Some(Auxiliary::Soda),
+            AgentKind::Pad => Some(Auxiliary::InverseDynamics),
+            _ => None,
+        }
+    }
+
+    /// Whether its critic also learns from augmented observations, as SVEA's.
+    pub fn doubles_critic(self) -> bool {
+        matches!(self, AgentKind::Svea | AgentKind::SveaSoda)
+    }
+
+    /// Whether its frames are drawn larger than its networks see them, to be cropped (A.2).
+    pub fn crops(self) -> bool {
+        use AgentKind::*;
+        matches!(self, Rad | Curl | Pad | Soda | SveaSoda)
     }
 }
 

@@ -39,7 +39,7 @@ pub enum ConfigError {
     },
     /// The convolutions would leave no pixel.
     #[error(
-        "image_size {image_size} is too small for {layers} convolutions (num_shared_layers): the smallest that fits is {minimum}"
+        "image_size {image_size} is too small for {layers} convolutions (num_shared_layers + num_head_layers): the smallest that fits is {minimum}"
     )]
     ImageTooSmall {
         image_size: usize,

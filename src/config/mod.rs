@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::gpu::Precision;
 
 pub use choice::{
-    AgentKind, Augmentation, Budget, EncoderKind, Inputs, LatentScale, MaskFill, Preset,
+    AgentKind, Augmentation, Auxiliary, Budget, EncoderKind, Inputs, LatentScale, MaskFill, Preset,
     SaliencyScale,
 };
 pub use error::{ConfigError, nearest};
@@ -51,9 +51,16 @@ pub struct Config {
     /// `action_repeat` of them). I.1.
     pub budget: Budget,
 
-    /// Height and width of a frame in pixels: 84 (A.1). A multiple of 4 (the
-    /// decoder doubles twice), at least `4 · num_shared_layers`.
+    /// Height and width in pixels of what the networks see: 84 (A.1). A multiple of 4
+    /// (the decoder doubles twice), at least four times as many as there are
+    /// convolutions.
     pub image_size: usize,
+    /// Height and width of a frame as it is drawn and kept: a multiple of 4, at least
+    /// `image_size`. Larger ones are cropped at random where agents learn (unless
+    /// `random_shift` says otherwise), and to their middle elsewhere (A.3). Absent: see
+    /// [`Config::rendered_size`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub render_size: Option<usize>,
     /// Frames in an observation, oldest first: 3 (A.2), ≥ 1.
     pub frame_stack: usize,
     /// Control steps per agent step, ≥ 1; absent: the environment's own
@@ -97,8 +104,13 @@ pub struct Config {
     /// Transitions kept for sampling: 500,000 (A.2), at least `batch`.
     pub replay_capacity: usize,
 
-    /// Convolutions of the encoder shared by actor and critic: 11 (A.1), ≥ 1.
+    /// Convolutions of the encoder that actor, critics and auxiliary phase share: 11
+    /// (A.1), PAD 8, ≥ 1.
     pub num_shared_layers: usize,
+    /// Convolutions behind those: actor and critics have these in common, PAD's phase has
+    /// as many of its own. 0 (A.1), PAD 3.
+    #[serde(default)]
+    pub num_head_layers: usize,
     /// Channels of each convolution: 32 (A.1), ≥ 1.
     pub num_filters: usize,
     /// Whether actor and critics share convolutions and projection, which the critics'
@@ -145,7 +157,7 @@ pub struct Config {
     pub aux_lr: f64,
     /// β₁ of the auxiliary phase's Adam: 0.9 (A.6.4), in [0, 1).
     pub aux_beta: f64,
-    /// Steps between auxiliary updates: 2 (A.2), ≥ 1.
+    /// Steps between auxiliary updates: 2, CURL 1 (A.2), ≥ 1.
     pub aux_update_freq: u64,
 
     /// Quantile ρ above which a pixel belongs to the mask, in (0, 1): 0.95;
@@ -166,11 +178,19 @@ pub struct Config {
     /// convolution (A.3).
     #[serde(default = "overlay")]
     pub svea_augmentation: Augmentation,
+    /// Observations that SODA's phase draws for itself: 256 (A.5), ≥ 1.
+    #[serde(default = "soda_batch")]
+    pub soda_batch_size: usize,
+    /// EMA rate of SODA's target: 0.005 (A.5), in [0, 1].
+    #[serde(default = "soda_tau")]
+    pub soda_tau: f64,
     /// What replaces the pixels outside the mask: `uniform`, one grey per batch
     /// (the released code), or `zero` (the paper's text). I.1.
     pub mask_fill: MaskFill,
     /// Whether sampled observations are shifted at random. The released SGQN
-    /// does, plain SAC does not (A.3, A.5, I.1).
+    /// does, plain SAC and agents that crop do not (A.3, A.5, I.1). Frames larger than
+    /// what the networks see are then shifted and cut to their middle; SODA's phase
+    /// crops all the same.
     pub random_shift: bool,
     /// Largest shift in pixels, each way: 4 (A.3), below `image_size`.
     pub shift_pad: usize,
@@ -213,6 +233,14 @@ fn half() -> f64 {
     0.5
 }
 
+fn soda_batch() -> usize {
+    256
+}
+
+fn soda_tau() -> f64 {
+    0.005
+}
+
 fn rgb() -> Inputs {
     Inputs::Rgb
 }
@@ -237,15 +265,37 @@ impl Config {
 
     /// Whether pictures are laid over observations.
     pub fn overlays_pictures(&self) -> bool {
-        let svea = self.agent == AgentKind::Svea;
-        self.agent.has_auxiliary() || (svea && self.svea_augmentation == Augmentation::Overlay)
+        let in_critic = self.svea_augmentation == Augmentation::Overlay;
+        match self.agent.auxiliary() {
+            Some(Auxiliary::Mask | Auxiliary::Soda) => true,
+            Some(Auxiliary::Contrast | Auxiliary::InverseDynamics) | None => {
+                self.agent.doubles_critic() && in_critic
+            }
+        }
+    }
+
+    /// Height and width of a frame as it is drawn and kept: `render_size`; where that is
+    /// absent 100 for 84 seen pixels (A.2) and in this proportion for others, in whole
+    /// fours, for agents that crop, and `image_size` for all else.
+    pub fn rendered_size(&self) -> usize {
+        let size = self.image_size;
+        match self.agent.crops() {
+            // At least one step of four, or there is nothing to choose from.
+            true => (self.render_size).unwrap_or((4 * ((25 * size + 42) / 84)).max(size + 4)),
+            false => self.render_size.unwrap_or(size),
+        }
     }
 
     /// Height and width of the encoder's last feature map: one 3×3 convolution
-    /// of stride 2, then `num_shared_layers − 1` of stride 1, none padded
-    /// (84 → 41 → 39 → … → 21 with 11 layers).
+    /// of stride 2, then all others of stride 1, none padded (84 → 41 → 39 → … → 21 with
+    /// 11 layers).
     pub fn feature_size(&self) -> usize {
         (self.image_size.saturating_sub(3) / 2 + 1)
-            .saturating_sub(2 * self.num_shared_layers.saturating_sub(1))
+            .saturating_sub(2 * self.num_layers().saturating_sub(1))
+    }
+
+    /// Convolutions of the encoder in all.
+    pub fn num_layers(&self) -> usize {
+        self.num_shared_layers + self.num_head_layers
     }
 }

@@ -3,19 +3,21 @@
 use crate::gpu::Precision;
 
 use super::{
-    AgentKind, Augmentation, Budget, Config, EncoderKind, Inputs, LatentScale, MaskFill, Preset,
-    SaliencyScale,
+    AgentKind, Augmentation, Auxiliary, Budget, Config, EncoderKind, Inputs, LatentScale, MaskFill,
+    Preset, SaliencyScale,
 };
 
 impl Config {
     /// The defaults of `preset` for an agent in an environment, with seed 1.
     ///
     /// ρ depends on the environment: 0.98 where the body is small in the
-    /// picture (cart-pole, ball-in-cup), 0.95 elsewhere (A.6.1). All but SAC
-    /// shift their observations: its baseline is the one without (A.5).
+    /// picture (cart-pole, ball-in-cup), 0.95 elsewhere (A.6.1). All but SAC, whose
+    /// baseline is the one without, shift their observations or crop them (A.5).
     pub fn new(agent: AgentKind, env: impl Into<String>, preset: Preset) -> Config {
         let env = env.into();
         let reach = env == "native/reach";
+        let adapts = agent == AgentKind::Pad;
+        let contrasts = agent.auxiliary() == Some(Auxiliary::Contrast);
         let paper = paper(agent, env);
         match preset {
             Preset::Paper => paper,
@@ -42,6 +44,7 @@ impl Config {
                 preset,
                 steps: 100_000,
                 batch: 32,
+                soda_batch_size: 64,
                 burst_updates: false,
                 replay_capacity: 50_000,
                 num_filters: 16,
@@ -63,18 +66,20 @@ impl Config {
                 image_size: 32,
                 action_repeat: reach.then_some(4),
                 batch: 32,
+                soda_batch_size: 64,
                 discount: 0.9,
                 init_steps: 2_500,
                 burst_updates: false,
                 replay_capacity: 10_000,
-                num_shared_layers: 3,
+                num_shared_layers: if adapts { 2 } else { 3 },
+                num_head_layers: if adapts { 1 } else { 0 },
                 num_filters: 16,
                 projection_dim: 50,
                 hidden_dim: 128,
                 actor_update_freq: 1,
                 critic_tau: 0.05,
                 critic_target_update_freq: 1,
-                aux_update_freq: 4,
+                aux_update_freq: if contrasts { 1 } else { 4 },
                 shift_pad: 2,
                 decoder_channels: [16, 8],
                 overlay_pictures: 64,
@@ -94,6 +99,7 @@ fn paper(agent: AgentKind, env: String) -> Config {
     let small_body = ["cartpole", "ball_in_cup"]
         .iter()
         .any(|domain| env.contains(domain));
+    let adapts = agent == AgentKind::Pad;
     Config {
         agent,
         env,
@@ -102,6 +108,7 @@ fn paper(agent: AgentKind, env: String) -> Config {
         steps: 500_000,
         budget: Budget::AgentSteps,
         image_size: 84,
+        render_size: None,
         frame_stack: 3,
         action_repeat: None,
         encoder: EncoderKind::Cnn,
@@ -115,7 +122,8 @@ fn paper(agent: AgentKind, env: String) -> Config {
         init_steps: 1_000,
         burst_updates: true,
         replay_capacity: 500_000,
-        num_shared_layers: 11,
+        num_shared_layers: if adapts { 8 } else { 11 },
+        num_head_layers: if adapts { 3 } else { 0 },
         num_filters: 32,
         shared_encoder: false,
         projection_dim: 100,
@@ -135,7 +143,10 @@ fn paper(agent: AgentKind, env: String) -> Config {
         init_temperature: 0.1,
         aux_lr: 3e-4,
         aux_beta: 0.9,
-        aux_update_freq: 2,
+        aux_update_freq: match agent.auxiliary() {
+            Some(Auxiliary::Contrast) => 1,
+            _ => 2,
+        },
         rho: if small_body { 0.98 } else { 0.95 },
         consistency: match agent {
             AgentKind::SacSelfSupervision => 0.0,
@@ -144,8 +155,10 @@ fn paper(agent: AgentKind, env: String) -> Config {
         svea_alpha: 0.5,
         svea_beta: 0.5,
         svea_augmentation: Augmentation::Overlay,
+        soda_batch_size: 256,
+        soda_tau: 0.005,
         mask_fill: MaskFill::Uniform,
-        random_shift: agent != AgentKind::Sac,
+        random_shift: agent != AgentKind::Sac && !agent.crops(),
         shift_pad: 4,
         decoder_channels: [128, 64],
         decoder_action: true,

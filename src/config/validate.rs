@@ -48,6 +48,12 @@ impl Config {
             "sac where the encoder is pretrained, shared or sees saliency",
         )?;
         require(
+            !frozen || self.rendered_size() == self.image_size,
+            "render_size",
+            self.rendered_size(),
+            "absent with a pretrained encoder: what is kept is not pixels",
+        )?;
+        require(
             !(frozen && self.random_shift),
             "random_shift",
             self.random_shift,
@@ -75,11 +81,18 @@ impl Config {
             ("hidden_dim", self.hidden_dim),
             ("decoder_channels", first),
             ("decoder_channels", second),
+            ("soda_batch_size", self.soda_batch_size),
             ("overlay_pictures", self.overlay_pictures),
             ("eval_episodes", self.eval_episodes),
         ] {
             within(key, count as u64, LARGEST_COUNT)?;
         }
+        require(
+            self.num_head_layers as u64 <= LARGEST_COUNT,
+            "num_head_layers",
+            self.num_head_layers,
+            &format!("from 0 to {LARGEST_COUNT}"),
+        )?;
         for (key, count) in [
             ("steps", self.steps),
             ("init_steps", self.init_steps),
@@ -123,6 +136,7 @@ impl Config {
             ("discount", self.discount),
             ("critic_tau", self.critic_tau),
             ("encoder_tau", self.encoder_tau),
+            ("soda_tau", self.soda_tau),
         ] {
             require((0.0..=1.0).contains(&rate), key, rate, "from 0 to 1")?;
         }
@@ -151,7 +165,7 @@ impl Config {
     }
 
     fn validate_shapes(&self) -> Result<(), ConfigError> {
-        let (size, layers) = (self.image_size, self.num_shared_layers);
+        let (size, layers) = (self.image_size, self.num_layers());
         // 3×3, stride 2, then (layers − 1) times 3×3, stride 1: one pixel is left
         // of 4·layers − 1, and the next multiple of 4 is 4·layers.
         let minimum = 4 * layers;
@@ -168,6 +182,13 @@ impl Config {
             "image_size",
             size,
             &format!("a multiple of 4, e.g. {below} or {}", below + 4),
+        )?;
+        let drawn = self.rendered_size();
+        require(
+            drawn >= size && drawn.is_multiple_of(4) && drawn as u64 <= LARGEST_COUNT,
+            "render_size",
+            drawn,
+            &format!("a multiple of 4 of at least image_size, {size}: networks see a part of it"),
         )?;
         require(
             self.shift_pad < size,

@@ -83,6 +83,11 @@ pub fn uniform(rng: &mut ChaCha12Rng, len: usize, bound: f64) -> Vec<f32> {
         .collect()
 }
 
+/// Uniform in 0..1.
+pub fn unit_interval(rng: &mut ChaCha12Rng, len: usize) -> Vec<f32> {
+    (0..len).map(|_| rng.random::<f32>()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,6 +18,8 @@ pub enum Init {
     DeltaOrthogonal(f64),
     /// Uniform in ±bound (PyTorch's default for layers: 1/√fan-in).
     Uniform(f64),
+    /// Uniform in 0..1 (CURL's bilinear form).
+    UnitInterval,
     /// Normal of mean 0 and this deviation, drawn again where beyond ±2 (the released
     /// code's bounds: absolute ones).
     TruncatedNormal(f64),
@@ -83,6 +85,7 @@ impl ParameterLayout {
                     init::delta_orthogonal(&mut rng, [out, input, kh, kw], gain)
                 }
                 (Init::Uniform(bound), _) => init::uniform(&mut rng, entry.len(), bound),
+                (Init::UnitInterval, _) => init::unit_interval(&mut rng, entry.len()),
                 (Init::TruncatedNormal(deviation), _) => {
                     init::truncated_normal(&mut rng, entry.len(), deviation)
                 }

@@ -1,5 +1,6 @@
 //! Layers, networks, initialisation: what agents are built of.
 
+mod auxiliary;
 pub mod init;
 mod layout;
 mod mae;
@@ -12,6 +13,7 @@ mod position;
 mod scope;
 mod transformer;
 
+pub use auxiliary::{InverseDynamics, SodaNetwork};
 pub use layout::{Init, ParameterLayout};
 pub use mae::{Mae, MaeShape};
 pub use method::{Method, SaliencyLoss, UnknownMethod};

@@ -21,8 +21,10 @@ pub struct NetworkShape {
     pub shared_encoder: bool,
     /// |A|.
     pub action_dim: usize,
-    /// Convolutions, the first with stride 2.
+    /// Convolutions that the auxiliary phase shares too, the first with stride 2.
     pub num_shared_layers: usize,
+    /// Convolutions behind those.
+    pub num_head_layers: usize,
     /// Their channels.
     pub num_filters: usize,
     /// Width of the projection.
@@ -51,7 +53,8 @@ impl NetworkShape {
 
     /// Side of the last feature map: 3×3 stride 2, then 3×3 stride 1, no padding.
     pub fn feature_side(&self) -> usize {
-        ((self.image_size - 3) / 2 + 1).saturating_sub(2 * (self.num_shared_layers - 1))
+        let layers = self.num_shared_layers + self.num_head_layers;
+        ((self.image_size - 3) / 2 + 1).saturating_sub(2 * (layers - 1))
     }
 
     /// Elements of the last feature map.
@@ -65,8 +68,8 @@ impl NetworkShape {
     }
 }
 
-const ORTHOGONAL: Init = Init::Orthogonal(1.0);
-const ZERO: Init = Init::Constant(0.0);
+pub(super) const ORTHOGONAL: Init = Init::Orthogonal(1.0);
+pub(super) const ZERO: Init = Init::Constant(0.0);
 /// PyTorch's default.
 const LAYER_NORM_EPS: f32 = 1e-5;
 
@@ -74,6 +77,12 @@ const LAYER_NORM_EPS: f32 = 1e-5;
 /// the centre crop, 1 the division by 255 and odd numbers are ReLUs.
 fn cnn_layer(i: usize) -> usize {
     2 * i + 2
+}
+
+/// Number of layer `i` (from 0) of the head CNN in the released code, where even numbers are
+/// ReLUs.
+fn head_layer(i: usize) -> usize {
+    2 * i + 1
 }
 
 /// CNN and projection.
@@ -95,6 +104,18 @@ impl Encoder {
             };
             let gain = Init::DeltaOrthogonal(std::f64::consts::SQRT_2);
             layout.conv3x3(&name, shape.num_filters, input, gain, ZERO);
+        }
+    }
+
+    /// Appends `prefix.head_cnn.*`, if there are such layers.
+    pub fn push_head(layout: &mut ParameterLayout, prefix: &str, shape: &NetworkShape) {
+        if shape.latent.is_some() {
+            return;
+        }
+        for i in 0..shape.num_head_layers {
+            let name = format!("{prefix}.head_cnn.layers.{}", head_layer(i));
+            let gain = Init::DeltaOrthogonal(std::f64::consts::SQRT_2);
+            layout.conv3x3(&name, shape.num_filters, shape.num_filters, gain, ZERO);
         }
     }
 
@@ -142,9 +163,26 @@ impl Encoder {
         }
     }
 
-    /// Pixels [B, C·F, H, W] in 0..255 → features [B, filters, n, n]: /255, then
-    /// convolutions with ReLUs between them and none after the last.
+    /// Pixels [B, C·F, H, W] in 0..255 → features [B, filters, n, n]: the shared
+    /// convolutions, then the head's.
     pub fn cnn(scope: &Scope, obs: &Var, shape: &NetworkShape) -> Result<Var, TapeError> {
+        Encoder::head_cnn(scope, &Encoder::shared_cnn(scope, obs, shape)?, shape)
+    }
+
+    /// What the shared convolutions make of pixels → what the head's make of it: each after
+    /// a ReLU.
+    pub fn head_cnn(scope: &Scope, x: &Var, shape: &NetworkShape) -> Result<Var, TapeError> {
+        let mut x = x.clone();
+        for i in 0..shape.num_head_layers {
+            let name = format!("head_cnn.layers.{}", head_layer(i));
+            x = scope.conv2d(&name, &x.relu()?, Conv2dOptions::default())?;
+        }
+        Ok(x)
+    }
+
+    /// Pixels [B, C·F, H, W] in 0..255 → [B, filters, m, m]: /255, then convolutions with
+    /// ReLUs between them and none after the last.
+    pub fn shared_cnn(scope: &Scope, obs: &Var, shape: &NetworkShape) -> Result<Var, TapeError> {
         let mut x = obs.clone();
         for i in 0..shape.num_shared_layers {
             let options = match i {

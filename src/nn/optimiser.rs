@@ -46,6 +46,26 @@ impl Optimiser {
         })
     }
 
+    /// Another one of the same parameters with the same options, whose moments are its own.
+    ///
+    /// # Errors
+    /// Those of allocating.
+    pub fn fresh(&self, gpu: &Gpu) -> Result<Optimiser, GpuError> {
+        let again = |arena: &Arena| Arena::new(gpu, arena.label(), arena.layout().clone());
+        Ok(Optimiser {
+            range: self.range.clone(),
+            options: self.options,
+            first_moment: again(&self.first_moment)?,
+            second_moment: again(&self.second_moment)?,
+            time: again(&self.time)?,
+        })
+    }
+
+    /// The elements of the parameter arena that it moves.
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
     /// Records the gradient of `loss` with respect to this optimiser's parameters and
     /// one Adam step. Returns the gradients, one for each tensor that has one.
     pub fn step(

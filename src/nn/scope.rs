@@ -53,6 +53,13 @@ impl Scope {
         x.conv2d(&self.var(&format!("{name}.weight"))?, Some(&bias), options)
     }
 
+    /// Batch normalisation with `name.weight` and `name.bias`, by the batch's own mean and
+    /// variance: no running averages.
+    pub fn batch_norm(&self, name: &str, x: &Var, eps: f32) -> Result<Var, TapeError> {
+        let bias = self.var(&format!("{name}.bias"))?;
+        x.batch_norm(&self.var(&format!("{name}.weight"))?, &bias, eps)
+    }
+
     /// Layer normalisation with `name.weight` and `name.bias`.
     pub fn layer_norm(&self, name: &str, x: &Var, eps: f32) -> Result<Var, TapeError> {
         let bias = self.var(&format!("{name}.bias"))?;

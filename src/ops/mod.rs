@@ -19,6 +19,7 @@ pub(crate) use var::{Graph, Shared, Source};
 
 mod adam;
 mod attention;
+mod batch_norm;
 mod bce_with_logits;
 mod binary;
 mod bytes_to_image;

@@ -85,42 +85,6 @@ fn a_cnn_trains_on_every_input() {
     }
 }
 
-/// The losses that each agent has tell which parts of its update ran.
-#[test]
-fn every_agent_trains_with_its_own_losses() {
-    let folder = tempfile::tempdir().unwrap();
-    for (agent, more, consistency, auxiliary) in [
-        ("drq", "--set=batch=5", false, false),
-        ("svea", "--set=svea_augmentation=overlay", false, false),
-        ("svea", "--set=svea_augmentation=conv", false, false),
-        ("sac-consistency", "--set=batch=5", true, false),
-        ("sac-self-supervision", "--set=batch=5", false, true),
-        ("sgqn", "--set=batch=5", true, true),
-    ] {
-        let name = format!("{agent}-{}", more.rsplit('=').next().unwrap());
-        let run = folder.path().join(&name);
-        let flags = [&format!("--agent={agent}"), "--env=native/reach", more];
-        let run_flag = format!("--run={}", run.display());
-        let given = [&["train", &run_flag, "--steps=16"], &flags[..], SMALL].concat();
-        foveate(&given).succeeds();
-        let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-        for (loss, expected) in [
-            ("critic_loss", true),
-            ("consistency_loss", consistency),
-            ("aux_loss", auxiliary),
-        ] {
-            assert_eq!(
-                metrics.contains(loss),
-                expected,
-                "{name}: {loss}: {metrics}"
-            );
-        }
-    }
-    // An augmentation changes what is learned.
-    let last = |name: &str| fs::read(checkpoints(&folder.path().join(name)).last().unwrap());
-    assert_ne!(last("svea-overlay").unwrap(), last("svea-conv").unwrap());
-}
-
 fn text_of(kernel: &Value) -> &str {
     kernel.as_str().unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! The program as a person uses it: what it prints, writes and answers to mistakes.
 //! Exit code 2 is a user's mistake, 1 a failure; nothing that is typed may panic.
 
+mod agents;
 mod attention;
 mod collect;
 mod encoder;

@@ -15,14 +15,16 @@ use crate::end::End;
 
 /// The smallest run that does everything: random steps, updates of all kinds, whole
 /// episodes, evaluations, and a replay that overwrites its oldest.
-fn config() -> Config {
+fn config(agent: AgentKind) -> Config {
     Config {
         image_size: 8,
         action_repeat: Some(2),
         actor_update_freq: 2,
         critic_target_update_freq: 2,
         aux_update_freq: 2,
+        soda_batch_size: 3,
         num_shared_layers: 1,
+        num_head_layers: 0,
         batch: 2,
         num_filters: 2,
         hidden_dim: 8,
@@ -36,13 +38,18 @@ fn config() -> Config {
         eval_freq: 50,
         eval_episodes: 1,
         steps: 75,
-        ..Config::new(AgentKind::Sgqn, "native/reach", Preset::Tiny)
+        ..Config::new(agent, "native/reach", Preset::Tiny)
     }
 }
 
 /// Begins a run or goes on with one. Its device is lost after the steps in `losses`.
-fn train(gpu: &Gpu, directory: RunDirectory, losses: &[u64]) -> Result<(), Error> {
-    let config = config();
+fn train(
+    gpu: &Gpu,
+    agent: AgentKind,
+    directory: RunDirectory,
+    losses: &[u64],
+) -> Result<(), Error> {
+    let config = config(agent);
     directory.write_config(&config.to_toml()?)?;
     let mut trainer = Trainer::new(gpu, &config, directory, None, &mut |text| panic!("{text}"))?;
     trainer.run(&mut |report| {
@@ -62,7 +69,8 @@ fn saved(run: &Path) -> Option<u64> {
 fn a_run_whose_device_is_lost_goes_on_to_the_same_end() {
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole");
-    train(&own_gpu(), RunDirectory::create(&whole).unwrap(), &[]).unwrap();
+    let sgqn = AgentKind::Sgqn;
+    train(&own_gpu(), sgqn, RunDirectory::create(&whole).unwrap(), &[]).unwrap();
     let whole = End::of(&whole);
     assert!(whole.checkpoints[1].0.contains("75"));
 
@@ -75,7 +83,7 @@ fn a_run_whose_device_is_lost_goes_on_to_the_same_end() {
             true => RunDirectory::resume(&run).unwrap(),
             false => RunDirectory::create(&run).unwrap(),
         };
-        let error = train(&own_gpu(), directory, &[step]).unwrap_err();
+        let error = train(&own_gpu(), sgqn, directory, &[step]).unwrap_err();
         let said = error.to_string();
         for part in ["the device was lost", "--resume", run.to_str().unwrap()] {
             assert!(said.contains(part), "{said}");
@@ -87,6 +95,42 @@ fn a_run_whose_device_is_lost_goes_on_to_the_same_end() {
         assert!(!error.is_user_mistake());
         assert_eq!(saved(&run), kept, "after step {step}");
     }
-    train(&own_gpu(), RunDirectory::resume(&run).unwrap(), &[]).unwrap();
+    train(&own_gpu(), sgqn, RunDirectory::resume(&run).unwrap(), &[]).unwrap();
     End::of(&run).assert_same(&whole);
+}
+
+/// What other agents have beside SAC's networks is in their checkpoints, and so are larger
+/// frames.
+///
+/// Sabotage tried: SODA's target left out of the checkpoint. Turns this red.
+#[test]
+fn agents_with_phases_of_their_own_go_on_to_the_same_end() {
+    for agent in [
+        AgentKind::Curl,
+        AgentKind::Pad,
+        AgentKind::Soda,
+        AgentKind::SveaSoda,
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = folder.path().join("whole");
+        train(
+            &own_gpu(),
+            agent,
+            RunDirectory::create(&whole).unwrap(),
+            &[],
+        )
+        .unwrap();
+        let whole = End::of(&whole);
+        let losses: Vec<&String> = (whole.metrics.iter())
+            .filter(|line| line.contains("aux_loss"))
+            .collect();
+        assert!(losses.len() > 5, "{agent}: {:?}", whole.metrics);
+
+        let run = folder.path().join("run");
+        let directory = RunDirectory::create(&run).unwrap();
+        train(&own_gpu(), agent, directory, &[21]).unwrap_err();
+        assert_eq!(saved(&run), Some(16), "{agent}");
+        train(&own_gpu(), agent, RunDirectory::resume(&run).unwrap(), &[]).unwrap();
+        End::of(&run).assert_same(&whole);
+    }
 }

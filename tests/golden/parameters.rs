@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use foveate::nn::{Actor, Critic, Decoder, Encoder, NetworkShape, ParameterLayout};
+use foveate::nn::{
+    Actor, Critic, Decoder, Encoder, InverseDynamics, NetworkShape, ParameterLayout,
+};
 
 /// The released defaults, six actions.
 fn paper() -> NetworkShape {
@@ -15,6 +17,7 @@ fn paper() -> NetworkShape {
         frame_stack: 3,
         action_dim: 6,
         num_shared_layers: 11,
+        num_head_layers: 0,
         num_filters: 32,
         projection_dim: 100,
         hidden_dim: 1024,
@@ -112,6 +115,51 @@ fn counts_are_the_released_ones() {
     assert_eq!(count("attribution_predictor.decoder.conv2."), 73_792);
     assert_eq!(count("attribution_predictor.decoder.conv3."), 5_193);
     assert_eq!(count("attribution_predictor."), 1_625_961);
+}
+
+/// PAD: eight shared convolutions, and three heads of three: that of actor and critics, the
+/// targets', and its own.
+#[test]
+fn a_head_of_its_own_stands_on_the_shared_convolutions() {
+    let shape = NetworkShape {
+        num_shared_layers: 8,
+        num_head_layers: 3,
+        ..paper()
+    };
+    assert_eq!((shape.feature_side(), shape.flat()), (21, 14112));
+    let mut layout = ParameterLayout::default();
+    InverseDynamics::push(&mut layout, &shape);
+    Encoder::push_cnn(&mut layout, "critic.encoder", &shape);
+    Encoder::push_head(&mut layout, "critic.encoder", &shape);
+    let entries = layout.layout().entries();
+    let names: Vec<&str> = (entries.iter())
+        .map(|e| e.name.as_str())
+        .filter(|n| n.ends_with("weight") && !n.contains("shared_cnn"))
+        .collect();
+    let expected = [
+        "pad_head.encoder.head_cnn.layers.1.weight",
+        "pad_head.encoder.head_cnn.layers.3.weight",
+        "pad_head.encoder.head_cnn.layers.5.weight",
+        "pad_head.encoder.projection.projection.0.weight",
+        "pad_head.encoder.projection.projection.1.weight",
+        "pad_head.mlp.0.weight",
+        "pad_head.mlp.2.weight",
+        "pad_head.mlp.4.weight",
+        "critic.encoder.head_cnn.layers.1.weight",
+        "critic.encoder.head_cnn.layers.3.weight",
+        "critic.encoder.head_cnn.layers.5.weight",
+    ];
+    assert_eq!(names, expected);
+    let count = |prefix: &str| -> usize {
+        let found = entries.iter().filter(|e| e.name.starts_with(prefix));
+        found.map(|e| e.len()).sum()
+    };
+    // As many as the eleven in one row have.
+    assert_eq!(count("critic.encoder."), 95_104);
+    assert_eq!(count("pad_head.encoder.head_cnn."), 3 * (32 * 32 * 9 + 32));
+    let [hidden, inputs] = [1024, 200];
+    let mlp = (inputs + 1) * hidden + (hidden + 1) * hidden + (hidden + 1) * 6;
+    assert_eq!(count("pad_head.mlp."), mlp);
 }
 
 /// Maps shrink by the first stride, then by two pixels a layer.

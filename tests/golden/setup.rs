@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use foveate::agents::sac::{PolicyRange, Sac};
 use foveate::agents::{Learner, LearnerOptions};
+use foveate::config::Auxiliary;
 use foveate::nn::NetworkShape;
 use foveate::tape::{Program, Tape, Var};
 
@@ -23,6 +24,7 @@ pub fn shape() -> NetworkShape {
         frame_stack: 3,
         action_dim: 2,
         num_shared_layers: 11,
+        num_head_layers: 0,
         num_filters: 8,
         projection_dim: 16,
         hidden_dim: 32,
@@ -32,8 +34,15 @@ pub fn shape() -> NetworkShape {
     }
 }
 
-/// A learner that holds the parameters of `params.safetensors`.
-pub fn learner(auxiliary: bool) -> Learner {
+/// A learner that holds the parameters of `params.safetensors`, with or without SGQN's
+/// decoder.
+pub fn learner(decoder: bool) -> Learner {
+    learner_of(decoder.then_some(Auxiliary::Mask), None)
+}
+
+/// A learner that holds the parameters of `params.safetensors`, and those of its auxiliary
+/// phase that are in a fixture of its own.
+pub fn learner_of(auxiliary: Option<Auxiliary>, own: Option<&Golden>) -> Learner {
     let options = LearnerOptions {
         seed: 5,
         critic_lr: 1e-3,
@@ -47,6 +56,7 @@ pub fn learner(auxiliary: bool) -> Learner {
         init_temperature: 0.5,
         critic_tau: 0.01,
         encoder_tau: 0.05,
+        soda_tau: 0.005,
         auxiliary,
     };
     let learner = Learner::new(&gpu(), &shape(), &options).unwrap();
@@ -57,12 +67,18 @@ pub fn learner(auxiliary: bool) -> Learner {
             continue;
         }
         let name = format!("param.{name}");
-        assert!(left.remove(&name), "{name} is no released parameter");
-        let (released, values) = golden.f32(&name);
+        let (released, values) = match own.filter(|own| own.has(&name)) {
+            Some(own) => own.f32(&name),
+            None => {
+                assert!(left.remove(&name), "{name} is no released parameter");
+                golden.f32(&name)
+            }
+        };
         assert_eq!(shape, released, "{name}");
         gpu().write(&range, bytemuck::cast_slice(&values)).unwrap();
     }
-    left.retain(|name| auxiliary || !name.contains("attribution_predictor"));
+    let decoder = auxiliary == Some(Auxiliary::Mask);
+    left.retain(|name| decoder || !name.contains("attribution_predictor"));
     assert!(left.is_empty(), "the learner lacks {left:?}");
     learner
 }

@@ -22,10 +22,11 @@ pub fn overlaid(tape: &Tape, obs: &Var, step: &str) -> Var {
     let (shape, pictures) = Golden::open("sgqn/pool").u8(&name);
     let bank = fixed_u8(tape, &shape, &pictures);
     let side = shape[2] as f32;
-    let crops: Vec<f32> = (0..BATCH)
+    let samples = obs.shape()[0];
+    let crops: Vec<f32> = (0..samples)
         .flat_map(|b| [b as f32, 0.0, 0.0, side, side, 0.0])
         .collect();
-    let crops = tape.constant(&[BATCH, 6], &crops).unwrap();
+    let crops = tape.constant(&[samples, 6], &crops).unwrap();
     obs.overlay(&bank, &crops).unwrap()
 }
 

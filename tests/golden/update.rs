@@ -7,7 +7,7 @@ use foveate::agents::sac::Batch;
 use foveate::tape::Tape;
 
 use crate::common::golden::Golden;
-use crate::compare::{Tolerance, close, every_13th, statistics, whole_name};
+use crate::compare::{Tolerance, close, every_13th, statistics, statistics_within, whole_name};
 use crate::setup::*;
 
 /// The transitions and the noise of a step, tensors `{prefix}input.index`, ….
@@ -98,50 +98,107 @@ pub fn parameter_after(
         false => (after.clone(), start),
     };
     let online = name.replacen("critic_target.", "critic.", 1);
-    let mut meaningful = vec![true; after.len()];
+    let mut gradients = vec![];
     let mut farthest = 0.0;
-    let mut found = 0;
     for (step, rate) in steps_of(whole_name(&online)) {
         for past in history {
             let gradient = format!("{past}grad.{step}.{online}");
             if !golden.has(&gradient) {
                 continue;
             }
-            found += 1;
             farthest += 2.0 * rate;
-            let g = golden.array(&gradient).data;
-            let least = 1e-4 * g.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-            for (m, g) in meaningful.iter_mut().zip(g) {
-                *m &= g == 0.0 || g.abs() >= least;
-            }
+            gradients.push(golden.array(&gradient).data);
         }
     }
-    if found == 0 {
+    if gradients.is_empty() {
         return Err("the fixture has no gradient of it".to_string());
     }
-    let mut count = Dropped {
-        elements: after.len(),
-        dropped: 0,
+    let moved = Moved {
+        start: &start,
+        after: &after,
+        expected: &expected,
+        farthest,
+        // Targets follow by two averages at the faster rate, 0.05.
+        share: name.starts_with("critic_target.").then_some(0.1),
     };
-    let (mut kept, mut kept_expected) = (vec![], vec![]);
-    for (i, m) in meaningful.iter().enumerate() {
-        if *m {
-            kept.push(after[i]);
-            kept_expected.push(expected[i]);
-        } else {
+    moved.compare(&gradients, absolute)
+}
+
+/// A parameter before and after Adam steps.
+pub struct Moved<'a> {
+    pub start: &'a [f32],
+    pub after: &'a [f32],
+    pub expected: &'a [f64],
+    /// How far Adam can have moved an element.
+    pub farthest: f64,
+    /// Of a target network: the share of that by which it can have followed.
+    pub share: Option<f64>,
+}
+
+impl Moved<'_> {
+    /// Compares the elements whose step is no noise, as [`parameter_after`] says.
+    pub fn compare(&self, gradients: &[Vec<f64>], absolute: f64) -> Result<Dropped, String> {
+        let mut meaningful = vec![true; self.after.len()];
+        for g in gradients {
+            let least = 1e-4 * g.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+            for (m, g) in meaningful.iter_mut().zip(g) {
+                *m &= *g == 0.0 || g.abs() >= least;
+            }
+        }
+        let mut count = Dropped {
+            elements: self.after.len(),
+            dropped: 0,
+        };
+        let (mut kept, mut kept_expected) = (vec![], vec![]);
+        for (i, m) in meaningful.iter().enumerate() {
+            if *m {
+                kept.push(self.after[i]);
+                kept_expected.push(self.expected[i]);
+                continue;
+            }
             count.dropped += 1;
-            let moved = f64::from(after[i]) - f64::from(start[i]);
-            // Adam bounds both ways from the same start; targets follow that by two
-            // averages at the faster rate, 0.05.
-            let difference = (f64::from(after[i]) - expected[i]).abs();
-            let (distance, allowed) = match name.starts_with("critic_target.") {
-                true => (difference, 0.1 * 2.0 * farthest),
-                false => (moved.abs(), farthest),
+            // Adam bounds both ways from the same start.
+            let moved = f64::from(self.after[i]) - f64::from(self.start[i]);
+            let difference = (f64::from(self.after[i]) - self.expected[i]).abs();
+            let (distance, allowed) = match self.share {
+                Some(share) => (difference, share * 2.0 * self.farthest),
+                None => (moved.abs(), self.farthest),
             };
             if !distance.is_finite() || distance > allowed {
                 return Err(format!("element {i}: {distance:.2e} > {allowed:.2e}"));
             }
         }
+        close(&kept, &kept_expected, Tolerance::Absolute(absolute)).map(|()| count)
     }
-    close(&kept, &kept_expected, Tolerance::Absolute(absolute)).map(|()| count)
+}
+
+/// What the tests of one auxiliary step (CURL, SODA) share: a parameter of its optimiser,
+/// whose gradient the fixture has, against `after.param.{name}`. `start` are the values
+/// before it, `rate` is Adam's.
+pub fn after_one_step(
+    golden: &Golden,
+    name: &str,
+    start: &[f32],
+    after: &[f32],
+    rate: f64,
+) -> Result<Dropped, String> {
+    let expected = golden.array(&format!("after.param.{name}")).data;
+    if name.ends_with(".stats") {
+        let moved = (after.iter().zip(start)).map(|(a, s)| f64::from(*a) - f64::from(*s));
+        // One element whose gradient is a rounding error may have stepped the other way.
+        let result = statistics_within(moved, &expected, 2.0 * rate);
+        return result.map(|()| Dropped::default());
+    }
+    let (start, after) = match name.ends_with(".sub13") {
+        true => (every_13th(start), every_13th(after)),
+        false => (start.to_vec(), after.to_vec()),
+    };
+    let moved = Moved {
+        start: &start,
+        after: &after,
+        expected: &expected,
+        farthest: 2.0 * rate,
+        share: None,
+    };
+    moved.compare(&[golden.array(&format!("grad.param.{name}")).data], 2e-6)
 }

@@ -6,6 +6,7 @@ mod common;
 mod adam;
 mod attention;
 mod attention_tiles;
+mod batch_norm;
 mod bce_with_logits;
 mod binary;
 mod bytes_to_image;

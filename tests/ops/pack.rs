@@ -16,6 +16,7 @@ fn learner() -> Learner {
         frame_stack: 1,
         action_dim: 1,
         num_shared_layers: 1,
+        num_head_layers: 0,
         num_filters: 3,
         projection_dim: 5,
         hidden_dim: 7,
@@ -35,7 +36,8 @@ fn learner() -> Learner {
         init_temperature: 0.1,
         critic_tau: 0.01,
         encoder_tau: 0.05,
-        auxiliary: false,
+        soda_tau: 0.005,
+        auxiliary: None,
     };
     Learner::new(&gpu(), &shape, &options).unwrap()
 }

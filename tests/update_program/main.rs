@@ -1,174 +1,19 @@
 //! What an agent's update programs learn from: transitions as they were stored, stacks
-//! shifted, a grey, overlaid pictures, and new random numbers every time.
+//! shifted or cropped, a grey, overlaid pictures, and new random numbers every time.
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod crops;
+mod setup;
 
 use std::collections::{BTreeMap, HashSet};
 
 use common::*;
-use foveate::agents::sac::Turn;
-use foveate::agents::{Agent, ObservedShape, OverlayBank, Replay, ReplayShape, StoredTransition};
-use foveate::config::{AgentKind, Config, MaskFill, Preset};
-use foveate::envs::Transition;
+use foveate::agents::OverlayBank;
+use foveate::config::{AgentKind, Config, MaskFill};
 use foveate::gpu::{BufferRange, Precision};
-use foveate::tape::{Program, Tape};
-use rand::RngExt;
-
-const SIDE: usize = 12;
-const FRAMES: usize = 2;
-const BATCH: usize = 40;
-const TRANSITIONS: usize = 9;
-const PAD: usize = 2;
-const PLANE: usize = SIDE * SIDE;
-const STACK: usize = 3 * FRAMES * PLANE;
-
-const ALL: Turn = Turn {
-    actor: true,
-    targets: true,
-    auxiliary: true,
-};
-const CRITIC_ONLY: Turn = Turn {
-    actor: false,
-    targets: false,
-    auxiliary: false,
-};
-
-fn config(agent: AgentKind) -> Config {
-    Config {
-        seed: 7,
-        image_size: SIDE,
-        frame_stack: FRAMES,
-        batch: BATCH,
-        num_shared_layers: 2,
-        num_filters: 4,
-        projection_dim: 4,
-        hidden_dim: 8,
-        decoder_channels: [4, 4],
-        replay_capacity: 64,
-        shift_pad: PAD,
-        actor_update_freq: 2,
-        critic_target_update_freq: 2,
-        aux_update_freq: 2,
-        ..Config::new(agent, "native/reach", Preset::Tiny)
-    }
-}
-
-/// An agent, a replay of frames of noise between 30 and 199, and those frames.
-/// The number of a transition is its reward.
-fn filled(config: &Config) -> (Agent, Replay, Vec<Vec<u8>>) {
-    let agent = Agent::new(&gpu(), config, 2).unwrap();
-    let shape = ReplayShape {
-        capacity: config.replay_capacity,
-        frame_stack: FRAMES,
-        action_dim: 2,
-        observed: ObservedShape::rgb(SIDE),
-        episode_steps: TRANSITIONS,
-    };
-    let mut replay = Replay::new(&gpu(), shape).unwrap();
-    let mut rng = rng(4);
-    let frames: Vec<Vec<u8>> = (0..TRANSITIONS + FRAMES)
-        .map(|_| (0..3 * PLANE).map(|_| rng.random_range(30..200)).collect())
-        .collect();
-    for bytes in &frames {
-        let number = replay.next_frame().unwrap();
-        replay.write_frame(number, bytes).unwrap();
-    }
-    for t in 0..TRANSITIONS as u64 {
-        let step = Transition {
-            reward: t as f32,
-            terminated: t == 3,
-            truncated: t == 5,
-        };
-        let action = vec![t as f32 / 10.0, -(t as f32) / 10.0];
-        let stack: Vec<u64> = (t..t + FRAMES as u64).collect();
-        let next = t + FRAMES as u64;
-        replay
-            .push(&StoredTransition::new(&stack, next, &step, action))
-            .unwrap();
-    }
-    (agent, replay, frames)
-}
-
-/// Where the agent's count of updates lies.
-fn counter(agent: &Agent) -> BufferRange {
-    let mut tensors = agent.tensors().into_iter();
-    tensors.find(|t| t.0 == "counter.update").unwrap().3
-}
-
-fn count(agent: &Agent) -> u32 {
-    let bytes = gpu().read_blocking(&counter(agent)).unwrap();
-    bytemuck::pod_collect_to_vec::<u8, u32>(&bytes)[0]
-}
-
-/// The batch of an update, readable.
-struct Recorded {
-    program: Program,
-    counter: BufferRange,
-}
-
-impl Recorded {
-    fn new(agent: &Agent, replay: &Replay, bank: Option<&OverlayBank>, turn: Turn) -> Recorded {
-        let tape = Tape::new();
-        let input = agent.record_batch(&tape, replay, bank, turn).unwrap();
-        let batch = &input.batch;
-        for (name, var) in [
-            ("obs", &batch.obs),
-            ("next_obs", &batch.next_obs),
-            ("action", &batch.action),
-            ("reward", &batch.reward),
-            ("not_done", &batch.not_done),
-            ("next_noise", &batch.next_noise),
-            ("actor_noise", &batch.actor_noise),
-            ("fill", &input.fill),
-            ("overlaid", &input.overlaid),
-        ] {
-            tape.output(name, var);
-        }
-        Recorded {
-            program: tape.compile(&gpu()).unwrap(),
-            counter: counter(agent),
-        }
-    }
-
-    /// Runs it as the update number `update`.
-    fn at(&self, update: u32) -> &Recorded {
-        gpu().write(&self.counter, &update.to_le_bytes()).unwrap();
-        self.program.poison().unwrap();
-        self.program.run().unwrap();
-        self
-    }
-
-    fn get(&self, name: &str) -> Vec<f32> {
-        self.program.read_blocking(name).unwrap()
-    }
-}
-
-/// Frames `first..first + FRAMES` displaced by (dx, dy) pixels, edges repeated.
-fn shifted(frames: &[Vec<u8>], first: usize, (dx, dy): (i32, i32)) -> Vec<f32> {
-    let inside = |i: usize, d: i32| (i as i32 + d).clamp(0, SIDE as i32 - 1) as usize;
-    let mut stack = vec![];
-    for frame in &frames[first..first + FRAMES] {
-        for plane in frame.chunks(PLANE) {
-            for y in 0..SIDE {
-                for x in 0..SIDE {
-                    stack.push(f32::from(plane[inside(y, dy) * SIDE + inside(x, dx)]));
-                }
-            }
-        }
-    }
-    stack
-}
-
-/// By how much a stack is displaced: noise fits in one way only.
-fn displacement(stack: &[f32], frames: &[Vec<u8>], first: usize) -> (i32, i32) {
-    let pad = PAD as i32;
-    let all = (-pad..=pad).flat_map(|dx| (-pad..=pad).map(move |dy| (dx, dy)));
-    let fitting: Vec<_> = (all.into_iter())
-        .filter(|&d| shifted(frames, first, d) == stack)
-        .collect();
-    assert_eq!(fitting.len(), 1, "{fitting:?}");
-    fitting[0]
-}
+use setup::*;
 
 /// Every stack of a batch is that of its transition, displaced as a whole by up to
 /// `shift_pad` pixels: each sample on its own, and `next_obs` apart from `obs`.
@@ -339,18 +184,11 @@ fn updates_count_themselves_and_move_what_is_due() {
         "log_alpha",
         "attribution_predictor.decoder.conv3.weight",
     ];
-    let parameters = |agent: &Agent| -> Vec<Vec<u8>> {
-        let tensors = agent.tensors();
-        let place = |name: &str| tensors.iter().find(|t| t.0 == name).unwrap().3.clone();
-        (parts.iter())
-            .map(|name| gpu().read_blocking(&place(name)).unwrap())
-            .collect()
-    };
-    let mut before = parameters(&agent);
+    let mut before = parameters(&agent, &parts);
     for step in 0..4u64 {
         assert_eq!(u64::from(count(&agent)), step);
         agent.update(step).unwrap();
-        let after = parameters(&agent);
+        let after = parameters(&agent, &parts);
         let moved: Vec<bool> = before.iter().zip(&after).map(|(b, a)| b != a).collect();
         let even = step % 2 == 0;
         assert_eq!(moved, [true, even, even, even, even], "step {step}");

@@ -3,7 +3,9 @@
 
 mod attention;
 mod collect;
+mod dying;
 mod encoder;
+mod envs;
 mod failures;
 mod mistakes;
 mod pretrain;

@@ -18,7 +18,7 @@ test: vulkan ## Everything that proves it (ARGS="--test ops" for a part)
 test-portable: ## The operations on SwiftShader and on OpenGL (INSTALL=1 fetches what lacks)
 	@bash scripts/portable.sh $(ARGS)
 
-real-envs: ## The Python environment for dm_control
+real-envs: ## The Python environment for dm_control, Meta-World, Atari and Gymnasium
 	@bash scripts/real-envs.sh
 
 bench-peers: vulkan ## The same work with burn, meganeura and PyTorch, in turn (ARGS="--rounds 3")

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Makes the Python environment in which real suites run (dm_control): ./.venv
-# with pinned packages and, on a Linux machine without them, the system libraries
-# for drawing without a display. Ends by stepping a task and drawing one frame:
-# these packages install happily in combinations that break at import. Can be run
-# again at any time. PYTHON names another interpreter than python3 to start from.
+# Makes the Python environment in which real suites run (dm_control, Meta-World, Atari,
+# Gymnasium): ./.venv with pinned packages and, on a Linux machine without them, the
+# system libraries for drawing without a display. Ends by stepping a task of every suite
+# and drawing one frame: these packages install happily in combinations that break at
+# import. Can be run again at any time. PYTHON names another interpreter than python3 to
+# start from. What it cannot install itself, it names.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -61,22 +62,56 @@ import os
 from importlib.metadata import version
 if not os.environ["MUJOCO_GL"]:
     del os.environ["MUJOCO_GL"]
+
+def check(suite, frame, packages):
+    assert frame.ndim == 3 and frame.std() > 1.0, "the frame is blank"
+    names = ", ".join(n + " " + version(n) for n in packages)
+    print("real-envs: %s stepped and drawn: %s" % (suite, names), flush=True)
+
 from dm_control import suite
 env = suite.load("cartpole", "swingup", task_kwargs={"random": 1})
 env.reset()
 env.step(env.action_spec().maximum)
-frame = env.physics.render(84, 84, camera_id=0)
-assert frame.shape == (84, 84, 3) and frame.std() > 1.0, "the frame is blank"
-names = ", ".join(n + " " + version(n) for n in ("dm_control", "mujoco", "numpy"))
-print("real-envs: %s; stepped cartpole-swingup and drew a frame with %s"
-      % (names, os.environ.get("MUJOCO_GL", "the default renderer")))
+check("dm_control", env.physics.render(84, 84, camera_id=0), ["dm_control", "mujoco", "numpy"])
+
+import mujoco
+from metaworld.env_dict import ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE as tasks
+env = tasks["reach-v3-goal-observable"](seed=1)
+env.reset()
+env.step(env.action_space.high)
+renderer = mujoco.Renderer(env.model, 64, 64)
+renderer.update_scene(env.data, camera="corner2")
+check("metaworld", renderer.render(), ["metaworld"])
+renderer.close()
+
+import ale_py
+from ale_py import roms
+game = ale_py.ALEInterface()
+game.setLoggerMode(ale_py.LoggerMode.Error)
+game.loadROM(roms.get_rom_path("pong"))
+game.act(game.getMinimalActionSet()[0])
+check("ale", game.getScreenRGB(), ["ale-py"])
+
+import gymnasium
+for name, packages in (("Hopper-v5", ["gymnasium"]), ("CartPole-v1", ["pygame"])):
+    env = gymnasium.make(name, render_mode="rgb_array")
+    env.reset(seed=1)
+    env.step(env.action_space.sample())
+    check("gym/" + name, env.render(), packages)
+    env.close()
+
+import cv2
+print("real-envs: videos are decoded by OpenCV %s" % cv2.__version__)
+print("real-envs: drawn with %s" % os.environ.get("MUJOCO_GL", "the default renderer"), flush=True)
+# Without the interpreter's own clean-up: GL drivers are known to crash in it.
+os._exit(0)
 EOF
 }
 
 if [ "$(uname -s)" != Linux ]; then
-  prove "" || die "dm_control does not run here; see the error above"
+  prove "" || die "the suites do not run here; see the error above"
 elif [ -n "${MUJOCO_GL:-}" ]; then
-  prove "$MUJOCO_GL" || die "dm_control does not run with MUJOCO_GL=$MUJOCO_GL; see the error above"
+  prove "$MUJOCO_GL" || die "the suites do not run with MUJOCO_GL=$MUJOCO_GL; see the error above"
 elif prove egl 2>/dev/null || prove osmesa 2>/dev/null; then
   :
 else

@@ -28,6 +28,29 @@ pub enum Error {
         step: u64,
         reason: String,
     },
+    /// The processes of a real environment died again and again while training.
+    #[error(
+        "the environment failed at step {step}: {source}\ntraining stopped; {kept}", kept = match not_saved {
+            None => format!("everything is saved: continue with foveate train --run '{}' --resume", run.display()),
+            Some(reason) => format!("what was saved before is intact, the rest is not ({reason})"),
+        }
+    )]
+    EnvironmentGone {
+        run: std::path::PathBuf,
+        step: u64,
+        source: crate::envs::bridge::BridgeError,
+        /// Why there is no checkpoint of this step.
+        not_saved: Option<String>,
+    },
+    /// An agent that acts by numbers in an environment that wants a choice.
+    #[error(
+        "{agent} needs continuous actions, but '{env}' has {count} discrete ones: name an environment with continuous actions (foveate envs lists them); discrete ones can be recorded with foveate collect --policy random"
+    )]
+    DiscreteActions {
+        agent: crate::config::AgentKind,
+        env: String,
+        count: usize,
+    },
     /// A replay that memory does not hold.
     #[error(
         "out of memory: replay_capacity={capacity} needs {bytes} bytes, more than this device holds (in all, or in one binding); the largest replay_capacity that fits is {fits}"
@@ -93,10 +116,12 @@ impl Error {
             Error::Tape(e) => e.is_user_mistake(),
             Error::NonFinite { .. }
             | Error::TrainingDeviceLost { .. }
+            | Error::EnvironmentGone { .. }
             | Error::BadCheckpoint { .. }
             | Error::NoCeiling { .. } => false,
             Error::NoCheckpoint { .. }
             | Error::NoExpert { .. }
+            | Error::DiscreteActions { .. }
             | Error::FrozenEncoder
             | Error::ReplayTooLarge { .. } => true,
             Error::Config(e) => e.is_user_mistake(),

@@ -56,7 +56,8 @@ fn frames_of_a_worker_arrive_in_their_slots_and_nowhere_else() {
     let gpu = gpu();
     let outcome = |reward: f32, truncated: u8| {
         let mut bytes = reward.to_le_bytes().to_vec();
-        bytes.extend([0, truncated, 0, 0]);
+        bytes.extend([0, truncated, protocol::UNKNOWN, 0]);
+        bytes.extend(reward.to_le_bytes());
         bytes
     };
     let (bridge, _dir) = bridge(&[
@@ -67,7 +68,7 @@ fn frames_of_a_worker_arrive_in_their_slots_and_nowhere_else() {
             [outcome(0.5, 0), outcome(2.0, 1), frame(3), frame(4)].concat(),
         ),
         (SAVE, b"state".to_vec()),
-        (RESTORE, [frame(5), frame(6)].concat()),
+        (RESTORE, [frame(5), frame(6), vec![0, 0]].concat()),
     ]);
     // Two pages.
     let store =
@@ -90,6 +91,10 @@ fn frames_of_a_worker_arrive_in_their_slots_and_nowhere_else() {
     env.step(&[0.1, -0.2], &mut transitions).unwrap();
     assert_eq!(transitions.map(|t| t.reward), [0.5, 2.0]);
     assert_eq!(transitions.map(|t| t.truncated), [false, true]);
+    assert_eq!(
+        env.outcome(1).map(|o| (o.score, o.success)),
+        Some((2.0, None))
+    );
     env.observe(&[0, 1]).unwrap();
     assert_eq!(read(&gpu, &store, 0), frame(3));
     assert_eq!(read(&gpu, &store, 1), frame(4));

@@ -1,9 +1,10 @@
-//! The real DeepMind Control tasks, where `make real-envs` has been run.
-//! Elsewhere every test here says that it was skipped.
+//! The real suites, where `make real-envs` has been run. Elsewhere every test here says
+//! that it was skipped.
 
+use foveate::envs::native::Mode;
 use foveate::envs::{
     Transition,
-    bridge::{Bridge, BridgeError, BridgeOptions},
+    bridge::{Bridge, BridgeError, BridgeOptions, VideoDecoder},
 };
 
 const SIZE: usize = 84;
@@ -30,7 +31,8 @@ fn cartpole(n: usize, seed: u64) -> BridgeOptions {
 }
 
 fn reset_all(bridge: &mut Bridge) {
-    let mut frame = vec![0; FRAME];
+    let size = bridge.spec().image_size;
+    let mut frame = vec![0; 3 * size * size];
     for index in 0..bridge.n() {
         bridge.reset(index, &mut frame).unwrap();
     }
@@ -42,7 +44,10 @@ fn play(bridge: &mut Bridge, from: usize, count: usize) -> Vec<(Vec<Transition>,
     (from..from + count)
         .map(|t| {
             let actions: Vec<f32> = (0..width)
-                .map(|i| ((t * 7 + i * 3) as f32 * 0.37).sin())
+                .map(|i| match bridge.spec().discrete_actions {
+                    Some(count) => ((t * 7 + i * 3) / 5 % count) as f32,
+                    None => ((t * 7 + i * 3) as f32 * 0.37).sin(),
+                })
                 .collect();
             let mut outcomes = vec![Transition::default(); bridge.n()];
             bridge.step(&actions, &mut outcomes).unwrap();
@@ -245,6 +250,216 @@ fn unknown_tasks_name_the_nearest() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// A state of every other suite, with two environments, in the same process and in a new
+/// one with another seed.
+#[test]
+fn other_suites_continue_with_the_same_bits_too() {
+    for id in [
+        "ale/MsPacman",
+        "ale/Breakout",
+        "metaworld/reach-v3",
+        "gym/Hopper-v5",
+        "gym/CartPole-v1",
+    ] {
+        let options = |seed| BridgeOptions {
+            n: 2,
+            image_size: 64,
+            seed,
+            ..BridgeOptions::new(id)
+        };
+        let Some(mut bridge) = open(options(3)) else {
+            continue;
+        };
+        reset_all(&mut bridge);
+        let firsts = bridge.frames().to_vec();
+        let (a, b) = firsts.split_at(firsts.len() / 2);
+        assert!(id.starts_with("ale/") || a != b, "{id}: two seeds");
+        play(&mut bridge, 0, 3);
+        let state = bridge.save().unwrap();
+        let expected = play(&mut bridge, 3, 3);
+        bridge.restore(&state).unwrap();
+        assert_eq!(bridge.broken_off(), [false, false], "{id}");
+        assert!(
+            play(&mut bridge, 3, 3) == expected,
+            "{id}: in the same process"
+        );
+        reset_all(&mut bridge);
+        let next = bridge.frames().to_vec();
+
+        let Some(mut fresh) = open(options(99)) else {
+            continue;
+        };
+        fresh.restore(&state).unwrap();
+        assert!(play(&mut fresh, 3, 3) == expected, "{id}: in a new process");
+        reset_all(&mut fresh);
+        assert!(fresh.frames() == next, "{id}: and the episode after it");
+    }
+}
+
+/// SPEC.md D.7: while it trains a lost life ends the episode and rewards are signs; an
+/// evaluation plays on for the score.
+#[test]
+fn atari_lives_and_rewards_are_those_of_the_paper() {
+    let game = |evaluation| BridgeOptions {
+        evaluation,
+        ..BridgeOptions::new("ale/MsPacman")
+    };
+    let (Some(mut bridge), Some(mut judged)) = (open(game(false)), open(game(true))) else {
+        return;
+    };
+    let spec = bridge.spec().clone();
+    assert_eq!((spec.discrete_actions, spec.action_dim), (Some(9), 1));
+    assert_eq!((spec.action_repeat, spec.episode_steps), (4, 27_000));
+    let mut outcome = [Transition::default()];
+    let (mut lives, mut whole) = (vec![], 0.0);
+    reset_all(&mut bridge);
+    reset_all(&mut judged);
+    let mut scores = 0.0;
+    while lives.len() < 3 {
+        bridge.step(&[0.0], &mut outcome).unwrap();
+        let score = bridge.outcomes()[0].score;
+        assert_eq!(outcome[0].reward, score.signum() * f32::from(score != 0.0));
+        scores += score;
+        if outcome[0].terminated {
+            lives.push(scores);
+            reset_all(&mut bridge);
+        }
+        assert!(!outcome[0].truncated);
+    }
+    loop {
+        judged.step(&[0.0], &mut outcome).unwrap();
+        assert_eq!(outcome[0].reward, judged.outcomes()[0].score);
+        whole += outcome[0].reward;
+        if outcome[0].terminated {
+            break;
+        }
+    }
+    // Three lives, one game, from the same seed.
+    assert_eq!(whole, scores, "{lives:?}");
+    let error = bridge.step(&[9.0], &mut outcome).unwrap_err();
+    assert!(
+        matches!(error, BridgeError::NoSuchAction { count: 9, .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains("0, 1, … 8"), "{error}");
+    // Grey: three planes that are one.
+    let planes = bridge.frames().chunks_exact(SIZE * SIZE);
+    assert!(
+        planes
+            .clone()
+            .all(|plane| plane == &bridge.frames()[..SIZE * SIZE])
+    );
+}
+
+#[test]
+fn what_foveate_cannot_use_is_refused_with_the_reason() {
+    for (id, says) in [
+        ("ale/Pongg", "did you mean 'ale/Pong'"),
+        ("gym/CartPoll-v1", "did you mean 'gym/CartPole-v1'"),
+        ("metaworld/reach-v2", "did you mean 'metaworld/reach-v3'"),
+        ("gym/Blackjack-v1", "'gym/Blackjack-v1'"),
+    ] {
+        match Bridge::open(BridgeOptions::new(id)) {
+            Err(BridgeError::PythonNotFound { .. } | BridgeError::ModuleMissing { .. }) => {
+                eprintln!("skipped: no Python environment for {id}");
+            }
+            Err(error) => assert!(error.to_string().contains(says), "{error}"),
+            // Blackjack shows a picture and has a choice: nothing is wrong with it.
+            Ok(bridge) => assert_eq!(bridge.spec().discrete_actions, Some(2)),
+        }
+    }
+}
+
+/// SPEC.md F.1: physics is the same in every look; colours change with the episode, sky
+/// and floor become green.
+#[test]
+fn looks_change_pictures_and_nothing_else() {
+    let looked = |mode| {
+        open(BridgeOptions {
+            mode,
+            ..BridgeOptions::new("dm_control/walker-walk")
+        })
+    };
+    let mut seen: Vec<(Vec<(Vec<Transition>, Vec<u8>)>, Vec<u8>)> = vec![];
+    for mode in Mode::ALL {
+        let Some(mut bridge) = looked(mode) else {
+            return;
+        };
+        reset_all(&mut bridge);
+        let first = bridge.frames().to_vec();
+        let played = play(&mut bridge, 0, 2);
+        if matches!(mode, Mode::ColorEasy | Mode::ColorHard) {
+            // A state brings the colours of its episode back, and of those after it.
+            let state = bridge.save().unwrap();
+            reset_all(&mut bridge);
+            let next = bridge.frames().to_vec();
+            let sky = |frame: &[u8]| [0, 1, 2].map(|c| frame[c * SIZE * SIZE]);
+            assert_ne!(sky(&next), sky(&first), "{mode}: other colours");
+            let mut fresh = looked(mode).unwrap();
+            fresh.restore(&state).unwrap();
+            assert!(fresh.frames() == played[1].1, "{mode}");
+            reset_all(&mut fresh);
+            assert!(fresh.frames() == next, "{mode}");
+        }
+        seen.push((played, first));
+    }
+    for (i, (played, first)) in seen.iter().enumerate() {
+        let rewards = |p: &Vec<(Vec<Transition>, Vec<u8>)>| -> Vec<Transition> {
+            p.iter().flat_map(|(t, _)| t.clone()).collect()
+        };
+        assert_eq!(rewards(played), rewards(&seen[0].0));
+        for (_, other) in &seen[..i] {
+            assert_ne!(first, other, "{}", Mode::ALL[i]);
+        }
+    }
+    // (.2, .8, .2) of 255, all over the sky.
+    let sky = |i: usize, c: usize| seen[i].1[c * SIZE * SIZE..][..3 * SIZE].to_vec();
+    for (c, value) in [51, 204, 51].into_iter().enumerate() {
+        assert_eq!(
+            [sky(3, c), sky(4, c)],
+            [vec![value; 3 * SIZE], vec![value; 3 * SIZE]]
+        );
+    }
+}
+
+/// Written by OpenCV itself: what is decoded is what was encoded, resized as the
+/// benchmark does it, and what is no video is said to be none.
+#[test]
+fn videos_are_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.avi");
+    let python = foveate::envs::bridge::interpreter(None);
+    let script = "import cv2, numpy as np, sys\n\
+        w = cv2.VideoWriter(sys.argv[1], cv2.VideoWriter_fourcc(*'MJPG'), 25, (32, 16))\n\
+        assert w.isOpened()\n\
+        for v in (200, 100, 40): w.write(np.full((16, 32, 3), (0, 0, v), np.uint8))\n\
+        w.release()";
+    let wrote = std::process::Command::new(&python)
+        .args(["-c", script])
+        .arg(&path)
+        .output();
+    if !wrote.is_ok_and(|out| out.status.success()) {
+        eprintln!("skipped: {} has no OpenCV", python.display());
+        return;
+    }
+    let mut decoder = VideoDecoder::new(None);
+    let frames = decoder.decode(&path, 8).unwrap();
+    let reds: Vec<u8> = frames.iter().map(|frame| frame[0]).collect();
+    assert_eq!((frames.len(), frames[0].len()), (3, 3 * 8 * 8));
+    for (red, right) in reds.iter().zip([200i32, 100, 40]) {
+        assert!((i32::from(*red) - right).abs() < 8, "{reds:?}");
+    }
+    let text = folder.path().join("text.mp4");
+    std::fs::write(&text, "not a video").unwrap();
+    for bad in [&text, &folder.path().join("none.mp4")] {
+        let error = decoder.decode(bad, 8).unwrap_err();
+        assert!(error.is_user_mistake(), "{error}");
+        assert!(error.to_string().contains(bad.to_str().unwrap()), "{error}");
+    }
+    // The process is none the worse for it.
+    assert_eq!(decoder.decode(&path, 4).unwrap().len(), 3);
 }
 
 #[test]

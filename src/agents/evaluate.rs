@@ -21,7 +21,7 @@ pub enum Actor<'a> {
     /// The same of a PAD agent that adapts itself to each episode, one after the other:
     /// see [`Adaptation`].
     Adapting(&'a Agent),
-    /// Uniform in [−1, 1], from this seed.
+    /// Uniform in [−1, 1], or among discrete actions, from this seed.
     Random(u64),
     /// A native world's scripted controller, from the state.
     Expert,
@@ -220,7 +220,16 @@ pub(super) fn actions(
                 seed: *seed,
                 stream: RANDOM_POLICY,
             };
-            Ok(stream.uniform(step as u32, count * dim, -1.0, 1.0)?)
+            let mut drawn = stream.uniform(step as u32, count * dim, -1.0, 1.0)?;
+            if let Some(choices) = stage.env.spec().discrete_actions {
+                let last = choices.saturating_sub(1) as f32;
+                for value in &mut drawn {
+                    *value = ((*value + 1.0) * 0.5 * choices as f32)
+                        .floor()
+                        .clamp(0.0, last);
+                }
+            }
+            Ok(drawn)
         }
         (Actor::Agent(_) | Actor::Adapting(_), None) => Ok(vec![0.0; count * dim]),
     }
@@ -235,57 +244,91 @@ fn environments(id: &str, episodes: usize) -> usize {
     }
 }
 
+/// A whole episode.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Episode {
+    /// Sum of its rewards.
+    pub value: f32,
+    /// Whether the task was done at any step of it; `None` where the task does not say.
+    pub success: Option<bool>,
+}
+
 /// Returns of `episodes` whole episodes.
 pub fn returns(
     gpu: &Gpu,
     options: &EnvOptions,
     frame_stack: usize,
     actor: &Actor,
-    episodes: usize,
+    count: usize,
 ) -> Result<Vec<f32>, Error> {
+    let episodes = episodes(gpu, options, frame_stack, actor, count)?;
+    Ok(episodes.iter().map(|episode| episode.value).collect())
+}
+
+/// Plays `wanted` whole episodes. One whose environment died is played again.
+pub fn episodes(
+    gpu: &Gpu,
+    options: &EnvOptions,
+    frame_stack: usize,
+    actor: &Actor,
+    wanted: usize,
+) -> Result<Vec<Episode>, Error> {
     let count = match actor {
         // Each episode has networks of its own.
         Actor::Adapting(_) => 1,
-        _ => environments(&options.id, episodes),
+        _ => environments(&options.id, wanted),
     };
     let options = EnvOptions {
         count,
+        evaluation: true,
         ..options.clone()
     };
     let mut stage = Stage::new(gpu, &options, frame_stack, actor.eye())?;
     let policy = actor.policy(&stage, count)?;
     let adaptation = actor.adaptation(&stage)?;
-    let mut returns = vec![];
+    let mut played: Vec<Episode> = vec![];
     let mut random_step = 0;
-    while returns.len() < episodes {
-        stage.reset((returns.len() / count) as u64)?;
+    while played.len() < wanted {
+        stage.reset((played.len() / count) as u64)?;
         if let Some(adaptation) = &adaptation {
             adaptation.begin();
         }
-        let mut totals = vec![0.0f32; count];
-        let mut running = vec![true; count];
+        let mut running = vec![Some(Episode::default()); count];
+        let mut ended = vec![None; count];
         let mut transitions = vec![Transition::default(); count];
-        while running.iter().any(|r| *r) {
+        while running.iter().any(Option::is_some) {
             let actions = actions(&mut stage, actor, policy.as_ref(), random_step)?;
             random_step += 1;
             stage.step(&actions, &mut transitions)?;
             if let Some(adaptation) = &adaptation {
                 adaptation.step(&stage.stacks_before(1), &stage.stacks(), &actions)?;
             }
-            for (env, t) in transitions
-                .iter()
-                .enumerate()
-                .filter(|(e, _)| running[*e])
-                .collect::<Vec<_>>()
-            {
-                totals[env] += t.reward;
-                running[env] = !(t.terminated || t.truncated);
+            for (env, t) in transitions.iter().enumerate() {
+                let Some(episode) = &mut running[env] else {
+                    continue;
+                };
+                let outcome = stage.env.outcome(env).unwrap_or_default();
+                episode.value += t.reward;
+                if let Some(success) = outcome.success {
+                    episode.success = Some(success || episode.success == Some(true));
+                }
+                if t.terminated || t.truncated {
+                    let episode = running[env].take();
+                    ended[env] = episode.filter(|_| !outcome.lost);
+                }
             }
         }
-        returns.extend(totals);
+        played.extend(ended.into_iter().flatten());
     }
-    returns.truncate(episodes);
-    Ok(returns)
+    played.truncate(wanted);
+    Ok(played)
+}
+
+/// The share of episodes in which the task was done; `None` where the task does not say.
+pub fn success_rate(episodes: &[Episode]) -> Option<f64> {
+    let told: Vec<bool> = episodes.iter().filter_map(|e| e.success).collect();
+    let done = told.iter().filter(|&&success| success).count();
+    (!told.is_empty()).then(|| done as f64 / told.len() as f64)
 }
 
 /// Mean of returns; 0 of none.

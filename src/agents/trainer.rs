@@ -14,8 +14,9 @@ use super::replay::{Replay, ReplayShape, StoredTransition};
 use super::snapshot::{self, Progress};
 use super::tuning;
 use crate::config::Config;
+use crate::envs::bridge::BridgeError;
 use crate::envs::native::Mode;
-use crate::envs::{EnvOptions, EnvSpec, Environment, Transition, open};
+use crate::envs::{EnvError, EnvOptions, EnvSpec, Environment, Transition, open};
 use crate::gpu::Gpu;
 use crate::media::image_file::{self, Fit};
 use crate::ops::Stream;
@@ -40,6 +41,8 @@ pub struct Report {
     pub losses: Vec<(String, f32)>,
     /// Mean returns of an evaluation that just ended: (mode, return).
     pub evaluation: Option<(String, f32)>,
+    /// What happened in this step that a person should know.
+    pub notices: Vec<String>,
 }
 
 /// Where training stands besides what is on the device.
@@ -88,6 +91,7 @@ pub fn env_options(
         seed: config.seed,
         mode,
         action_repeat: config.action_repeat,
+        evaluation: false,
         backgrounds: config.backgrounds.clone(),
         python,
     }
@@ -118,6 +122,13 @@ impl Trainer {
         notice: &mut dyn FnMut(String),
     ) -> Result<Trainer, Error> {
         let spec = env_options(config, Mode::Train, 1, python.clone()).describe()?;
+        if let Some(count) = spec.discrete_actions {
+            return Err(Error::DiscreteActions {
+                agent: config.agent,
+                env: config.env.clone(),
+                count,
+            });
+        }
         // Before anything is compiled.
         tuning::restore(gpu, &directory)?;
         let eye = Eye::of_run(gpu, config, &directory)?;
@@ -230,18 +241,29 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error::NonFinite`]; [`Error::TrainingDeviceLost`], after which another trainer
-    /// on another device can go on from the last checkpoint; those of the environment
+    /// on another device can go on from the last checkpoint; [`Error::EnvironmentGone`],
+    /// after which one can go on from where this one stopped; those of the environment
     /// and of writing.
     pub fn run(&mut self, watch: &mut dyn FnMut(&Report)) -> Result<(), Error> {
-        let outcome = self.steps(watch);
-        outcome.map_err(|error| match error.device_lost() {
-            Some(reason) => Error::TrainingDeviceLost {
-                run: self.directory.root().to_path_buf(),
-                step: self.progress.step,
-                reason: reason.to_string(),
-            },
-            None => error,
-        })
+        let Err(error) = self.steps(watch) else {
+            return Ok(());
+        };
+        let (run, step) = (self.directory.root().to_path_buf(), self.progress.step);
+        if let Some(reason) = error.device_lost() {
+            let reason = reason.to_string();
+            return Err(Error::TrainingDeviceLost { run, step, reason });
+        }
+        match error {
+            Error::Env(EnvError::Bridge(source @ BridgeError::RepeatedDeaths { .. })) => {
+                Err(Error::EnvironmentGone {
+                    run,
+                    step,
+                    source,
+                    not_saved: self.checkpoint().err().map(|e| e.to_string()),
+                })
+            }
+            error => Err(error),
+        }
     }
 
     fn steps(&mut self, watch: &mut dyn FnMut(&Report)) -> Result<(), Error> {
@@ -254,6 +276,7 @@ impl Trainer {
             self.step(&mut report)?;
             report.step = self.progress.step;
             report.updates = self.progress.updates;
+            report.notices = self.env.take_notices();
             watch(&report);
             report.evaluation = None;
             if self
@@ -306,12 +329,20 @@ impl Trainer {
         let mut transition = [Transition::default()];
         self.env.step(&action, &mut transition)?;
         let [transition] = transition;
+        let outcome = self.env.outcome(0);
+        if outcome.is_some_and(|outcome| outcome.lost) {
+            // Nobody saw what came of the action: there is nothing to learn from, and the
+            // return is not that of an episode.
+            self.progress.step += 1;
+            self.leave_episode();
+            return Ok(());
+        }
         let next = self.observe()?;
         let stored = StoredTransition::new(&self.progress.stack, next, &transition, action);
         self.replay.push(&stored)?;
         self.progress.stack = stored.frames[1..].to_vec();
         self.progress.pending.push(stored);
-        self.progress.episode_return += transition.reward;
+        self.progress.episode_return += outcome.map_or(transition.reward, |o| o.score);
         self.progress.step += 1;
         if transition.terminated || transition.truncated {
             self.end_episode(report)?;
@@ -357,9 +388,13 @@ impl Trainer {
         let value = self.progress.episode_return;
         self.write("episode", &[("return", f64::from(value))])?;
         report.episode_return = Some(value);
+        self.leave_episode();
+        Ok(())
+    }
+
+    fn leave_episode(&mut self) {
         self.progress.episode += 1;
         self.progress.stack.clear();
-        Ok(())
     }
 
     fn evaluate(&mut self, report: &mut Report) -> Result<(), Error> {
@@ -367,15 +402,18 @@ impl Trainer {
         let mut options = env_options(&self.config, Mode::Train, 1, self.python.clone());
         options.seed = evaluation_seed(self.config.seed);
         let actor = Actor::Agent(&self.agent);
-        let returns = evaluate::returns(
+        let episodes = evaluate::episodes(
             &self.gpu,
             &options,
             self.config.frame_stack,
             &actor,
             self.config.eval_episodes,
         )?;
+        let returns: Vec<f32> = episodes.iter().map(|episode| episode.value).collect();
         let mean = evaluate::mean(&returns);
-        self.write("eval", &[("train", f64::from(mean))])?;
+        let mut values = vec![("train", f64::from(mean))];
+        values.extend(evaluate::success_rate(&episodes).map(|rate| ("success", rate)));
+        self.write("eval", &values)?;
         report.evaluation = Some(("train".to_string(), mean));
         Ok(())
     }

@@ -9,12 +9,12 @@ use serde_json::json;
 use super::error::CliError;
 use super::output::print;
 use super::progress::Progress;
-use super::session::{Session, Trained, choose_modes, evaluation_options};
+use super::session::{Session, Trained, choose_modes_together, evaluation_options};
 use crate::agents::evaluate::Actor;
 use crate::agents::{Collector, Report};
 use crate::data::{Moment, Recording};
-use crate::envs::EnvOptions;
-use crate::envs::native::{IDS, Mode};
+use crate::envs::native::Mode;
+use crate::envs::{EnvOptions, known_ids};
 use crate::gpu::Gpu;
 use crate::run::RunDirectory;
 
@@ -99,10 +99,10 @@ pub(super) struct Arguments {
     /// No progress on standard error
     #[arg(long)]
     quiet: bool,
-    /// Folder of images for the backgrounds of the video modes; a run's own if absent
+    /// Folder of videos, GIFs or images for the backgrounds of the video modes; a run's own if absent
     #[arg(long, value_name = "DIR")]
     backgrounds: Option<PathBuf>,
-    /// Python with dm_control, for real environments [env: FOVEATE_PYTHON]
+    /// Python with the real suites [env: FOVEATE_PYTHON]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
 }
@@ -141,7 +141,7 @@ fn by_rule(
     let Some(env) = &arguments.env else {
         return Err(CliError::NoEnv {
             policy: policy.to_string(),
-            known: IDS.join(", "),
+            known: known_ids(),
         });
     };
     let options = EnvOptions {
@@ -202,7 +202,11 @@ fn collect(
     actor: Actor,
     who: &str,
 ) -> Result<Collected, CliError> {
-    let modes = choose_modes(&options.id, &arguments.modes, &[Mode::Train])?;
+    let modes = choose_modes_together(&options.id, &arguments.modes, &[Mode::Train])?;
+    let options = &EnvOptions {
+        mode: modes.first().copied().unwrap_or_default(),
+        ..options.clone()
+    };
     let frames = arguments.frames as usize;
     let mut collector = Collector::new(
         gpu,

@@ -30,7 +30,7 @@ pub(super) enum CliError {
     #[error("'{}' exists: give --fresh to replace it, or another directory with --out", path.display())]
     Collected { path: PathBuf },
     /// Nothing says which environment to collect from.
-    #[error("--policy {policy} needs --env: {known}, or dm_control/DOMAIN-TASK (through Python)")]
+    #[error("--policy {policy} needs --env: {known}")]
     NoEnv { policy: String, known: String },
     /// A policy that there is not.
     #[error(

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::error::CliError;
 use super::output::{print, table};
 use super::session::{Session, Trained, adapter_name, choose_modes, evaluation_options};
-use super::summary::Returns;
+use super::summary::{Returns, returns_of};
 use crate::agents::evaluate::{self, Actor};
 use crate::config::AgentKind;
 use crate::envs::native::Mode;
@@ -42,10 +42,10 @@ pub(super) struct Arguments {
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
-    /// Folder of images for the backgrounds of the video modes; the run's own if absent
+    /// Folder of videos, GIFs or images for the backgrounds of the video modes; the run's own if absent
     #[arg(long, value_name = "DIR")]
     backgrounds: Option<PathBuf>,
-    /// Python with dm_control, for real environments [env: FOVEATE_PYTHON]
+    /// Python with the real suites [env: FOVEATE_PYTHON]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
 }
@@ -73,14 +73,28 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let episodes = (arguments.episodes).map_or(trained.config.eval_episodes, |n| n as usize);
     let mut results = vec![];
     for mode in modes {
-        let returns = evaluate(&gpu, &trained, mode, &actor, episodes)?;
-        results.push((mode, returns));
+        let options = evaluation_options(&trained.config, mode, trained.python.clone());
+        let stack = trained.config.frame_stack;
+        let played = evaluate::episodes(&gpu, &options, stack, &actor, episodes)?;
+        results.push(InMode {
+            mode,
+            returns: returns_of(&played),
+            success: evaluate::success_rate(&played),
+        });
     }
     print(&if arguments.json {
         format!("{:#}", as_json(&gpu, &trained, &results))
     } else {
         as_table(&trained, &results)
     })
+}
+
+/// What came of one look.
+struct InMode {
+    mode: Mode,
+    returns: Returns,
+    /// Of tasks that know success.
+    success: Option<f64>,
 }
 
 /// Whole episodes of the run's environment in one look.
@@ -97,9 +111,15 @@ pub(super) fn evaluate(
     Ok(Returns(returns))
 }
 
-fn as_json(gpu: &Gpu, trained: &Trained, results: &[(Mode, Returns)]) -> Value {
+fn as_json(gpu: &Gpu, trained: &Trained, results: &[InMode]) -> Value {
     let modes: Map<String, Value> = (results.iter())
-        .map(|(mode, returns)| (mode.to_string(), returns.to_json()))
+        .map(|result| {
+            let mut value = result.returns.to_json();
+            if let Some(rate) = result.success {
+                value["success_rate"] = rate.into();
+            }
+            (result.mode.to_string(), value)
+        })
         .collect();
     json!({
         "run": trained.directory.root().display().to_string(),
@@ -112,25 +132,27 @@ fn as_json(gpu: &Gpu, trained: &Trained, results: &[(Mode, Returns)]) -> Value {
     })
 }
 
-fn as_table(trained: &Trained, results: &[(Mode, Returns)]) -> String {
-    let mut rows = vec![
-        ["mode", "mean return", "std", "episodes"]
-            .map(str::to_string)
-            .to_vec(),
-    ];
-    rows.extend(results.iter().map(|(mode, returns)| {
-        vec![
-            mode.to_string(),
+fn as_table(trained: &Trained, results: &[InMode]) -> String {
+    let knows_success = results.iter().any(|result| result.success.is_some());
+    let mut head = vec!["mode", "mean return", "std", "episodes"];
+    head.extend(knows_success.then_some("success"));
+    let mut rows = vec![head.into_iter().map(str::to_string).collect()];
+    rows.extend(results.iter().map(|result| {
+        let returns = &result.returns;
+        let mut row = vec![
+            result.mode.to_string(),
             format!("{:.1}", returns.mean()),
             format!("{:.1}", returns.std()),
             returns.0.len().to_string(),
-        ]
+        ];
+        row.extend((result.success).map(|rate| format!("{:.0} %", 100.0 * rate)));
+        row
     }));
     format!(
         "{} on {}, step {}\n{}",
         trained.config.agent,
         trained.config.env,
         trained.step,
-        table(&rows, &[false, true, true, true])
+        table(&rows, &[false, true, true, true, true])
     )
 }

@@ -7,7 +7,7 @@ use super::attention::Method;
 use super::error::CliError;
 use super::film::{DELAY_MS, Film};
 use super::output::print;
-use super::session::{Session, Trained, choose_modes};
+use super::session::{Session, Trained, choose_modes_together};
 use super::{stills, transformer};
 use crate::agents::explain::Explainer;
 use crate::config::Inputs;
@@ -55,10 +55,10 @@ pub(super) struct Arguments {
     /// Agent steps of the episode to show, at most
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=2_000))]
     episode_steps: u32,
-    /// Folder of images for the backgrounds of the video modes; the run's own if absent
+    /// Folder of videos, GIFs or images for the backgrounds of the video modes; the run's own if absent
     #[arg(long, value_name = "DIR")]
     backgrounds: Option<PathBuf>,
-    /// Python with dm_control, for real environments [env: FOVEATE_PYTHON]
+    /// Python with the real suites [env: FOVEATE_PYTHON]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
     #[command(flatten)]
@@ -107,7 +107,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         Some(images) => of_images(&trained, method, images, &out)?,
         None => {
             let default = [Mode::Train, Mode::VideoHard];
-            let modes = choose_modes(&trained.config.env, &arguments.modes, &default)?;
+            let modes = choose_modes_together(&trained.config.env, &arguments.modes, &default)?;
             let film = Film {
                 trained: &trained,
                 method,

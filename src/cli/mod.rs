@@ -2,7 +2,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `devices`, `train`, `pretrain`, `probe`, `eval`, `explain`, `collect`, `demo`, `bench` | one subcommand each |
+//! | `devices`, `envs`, `train`, `pretrain`, `probe`, `eval`, `explain`, `collect`, `demo`, `bench` | one subcommand each |
 //! | `session` | the device that was asked for, and trained runs read from disk |
 //! | `progress` | the progress bar, or plain lines where there is no terminal |
 //! | `profile` | where the time of updates went: a table and a trace |
@@ -19,6 +19,7 @@ mod bench;
 mod collect;
 mod demo;
 mod devices;
+mod envs;
 mod error;
 mod eval;
 mod explain;
@@ -63,6 +64,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Devices(devices::Arguments),
+    Envs(envs::Arguments),
     Train(train::Arguments),
     Pretrain(pretrain::Arguments),
     Probe(probe::Arguments),
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
     };
     let outcome = match &cli.command {
         Command::Devices(arguments) => devices::run(&cli.session, arguments),
+        Command::Envs(arguments) => envs::run(arguments),
         Command::Train(arguments) => train::run(&cli.session, arguments),
         Command::Pretrain(arguments) => pretrain::run(&cli.session, arguments),
         Command::Probe(arguments) => probe::run(&cli.session, arguments),

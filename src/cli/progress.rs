@@ -62,6 +62,12 @@ impl Progress {
 
     /// Takes a report, of every agent step.
     pub fn report(&mut self, report: &Report) {
+        for notice in &report.notices {
+            match &self.display {
+                Display::Bar(bar) => bar.suspend(|| note(notice)),
+                Display::Lines | Display::Nothing => note(notice),
+            }
+        }
         if matches!(self.display, Display::Nothing) {
             return;
         }

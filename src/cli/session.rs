@@ -12,7 +12,7 @@ use crate::agents::tuning::{self, TuningCache, Unused};
 use crate::agents::{Agent, Eye, PipelineFile, env_options, evaluation_seed, load_agent};
 use crate::config::Config;
 use crate::envs::native::Mode;
-use crate::envs::{EnvError, EnvOptions};
+use crate::envs::{EnvError, EnvOptions, modes_of};
 use crate::gpu::{Gpu, GpuOptions, Tuning};
 use crate::pretrain::PretrainConfig;
 use crate::run::RunDirectory;
@@ -156,15 +156,6 @@ pub(super) fn evaluation_options(
     options
 }
 
-/// The looks that an environment has: native worlds all, real suites their own.
-pub(super) fn modes_of(env: &str) -> &'static [Mode] {
-    if env.starts_with("native/") {
-        &Mode::ALL
-    } else {
-        &[Mode::Train]
-    }
-}
-
 /// The looks that were asked for, each once, or `default` as far as the environment
 /// has them.
 ///
@@ -188,6 +179,27 @@ pub(super) fn choose_modes(
     }
     if chosen.is_empty() {
         chosen.extend(default.iter().filter(|mode| known.contains(mode)));
+    }
+    Ok(chosen)
+}
+
+/// [`choose_modes`] for a stage that shows its looks side by side or in turn, which only
+/// native worlds can: of others one look.
+///
+/// # Errors
+/// Those of [`choose_modes`]; [`EnvError::OneMode`] where several were asked for.
+pub(super) fn choose_modes_together(
+    env: &str,
+    asked: &[Mode],
+    default: &[Mode],
+) -> Result<Vec<Mode>, CliError> {
+    let mut chosen = choose_modes(env, asked, default)?;
+    if !env.starts_with("native/") {
+        if asked.len() > 1 && chosen.len() > 1 {
+            let id = env.to_string();
+            return Err(Error::Env(EnvError::OneMode { id }).into());
+        }
+        chosen.truncate(1);
     }
     Ok(chosen)
 }

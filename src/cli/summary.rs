@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::error::CliError;
+use crate::agents::evaluate::Episode;
 use crate::media::curve::{Curve, Series};
 use crate::run::metrics::{self, Row};
 
@@ -14,6 +15,11 @@ const SMOOTH: usize = 10;
 /// Returns of whole episodes.
 #[derive(Debug, Clone)]
 pub(super) struct Returns(pub Vec<f32>);
+
+/// The returns of episodes.
+pub(super) fn returns_of(episodes: &[Episode]) -> Returns {
+    Returns(episodes.iter().map(|episode| episode.value).collect())
+}
 
 impl Returns {
     pub fn mean(&self) -> f64 {

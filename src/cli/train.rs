@@ -46,7 +46,8 @@ pub(super) struct Arguments {
     /// sac-consistency and sac-self-supervision
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
-    /// Environment: native/reach, native/cartpole or dm_control/DOMAIN-TASK
+    /// Environment: native/reach, native/cartpole, or a task of a real suite, such as
+    /// dm_control/DOMAIN-TASK or metaworld/TASK-v3; foveate envs lists them
     #[arg(long, value_name = "ID")]
     env: Option<String>,
     /// Defaults to start from: tiny (minutes on two cores), laptop (hours on an
@@ -80,10 +81,14 @@ pub(super) struct Arguments {
     /// Continue the run in --run from its last good checkpoint
     #[arg(long)]
     resume: bool,
-    /// Folder of images for the backgrounds of the video modes; none: procedural ones
+    /// Folder of videos, GIFs or images for the backgrounds of the video modes; none:
+    /// procedural ones
     #[arg(long, value_name = "DIR")]
     backgrounds: Option<String>,
-    /// Python with dm_control, for real environments [env: FOVEATE_PYTHON]
+    /// Folder of images that are laid over observations (svea, sgqn); none: procedural ones
+    #[arg(long, value_name = "DIR")]
+    overlays: Option<String>,
+    /// Python with the real suites [env: FOVEATE_PYTHON]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
     /// Choose kernels by estimate: neither measure them (up to 30 s, once for each
@@ -128,6 +133,7 @@ impl Arguments {
             ("encoder", &encoder),
             ("inputs", &self.inputs),
             ("backgrounds", &self.backgrounds),
+            ("overlays", &self.overlays),
         ] {
             set.extend(value.iter().map(|value| format!("{key}={value}")));
         }

@@ -206,7 +206,7 @@ pub struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlays: Option<PathBuf>,
 
-    /// A folder of images for the backgrounds of the video modes; absent:
+    /// A folder of videos, GIFs or images for the backgrounds of the video modes; absent:
     /// procedural ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backgrounds: Option<PathBuf>,

@@ -1,7 +1,7 @@
 //! What every environment can do, whatever draws its frames.
 
 use super::native::NativeEnvironment;
-use super::{EnvError, EnvSpec, Transition};
+use super::{EnvError, EnvSpec, Outcome, Transition};
 use crate::Error;
 use crate::gpu::FrameStore;
 
@@ -22,9 +22,20 @@ pub trait Environment: Send {
     fn reset(&mut self, env: usize, episode: u64) -> Result<(), Error>;
 
     /// One agent step of every environment. `actions`: `[count, action_dim]`,
-    /// finite, clipped to [−1, 1]; `transitions`: `[count]`. An episode that ended
-    /// must be reset before the next step.
+    /// finite, clipped to [−1, 1] or numbers of discrete ones; `transitions`: `[count]`.
+    /// An episode that ended must be reset before the next step.
     fn step(&mut self, actions: &[f32], transitions: &mut [Transition]) -> Result<(), Error>;
+
+    /// What the last step of environment `env` was beside its transition. `None` where
+    /// nothing else is known: rewards are not clipped, nothing can get lost.
+    fn outcome(&self, _env: usize) -> Option<Outcome> {
+        None
+    }
+
+    /// What happened since the last call that a person should know.
+    fn take_notices(&mut self) -> Vec<String> {
+        vec![]
+    }
 
     /// Puts the current frame of environment i, u8[planes, height, width] as the store
     /// has them (RGB, and saliency if there is a fourth), into slot `slots[i]`; [`FrameStore::NO_SLOT`]: nowhere. `slots`: `[count]`.

@@ -3,13 +3,16 @@
 //! All are vectorised: one object holds `n` environments that are stepped together.
 //! [`open`] gives them by id behind one interface, [`Environment`].
 
+pub mod backgrounds;
 pub mod bridge;
 mod environment;
 pub mod native;
 mod open;
 
 pub use environment::Environment;
-pub use open::{EnvOptions, describe, offers_saliency, open};
+pub use open::{
+    EnvOptions, RealSuite, SUITES, describe, known_ids, modes_of, offers_saliency, open,
+};
 
 /// What an environment is, as the agent needs to know it.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,8 +21,11 @@ pub struct EnvSpec {
     pub id: String,
     /// Height and width of one frame in pixels (frames are RGB, uint8, square).
     pub image_size: usize,
-    /// Components of an action, each in [−1, 1].
+    /// Components of an action, each in [−1, 1]; 1 where actions are discrete.
     pub action_dim: usize,
+    /// How many actions there are to choose from; the one component is then the number
+    /// of one of them, from 0. `None`: actions are continuous.
+    pub discrete_actions: Option<usize>,
     /// Agent steps per episode; reaching it is a truncation, never a termination.
     pub episode_steps: usize,
     /// Physics (control) steps per agent step; rewards are summed over them.
@@ -37,6 +43,18 @@ pub struct Transition {
     pub truncated: bool,
 }
 
+/// What is known of an environment's last step beside its [`Transition`].
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Outcome {
+    /// Whether the task counts as done in this state; `None`: it does not say.
+    pub success: Option<bool>,
+    /// The reward before any clipping.
+    pub score: f32,
+    /// The step never happened, because the process of the environment died: the
+    /// transition says `truncated` and must not be learned from.
+    pub lost: bool,
+}
+
 /// What can go wrong with an environment.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -50,7 +68,7 @@ pub enum EnvError {
     },
     /// A look that this environment does not have.
     #[error(
-        "'{id}' can be shown only in mode 'train' in this version, not in '{given}'; the native worlds have every mode: {}",
+        "'{id}' can be shown only in mode 'train', not in '{given}'; dm_control and the native worlds have every mode: {}",
         native::IDS.join(", ")
     )]
     Mode { id: String, given: native::Mode },
@@ -79,6 +97,9 @@ pub enum EnvError {
         given: usize,
         size: usize,
     },
+    /// Several looks of a moment that can be seen only once.
+    #[error("'{id}' can be shown in one mode at a time: name one with --modes; the native worlds can be shown in several: {}", native::IDS.join(", "))]
+    OneMode { id: String },
     /// More pictures than one binding of the device holds.
     #[error(
         "{given} background pictures of {size}×{size} pixels; this device holds at most {most}"
@@ -100,6 +121,7 @@ impl EnvError {
         match self {
             EnvError::Unknown { .. }
             | EnvError::Mode { .. }
+            | EnvError::OneMode { .. }
             | EnvError::NoSaliency { .. }
             | EnvError::TooManyPictures { .. } => true,
             EnvError::FrameSize { .. } | EnvError::NoPictures | EnvError::PictureBytes { .. } => {

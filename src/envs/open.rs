@@ -2,36 +2,78 @@
 
 use std::path::PathBuf;
 
+use super::backgrounds::Backgrounds;
 use super::bridge::{Bridge, BridgeEnvironment, BridgeOptions};
 use super::environment::Environment;
 use super::native::{self, Mode, NativeEnvironment, PictureBank, WorldOptions, nearest};
 use super::{EnvError, EnvSpec};
 use crate::Error;
 use crate::gpu::{FrameStore, Gpu};
-use crate::media::image_file;
+use crate::media::clips::list_clips;
 
-/// The suite whose tasks come through the bridge.
+/// A suite whose tasks come through the bridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RealSuite {
+    /// What ids begin with.
+    pub name: &'static str,
+    /// How its ids look.
+    pub ids: &'static str,
+    /// A task that every installation has.
+    pub example: &'static str,
+    /// Python packages that it needs, at the versions that are known to work together.
+    pub packages: &'static [&'static str],
+}
+
+/// The real suites. Their adapters are in `src/envs/bridge/worker/`.
+pub const SUITES: [RealSuite; 4] = [
+    RealSuite {
+        name: DM_CONTROL,
+        ids: "dm_control/DOMAIN-TASK",
+        example: "dm_control/cartpole-swingup",
+        packages: &["dm_control==1.0.28", "mujoco==3.3.0"],
+    },
+    RealSuite {
+        name: "metaworld",
+        ids: "metaworld/TASK-v3",
+        example: "metaworld/reach-v3",
+        packages: &["metaworld==3.1.1", "mujoco==3.3.0"],
+    },
+    RealSuite {
+        name: "ale",
+        ids: "ale/GAME",
+        example: "ale/Pong",
+        packages: &["ale-py==0.12.1", "numpy>=1.26,<3"],
+    },
+    RealSuite {
+        name: "gym",
+        ids: "gym/ID",
+        example: "gym/Hopper-v5",
+        packages: &["gymnasium[mujoco]==1.4.0", "mujoco==3.3.0"],
+    },
+];
+/// The real suite with the benchmark's looks.
 const DM_CONTROL: &str = "dm_control";
-const SUITES: [&str; 2] = ["native", DM_CONTROL];
 
 /// Which environments to open, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EnvOptions {
-    /// `native/reach`, `native/cartpole` or `dm_control/DOMAIN-TASK`.
+    /// `native/reach`, `native/cartpole`, or a task of a real suite (see [`SUITES`]).
     pub id: String,
     /// How many environments are stepped together, 1 or more.
     pub count: usize,
     /// Height and width of a frame in pixels, a multiple of 4.
     pub image_size: usize,
     pub seed: u64,
-    /// The look; real suites have only [`Mode::Train`] in this version.
+    /// The look; of real suites only dm_control has others than [`Mode::Train`].
     pub mode: Mode,
+    /// Whether episodes are played to be judged; see [`BridgeOptions::evaluation`].
+    pub evaluation: bool,
     /// Control steps per agent step; none: the task's own default.
     pub action_repeat: Option<usize>,
-    /// A folder of PNG or JPEG files that the video modes of native worlds show in
-    /// place of procedural moving pictures: sorted by name they are one clip, of
-    /// which every agent step shows the next picture (the first follows the last).
-    /// They are centre-cropped and resized to `image_size`. Real suites pass it over.
+    /// A folder that the video modes show in place of procedural moving pictures: of
+    /// videos and GIFs, each a clip, or of PNG and JPEG files, which sorted by name are
+    /// one clip. Every agent step shows the next picture (the first follows the last).
+    /// See [`Backgrounds`] for how they are resized.
     pub backgrounds: Option<PathBuf>,
     /// Python for real suites; none: see [`BridgeOptions::python`].
     pub python: Option<PathBuf>,
@@ -46,6 +88,7 @@ impl EnvOptions {
             image_size: 84,
             seed: 0,
             mode: Mode::Train,
+            evaluation: false,
             action_repeat: None,
             backgrounds: None,
             python: None,
@@ -60,7 +103,7 @@ impl EnvOptions {
                 let world = native::create(&self.id, self.world())?;
                 Ok(world.spec().clone())
             }
-            Suite::DmControl => {
+            Suite::Real => {
                 self.check_mode()?;
                 let options = BridgeOptions {
                     n: 1,
@@ -89,14 +132,24 @@ impl EnvOptions {
             image_size: self.image_size,
             action_repeat: self.action_repeat,
             seed: self.seed,
+            evaluation: self.evaluation,
+            mode: self.mode,
             python: self.python.clone(),
             ..BridgeOptions::new(&self.id)
         }
     }
 
-    /// Real suites look as they do in training.
+    /// The moving pictures of the video modes.
+    fn behind(&self) -> Result<Backgrounds, Error> {
+        let size = self.image_size;
+        match &self.backgrounds {
+            Some(folder) => Backgrounds::of_folder(folder, size, self.python.clone()),
+            None => Ok(Backgrounds::procedural(self.mode, size)),
+        }
+    }
+
     fn check_mode(&self) -> Result<(), EnvError> {
-        if self.mode == Mode::Train {
+        if modes_of(&self.id).contains(&self.mode) {
             return Ok(());
         }
         Err(EnvError::Mode {
@@ -137,25 +190,33 @@ pub fn open(
 ) -> Result<Box<dyn Environment>, Error> {
     match suite(&options.id)? {
         Suite::Native => {
+            let (id, mut world) = (&options.id, options.world());
             let bank = match &options.backgrounds {
                 Some(folder) => {
-                    let size = options.image_size;
-                    let pictures: Vec<_> = image_file::read_backgrounds(folder, size)?
-                        .iter()
-                        .map(|picture| picture.to_chw())
-                        .collect();
-                    Some(PictureBank::from_pictures(gpu, &pictures, size)?)
+                    let (size, python) = (options.image_size, options.python.clone());
+                    let clips = Backgrounds::of_folder(folder, size, python)?.load_all()?;
+                    world.clips = clips.iter().map(|clip| clip.len() as u32).collect();
+                    Some(PictureBank::from_pictures(gpu, &clips.concat(), size)?)
                 }
                 None => None,
             };
-            let (id, world) = (&options.id, options.world());
             let opened = NativeEnvironment::open(gpu, store, id, world, bank.as_ref())?;
             Ok(Box::new(opened))
         }
-        Suite::DmControl => {
+        Suite::Real => {
             options.check_mode()?;
+            // What is wrong with a folder of backgrounds is said before Python starts.
+            if let (Some(folder), Mode::VideoEasy | Mode::VideoHard) =
+                (&options.backgrounds, options.mode)
+            {
+                list_clips(folder)?;
+            }
             let bridge = Bridge::open(options.bridge()).map_err(EnvError::from)?;
-            Ok(Box::new(BridgeEnvironment::new(gpu, store, bridge)?))
+            let opened = BridgeEnvironment::new(gpu, store, bridge)?;
+            Ok(Box::new(match options.mode {
+                Mode::VideoEasy | Mode::VideoHard => opened.before(options.behind()?)?,
+                Mode::Train | Mode::ColorEasy | Mode::ColorHard => opened,
+            }))
         }
     }
 }
@@ -165,31 +226,43 @@ pub fn offers_saliency(id: &str) -> bool {
     matches!(suite(id), Ok(Suite::Native))
 }
 
+/// The looks that an environment has.
+pub fn modes_of(id: &str) -> &'static [Mode] {
+    match id.split_once('/') {
+        Some(("native" | DM_CONTROL, _)) => &Mode::ALL,
+        _ => &[Mode::Train],
+    }
+}
+
 enum Suite {
     Native,
-    DmControl,
+    Real,
 }
 
 fn suite(id: &str) -> Result<Suite, EnvError> {
     match id.split_once('/') {
         Some(("native", _)) => Ok(Suite::Native),
-        Some((DM_CONTROL, _)) => Ok(Suite::DmControl),
+        Some((name, _)) if SUITES.iter().any(|suite| suite.name == name) => Ok(Suite::Real),
         _ => Err(EnvError::Unknown {
             given: id.to_string(),
             nearest: nearest_id(id),
-            known: format!(
-                "{}, {DM_CONTROL}/DOMAIN-TASK (through Python)",
-                native::IDS.join(", ")
-            ),
+            known: known_ids(),
         }),
     }
+}
+
+/// All that an id may be, for messages.
+pub fn known_ids() -> String {
+    let real = SUITES.map(|suite| suite.ids).join(", ");
+    format!("{}, and through Python {real}", native::IDS.join(", "))
 }
 
 /// What an id without a known suite was probably meant to be: a native world whose
 /// suite was left out or misspelt, or a task of the suite that is most alike.
 fn nearest_id(given: &str) -> Option<String> {
+    let suites = ["native"].into_iter().chain(SUITES.map(|suite| suite.name));
     let (suite, name) = match given.split_once('/') {
-        Some((suite, name)) => (nearest(suite, &SUITES)?, name),
+        Some((suite, name)) => (nearest(suite, &suites.collect::<Vec<_>>())?, name),
         None => ("native".to_string(), given),
     };
     if suite != "native" {
@@ -203,6 +276,19 @@ fn nearest_id(given: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    /// One list of versions for `make real-envs` and for what `foveate envs` says.
+    #[test]
+    fn the_packages_of_suites_are_those_of_the_requirements() {
+        let text = include_str!("../../scripts/real-envs-requirements.txt");
+        let lines: Vec<&str> = text.lines().collect();
+        for suite in SUITES {
+            for package in suite.packages {
+                let pinned = lines.contains(package);
+                assert!(pinned, "{}: {package}", suite.name);
+            }
+        }
+    }
+
     #[test]
     fn the_nearest_id_is_found_with_and_without_a_suite() {
         for (given, right) in [
@@ -210,6 +296,8 @@ mod tests {
             ("Native/cartpol", Some("native/cartpole")),
             ("reach", Some("native/reach")),
             ("dmcontrol/walker-walk", Some("dm_control/walker-walk")),
+            ("meta-world/reach-v3", Some("metaworld/reach-v3")),
+            ("gymnasium/Hopper-v5", Some("gym/Hopper-v5")),
             ("atari/pong", None),
             ("", None),
         ] {

@@ -10,11 +10,23 @@ pub enum MediaError {
     #[error("there is no image file or folder at '{}'", path.display())]
     Missing { path: PathBuf },
     /// A folder was wanted.
-    #[error("'{}' is not a folder; give a folder of PNG or JPEG files", path.display())]
+    #[error("'{}' is not a folder; give a folder of images or videos", path.display())]
     NotAFolder { path: PathBuf },
     /// A folder without one PNG or JPEG.
     #[error("the folder '{}' holds no image; it must hold at least one .png, .jpg or .jpeg file", path.display())]
     EmptyFolder { path: PathBuf },
+    /// A folder without anything that can be a background.
+    #[error("the folder '{}' holds neither images nor videos; it must hold .png or .jpg files, .gif files, or videos such as .mp4", path.display())]
+    NoClips { path: PathBuf },
+    /// A folder of which it is not clear what is meant.
+    #[error("the folder '{}' holds still pictures (.png, .jpg) and moving ones (.gif, videos); keep one kind in it", path.display())]
+    MixedClips { path: PathBuf },
+    /// A file that only its name makes a video.
+    #[error("'{}' is not a video: {found}; give an MP4, MOV, AVI, MKV, WebM or MPEG file", path.display())]
+    NotAVideo { path: PathBuf, found: String },
+    /// A video that does not move.
+    #[error("'{}' has one frame; a moving background needs 2 or more (still pictures are shown one after the other if they are .png or .jpg files)", path.display())]
+    OneFrame { path: PathBuf },
     /// The operating system refused to read it.
     #[error("cannot read '{}': {source}", path.display())]
     Unreadable {
@@ -60,6 +72,10 @@ impl MediaError {
             MediaError::Missing { .. }
             | MediaError::NotAFolder { .. }
             | MediaError::EmptyFolder { .. }
+            | MediaError::NoClips { .. }
+            | MediaError::MixedClips { .. }
+            | MediaError::NotAVideo { .. }
+            | MediaError::OneFrame { .. }
             | MediaError::Unreadable { .. }
             | MediaError::ZeroSized { .. }
             | MediaError::NotAnImage { .. }

@@ -271,22 +271,54 @@ pub fn read_square(path: &Path, size: usize, fit: Fit) -> Result<Vec<(PathBuf, R
         .collect()
 }
 
-/// Reads a folder of backgrounds for the video modes, in the order of their
-/// names, centre-cropped to `size`×`size`. Never empty.
+/// Resizes to `size`×`size`, whatever the aspect: two pixels each way, weighted by their
+/// distance, then cut to whole numbers. As PyTorch's interpolate with mode "bilinear" and
+/// align_corners=False, with which the benchmark resizes its videos (SPEC.md F.1). The
+/// twin of `bilinear` in the bridge's `video.py`.
 ///
 /// # Errors
-/// [`MediaError::NotAFolder`] if `folder` is a file; else as [`read_square`].
-pub fn read_backgrounds(folder: &Path, size: usize) -> Result<Vec<Rgb8>, MediaError> {
-    if !fs::metadata(folder)
-        .map_err(|source| unreadable(folder, source))?
-        .is_dir()
-    {
-        return Err(MediaError::NotAFolder {
-            path: folder.to_owned(),
-        });
+/// [`MediaError::Shape`] if `size` or a side of the picture is 0.
+pub fn resize_bilinear(picture: &Rgb8, size: usize) -> Result<Rgb8, MediaError> {
+    let (width, height) = (picture.width(), picture.height());
+    let (columns, rows) = (taps(width, size), taps(height, size));
+    let at = |x: usize, y: usize, c: usize| f32::from(picture.data()[3 * (y * width + x) + c]);
+    let mut data = Vec::with_capacity(3 * size * size);
+    if width > 0 && height > 0 {
+        for &(top, bottom, down) in &rows {
+            for &(left, right, along) in &columns {
+                for c in 0..3 {
+                    let line = |y| at(left, y, c) * (1.0 - along) + at(right, y, c) * along;
+                    data.push((line(top) * (1.0 - down) + line(bottom) * down) as u8);
+                }
+            }
+        }
     }
-    let read = read_square(folder, size, Fit::CentreCrop)?;
-    Ok(read.into_iter().map(|(_, picture)| picture).collect())
+    Rgb8::new(size, size, data)
+}
+
+/// The two source pixels of each target pixel, and the share of the second.
+fn taps(length: usize, size: usize) -> Vec<(usize, usize, f32)> {
+    let scale = length as f32 / size.max(1) as f32;
+    (0..size)
+        .map(|i| {
+            let at = ((i as f32 + 0.5) * scale - 0.5).max(0.0);
+            let low = at as usize;
+            (
+                low,
+                (low + 1).min(length.saturating_sub(1)),
+                at - low as f32,
+            )
+        })
+        .collect()
+}
+
+/// Whether a folder is there; an error if nothing is.
+///
+/// # Errors
+/// [`MediaError::Missing`], [`MediaError::Unreadable`].
+pub(crate) fn is_folder(path: &Path) -> Result<bool, MediaError> {
+    let metadata = fs::metadata(path).map_err(|source| unreadable(path, source))?;
+    Ok(metadata.is_dir())
 }
 
 /// White bars, the usual letterbox on paper.

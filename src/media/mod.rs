@@ -16,6 +16,7 @@
 pub mod animation;
 mod atomic_file;
 pub mod bars;
+pub mod clips;
 pub mod colormap;
 pub mod curve;
 mod error;

@@ -86,7 +86,7 @@ def load(domain, task, task_kwargs):
     let text = error.to_string();
     assert!(text.contains("RuntimeError: no cartpole today"), "{text}");
     assert!(
-        text.contains("suite.py") && text.contains("worker.py"),
+        text.contains("suite.py") && text.contains("foveate_suite_dm_control.py"),
         "{text}"
     );
     assert!(text.contains("suite.load("), "with source lines: {text}");

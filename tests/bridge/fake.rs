@@ -67,7 +67,8 @@ pub fn step(bridge: &mut Bridge) -> Result<Transition, BridgeError> {
 
 pub fn step_payload(reward: f32, ends: [u8; 2]) -> Vec<u8> {
     let mut payload = reward.to_le_bytes().to_vec();
-    payload.extend([ends[0], ends[1], 0, 0]);
+    payload.extend([ends[0], ends[1], protocol::UNKNOWN, 0]);
+    payload.extend(reward.to_le_bytes());
     payload.extend((0..FRAME as u8).map(|i| i + 100));
     payload
 }

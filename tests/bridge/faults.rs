@@ -18,7 +18,11 @@ fn a_good_worker_is_understood() {
         .reply("reset", RESET | REPLY, &[7; FRAME])
         .reply("step", STEP | REPLY, &step_payload(1.25, [0, 1]))
         .reply("save", SAVE | REPLY, b"state")
-        .reply("restore", RESTORE | REPLY, &[9; FRAME])
+        .reply(
+            "restore",
+            RESTORE | REPLY,
+            &[[9; FRAME].as_slice(), &[1]].concat(),
+        )
         .reply("close", protocol::CLOSE | REPLY, b"");
     let mut bridge = fake
         .open("cat opened reset step save restore close")
@@ -38,6 +42,7 @@ fn a_good_worker_is_understood() {
     assert_eq!(bridge.save().unwrap(), b"state");
     bridge.restore(b"state").unwrap();
     assert_eq!(bridge.frames(), [9; FRAME]);
+    assert_eq!(bridge.broken_off(), [true]);
     bridge.close().unwrap();
 }
 
@@ -247,7 +252,7 @@ fn rubbish_is_recognised() {
         ("echo Welcome to gym", "Welcome to gym"),
         ("cat damaged", "CRC-32 differs"),
         ("cat endless", "4294967295 bytes"),
-        ("cat short", "a reply of 5 bytes, expected 20"),
+        ("cat short", "a reply of 5 bytes, expected 24"),
         ("cat other", "kind 132, expected 131"),
         ("cat no_json", "an error that is none"),
     ] {

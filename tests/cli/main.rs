@@ -4,7 +4,9 @@
 mod agents;
 mod attention;
 mod collect;
+mod dying;
 mod encoder;
+mod envs;
 mod failures;
 mod mistakes;
 mod pretrain;

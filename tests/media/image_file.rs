@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
+use foveate::media::clips::list_clips;
 use foveate::media::image_file::{self, Fit};
 use foveate::media::{MediaError, Rgb8};
 
@@ -85,7 +86,7 @@ fn bad_image_files_are_named() {
     for error in [
         image_file::read(&missing).unwrap_err(),
         image_file::list(&missing).unwrap_err(),
-        image_file::read_backgrounds(&missing, 8).unwrap_err(),
+        list_clips(&missing).unwrap_err(),
     ] {
         assert!(matches!(error, MediaError::Missing { .. }), "{error}");
         assert_names(&error, &missing);
@@ -162,25 +163,15 @@ fn folders_are_read_in_the_order_of_names() {
         .collect();
     assert_eq!(names, ["a.png", "b.JPG", "c.jpeg"]);
 
-    let backgrounds = image_file::read_backgrounds(folder.path(), 8).unwrap();
-    let centres: Vec<u8> = backgrounds
-        .iter()
-        .map(|b| b.get(4, 4).unwrap()[0])
-        .collect();
-    assert_eq!(centres, [10, 200, 90]);
-
     let file = folder.path().join("a.png");
     assert_eq!(
         image_file::list(&file).unwrap(),
         std::slice::from_ref(&file)
     );
-    let error = image_file::read_backgrounds(&file, 8).unwrap_err();
-    assert!(matches!(error, MediaError::NotAFolder { .. }), "{error}");
-
     // One bad file ends it, and is named.
     let bad = folder.path().join("aa.png");
     fs::write(&bad, "rubbish").unwrap();
-    let error = image_file::read_backgrounds(folder.path(), 8).unwrap_err();
+    let error = image_file::read_square(folder.path(), 8, Fit::CentreCrop).unwrap_err();
     assert_names(&error, &bad);
 }
 
@@ -227,4 +218,24 @@ fn fitting_keeps_the_aspect_and_does_not_alias() {
     for side in [0, 65_536] {
         assert!(image_file::resize_square(&thirds, side, Fit::CentreCrop).is_err());
     }
+}
+
+/// PyTorch's interpolate(mode="bilinear", align_corners=False) of 2×3 and of 5×4 pictures,
+/// cut to whole numbers.
+#[test]
+fn bilinear_resizing_is_pytorchs() {
+    let grey = |values: &[u8]| values.iter().flat_map(|&v| [v, 255 - v, v / 2]).collect();
+    let picture = Rgb8::new(3, 2, grey(&[0, 100, 200, 50, 150, 250])).unwrap();
+    let wide = image_file::resize_bilinear(&picture, 4).unwrap();
+    let red: Vec<u8> = wide.data().iter().step_by(3).copied().collect();
+    #[rustfmt::skip]
+    assert_eq!(red, [0, 62, 137, 200, 12, 75, 150, 212, 37, 100, 175, 237, 50, 112, 187, 250]);
+    // Without a look at what lies between: shrinking takes two pixels each way.
+    let picture = Rgb8::new(4, 5, grey(&(0..20).map(|i| i * 12).collect::<Vec<u8>>())).unwrap();
+    let small = image_file::resize_bilinear(&picture, 2).unwrap();
+    let red: Vec<u8> = small.data().iter().step_by(3).copied().collect();
+    assert_eq!(red, [42, 66, 162, 186]);
+    let same = image_file::resize_bilinear(&gradient(7, 7), 7).unwrap();
+    assert_eq!(same, gradient(7, 7));
+    assert!(image_file::resize_bilinear(&picture, 0).is_err());
 }

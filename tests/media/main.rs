@@ -2,6 +2,7 @@
 
 mod animation;
 mod bars;
+mod clips;
 mod colormap;
 mod curve;
 mod image_file;

@@ -211,7 +211,7 @@ fn what_cannot_be_opened_is_said_in_words() {
     let gpu = gpu();
     let store = store(&gpu, 3, 3, SIZE);
     // Refused before any Python is looked for.
-    let real = options("dm_control/walker-walk", Mode::VideoEasy);
+    let real = options("ale/Pong", Mode::VideoEasy);
     let error = open(&gpu, &store, &real).err().unwrap();
     assert!(error.is_user_mistake());
     assert!(

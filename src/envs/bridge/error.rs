@@ -106,6 +106,40 @@ pub enum BridgeError {
         /// All ids of the suite, or all suites.
         known: String,
     },
+    /// An environment that foveate cannot show or act in.
+    #[error("'{id}' cannot be used: {reason}")]
+    Unsuitable {
+        /// Its id.
+        id: String,
+        /// Why, and what would be right.
+        reason: String,
+    },
+    /// A call that the worker refused; nothing has changed.
+    #[error("the worker refused {during}: {message}")]
+    Misuse {
+        /// The call.
+        during: &'static str,
+        /// Why.
+        message: String,
+    },
+    /// A video that cannot be decoded.
+    #[error("{reason}")]
+    Video {
+        /// Which, why, and what would be right.
+        reason: String,
+    },
+    /// Workers died one after the other.
+    #[error(
+        "{deaths} workers died within {within} steps, which is more than is mended; the last time: {last}"
+    )]
+    RepeatedDeaths {
+        /// Deaths within so many steps, the last included.
+        deaths: usize,
+        /// Agent steps of the group.
+        within: u64,
+        /// The last one.
+        last: Box<BridgeError>,
+    },
     /// An option is out of range.
     #[error("option {name} is {given}, it must be {allowed}")]
     Option {
@@ -140,6 +174,18 @@ pub enum BridgeError {
         /// Its value.
         value: f32,
     },
+    /// An action that is none of those to choose from.
+    #[error(
+        "the action of environment {environment} is {value}, it must be one of 0, 1, … {}", count - 1
+    )]
+    NoSuchAction {
+        /// Which environment.
+        environment: usize,
+        /// The action.
+        value: f32,
+        /// How many actions there are.
+        count: usize,
+    },
     /// No environment has this index.
     #[error("environment {given} does not exist, there are {n} (0 to {})", n - 1)]
     NoSuchIndex {
@@ -167,8 +213,49 @@ impl BridgeError {
     pub fn is_user_mistake(&self) -> bool {
         match self {
             BridgeError::PythonNotFound { named, .. } => *named,
-            BridgeError::UnknownEnvironment { .. } | BridgeError::Option { .. } => true,
+            BridgeError::UnknownEnvironment { .. }
+            | BridgeError::Unsuitable { .. }
+            | BridgeError::Video { .. }
+            | BridgeError::Option { .. } => true,
             _ => false,
+        }
+    }
+
+    /// Whether the worker, or what it knew of its episodes, is lost with this: a
+    /// [`LastingBridge`](super::LastingBridge) replaces it.
+    pub fn is_death(&self) -> bool {
+        matches!(
+            self,
+            BridgeError::WorkerDied { .. }
+                | BridgeError::WorkerHung { .. }
+                | BridgeError::Rubbish { .. }
+                | BridgeError::WorkerRaised { .. }
+                | BridgeError::Closed { .. }
+        )
+    }
+
+    /// The same of an environment and an interpreter, which a worker does not name.
+    pub(super) fn of(self, id: &str, label: &str) -> BridgeError {
+        match self {
+            BridgeError::ModuleMissing {
+                module, message, ..
+            } => BridgeError::ModuleMissing {
+                module,
+                message,
+                python: label.to_owned(),
+            },
+            BridgeError::UnknownEnvironment { nearest, known, .. } => {
+                BridgeError::UnknownEnvironment {
+                    given: id.to_owned(),
+                    nearest,
+                    known,
+                }
+            }
+            BridgeError::Unsuitable { reason, .. } => BridgeError::Unsuitable {
+                id: id.to_owned(),
+                reason,
+            },
+            e => e,
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use super::{BridgeError, protocol};
+use super::protocol::{self, ColourSet, Look};
+use super::{BridgeError, Restarts};
+use crate::envs::native::Mode;
+use crate::envs::native::palette::{Spread, presets};
 
 /// What to open, and how.
 #[derive(Debug, Clone)]
@@ -14,10 +17,17 @@ pub struct BridgeOptions {
     /// Height and width of a frame in pixels, at least 1.
     pub image_size: usize,
     /// Control steps per agent step, at least 1. `None`: the task's own, for
-    /// dm_control 8 for cartpole, 2 for finger, 4 otherwise (SPEC F.1).
+    /// dm_control 8 for cartpole, 2 for finger, 4 otherwise (SPEC.md F.1), for ale 4
+    /// (D.7), for metaworld and gym 1.
     pub action_repeat: Option<usize>,
     /// Seed of the group; environment `i` draws from a stream keyed by (seed, i).
     pub seed: u64,
+    /// Whether episodes are played to be judged: Atari games whole and with their own
+    /// rewards (SPEC.md D.7). Other suites make no difference.
+    pub evaluation: bool,
+    /// The look; only dm_control has others than [`Mode::Train`]. In the video modes the
+    /// bridge's frames are green where a background belongs.
+    pub mode: Mode,
     /// Interpreter. `None`: `FOVEATE_PYTHON`, else `.venv/bin/python` below the
     /// working directory, else `python3` in `PATH`.
     pub python: Option<PathBuf>,
@@ -28,6 +38,8 @@ pub struct BridgeOptions {
     pub open_timeout: Duration,
     /// How long any other call may take.
     pub call_timeout: Duration,
+    /// How often a [`LastingBridge`](super::LastingBridge) replaces dead workers.
+    pub restarts: Restarts,
 }
 
 impl BridgeOptions {
@@ -39,10 +51,35 @@ impl BridgeOptions {
             image_size: 84,
             action_repeat: None,
             seed: 1,
+            evaluation: false,
+            mode: Mode::Train,
             python: None,
             command: None,
             open_timeout: Duration::from_secs(60),
             call_timeout: Duration::from_secs(30),
+            restarts: Restarts::default(),
+        }
+    }
+
+    /// How a worker is to recolour the task (SPEC.md F.1).
+    pub(super) fn look(&self) -> Option<Look> {
+        let colours = |spread| {
+            let sets = presets(spread).iter().map(|palette| ColourSet {
+                grid_rgb1: palette.floor[0],
+                grid_rgb2: palette.floor[1],
+                self_rgb: palette.body,
+                skybox_rgb: palette.sky,
+            });
+            Look::Colours {
+                sets: sets.collect(),
+            }
+        };
+        match self.mode {
+            Mode::Train => None,
+            Mode::ColorEasy => Some(colours(Spread::Easy)),
+            Mode::ColorHard => Some(colours(Spread::Hard)),
+            Mode::VideoEasy => Some(Look::Green { floor: false }),
+            Mode::VideoHard => Some(Look::Green { floor: true }),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The messages between foveate and a worker, version 1.
+//! The messages between foveate and a worker, version 2.
 //!
 //! Every message is a header of [`HEADER_BYTES`] bytes and a payload; numbers
 //! are little-endian:
@@ -16,14 +16,18 @@
 //!
 //! | request | payload | reply's payload |
 //! |---|---|---|
-//! | [`OPEN`] | JSON `{id, n, image_size, action_repeat?, seed, renderer?}` | JSON `{spec: {id, n, image_size, action_dim, episode_steps, action_repeat}, versions: {…}}` |
+//! | [`OPEN`] | JSON [`OpenRequest`] | JSON [`OpenReply`] |
 //! | [`RESET`] | environment `u32` | its frame |
-//! | [`STEP`] | actions `f32[n][action_dim]` in [−1, 1] | n outcomes (`reward f32, terminated u8, truncated u8, 2 bytes of zero`), then n frames |
+//! | [`STEP`] | actions `f32[n][action_dim]` | n outcomes (`reward f32, terminated u8, truncated u8, success u8, zero u8, score f32`), then n frames |
 //! | [`SAVE`] | – | opaque state |
-//! | [`RESTORE`] | opaque state | n frames |
+//! | [`RESTORE`] | opaque state | n frames, then n × `u8`: 1 where the episode could not be continued and began anew |
+//! | [`TASKS`] | – | JSON list of the suite's tasks |
+//! | [`VIDEO`] | JSON [`VideoRequest`]; needs no [`OPEN`] | frames `u8[…][3][size][size]` |
 //! | [`CLOSE`] | – | – (the worker then exits) |
 //!
 //! A frame is `u8[3][image_size][image_size]`: planes R, G, B, rows from the top.
+//! Actions lie in [−1, 1] or, where they are discrete, are numbers from 0. `success` is 0,
+//! 1 or [`UNKNOWN`]; `score` is the reward before any clipping.
 //! [`ERROR`] carries JSON `{kind, message, traceback?, …}`, see [`ErrorReply`].
 //! The worker also exits, silently, when its stdin ends.
 
@@ -34,7 +38,7 @@ use serde::{Deserialize, Serialize};
 /// First bytes of every message.
 pub const MAGIC: [u8; 4] = *b"FOVB";
 /// Version of the protocol that this build speaks.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Length of a header.
 pub const HEADER_BYTES: usize = 16;
 /// No payload is longer; a larger length means that the stream is damaged.
@@ -52,13 +56,19 @@ pub const SAVE: u16 = 4;
 pub const RESTORE: u16 = 5;
 /// Asks the worker to leave.
 pub const CLOSE: u16 = 6;
+/// Asks which tasks the suite has.
+pub const TASKS: u16 = 7;
+/// Has a video decoded.
+pub const VIDEO: u16 = 8;
 /// Set in the kind of a reply.
 pub const REPLY: u16 = 0x80;
 /// The request failed.
 pub const ERROR: u16 = 0xFF;
 
 /// Bytes of one environment's outcome in the reply to [`STEP`].
-pub const OUTCOME_BYTES: usize = 8;
+pub const OUTCOME_BYTES: usize = 12;
+/// `success` of a task that does not speak of success.
+pub const UNKNOWN: u8 = 255;
 
 /// One decoded message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,9 +104,43 @@ pub struct OpenRequest {
     pub action_repeat: Option<usize>,
     /// Seed of the group; each environment derives its own.
     pub seed: u64,
+    /// Whether episodes are played to be judged: whole games, rewards unclipped.
+    pub evaluation: bool,
+    /// How the task is recoloured; not at all where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub look: Option<Look>,
     /// OpenGL backend to draw with (`egl`, `osmesa`, …); the suite's own choice where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renderer: Option<String>,
+}
+
+/// How the pictures of a task are recoloured (SPEC.md F.1).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Look {
+    /// Sky, and floor if `floor`, in the green that is keyed out.
+    Green { floor: bool },
+    /// Every episode draws one of these sets of colours.
+    Colours { sets: Vec<ColourSet> },
+}
+
+/// Colours of a task, RGB in [0, 1] each.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ColourSet {
+    pub grid_rgb1: [f32; 3],
+    pub grid_rgb2: [f32; 3],
+    pub self_rgb: [f32; 3],
+    pub skybox_rgb: [f32; 3],
+}
+
+/// The payload of [`VIDEO`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VideoRequest {
+    /// Path of the file, absolute.
+    pub path: String,
+    /// Height and width that its frames are resized to.
+    pub size: usize,
 }
 
 /// The payload of the reply to [`OPEN`].
@@ -117,6 +161,8 @@ pub struct SpecReply {
     pub n: usize,
     pub image_size: usize,
     pub action_dim: usize,
+    #[serde(default)]
+    pub discrete_actions: Option<usize>,
     pub episode_steps: usize,
     pub action_repeat: usize,
 }
@@ -125,7 +171,7 @@ pub struct SpecReply {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ErrorReply {
     /// `raised`, `misuse`, `module_missing`, `renderer`, `unknown_environment`,
-    /// `state`, `version` or `protocol`.
+    /// `unsuitable`, `video`, `state`, `version` or `protocol`.
     pub kind: String,
     /// One line for a person.
     pub message: String,

@@ -7,11 +7,25 @@ use std::{
 
 use super::process::Launch;
 
-/// The worker that ships inside this program.
-const WORKER: &str = include_str!("worker.py");
-/// Reads the worker from stdin, as many bytes as its argument says, and runs it:
+/// The modules of the worker that ships inside this program, each after those that it
+/// imports.
+const WORKER: [(&str, &str); 9] = [
+    ("messages", include_str!("worker/messages.py")),
+    ("adapter", include_str!("worker/adapter.py")),
+    ("looks", include_str!("worker/looks.py")),
+    (
+        "suite_dm_control",
+        include_str!("worker/suite_dm_control.py"),
+    ),
+    ("suite_metaworld", include_str!("worker/suite_metaworld.py")),
+    ("suite_ale", include_str!("worker/suite_ale.py")),
+    ("suite_gym", include_str!("worker/suite_gym.py")),
+    ("video", include_str!("worker/video.py")),
+    ("service", include_str!("worker/service.py")),
+];
+/// Reads the modules from stdin, as many bytes as its arguments say, and runs the last:
 /// no file is written, and no limit on a command line's length is met.
-const BOOTSTRAP: &str = include_str!("bootstrap.py");
+const BOOTSTRAP: &str = include_str!("worker/bootstrap.py");
 
 /// Where `make real-envs` puts its interpreter, seen from the working directory.
 const VENV_PYTHON: &str = if cfg!(windows) {
@@ -26,6 +40,11 @@ const SYSTEM_PYTHON: &str = if cfg!(windows) { "python" } else { "python3" };
 pub(super) struct Python {
     pub program: PathBuf,
     pub named: bool,
+}
+
+/// The Python that would run a worker, chosen as [`super::BridgeOptions::python`].
+pub fn interpreter(option: Option<&Path>) -> PathBuf {
+    choose(option).program
 }
 
 /// The option, else `FOVEATE_PYTHON`, else `.venv`, else the system's.
@@ -58,10 +77,10 @@ impl Python {
     pub fn launch(&self) -> Launch {
         Launch {
             program: self.program.clone().into_os_string(),
-            args: ["-c", BOOTSTRAP, &WORKER.len().to_string()]
-                .map(OsString::from)
-                .to_vec(),
-            preamble: WORKER.as_bytes().to_vec(),
+            args: (["-c", BOOTSTRAP].map(OsString::from).into_iter())
+                .chain(WORKER.map(|(name, text)| format!("{name}:{}", text.len()).into()))
+                .collect(),
+            preamble: WORKER.map(|(_, text)| text.as_bytes()).concat(),
         }
     }
 

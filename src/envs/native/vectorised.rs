@@ -104,6 +104,7 @@ impl<T: Task> Vectorised<T> {
             id: T::ID.to_string(),
             image_size: options.image_size,
             action_dim: T::ACTION_DIM,
+            discrete_actions: None,
             episode_steps: T::CONTROL_STEPS.div_ceil(repeat),
             action_repeat: repeat,
         };

@@ -1,0 +1,93 @@
+//! Training in an environment whose processes die.
+#![cfg(unix)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::support::{Answer, SMALL, checkpoints, foveate, text};
+
+/// A "python" that is the stub worker of tests/bridge with this plan; see there. The
+/// first worker of a run is asked what the environment is, the second one is trained in.
+fn python(folder: &Path, plan: &str) -> PathBuf {
+    fs::write(folder.join("plan.json"), plan).unwrap();
+    let script = format!(
+        "#!/bin/sh\nexec python3 -S '{}/tests/bridge/stub_worker.py' '{}' \"$@\"\n",
+        env!("CARGO_MANIFEST_DIR"),
+        folder.display()
+    );
+    fs::write(folder.join("script"), script).unwrap();
+    // Copied by another process: a program that this one has open for writing while a
+    // second test forks could not be started.
+    let status = Command::new("install")
+        .args(["-m", "755", "script", "python"])
+        .current_dir(folder)
+        .status();
+    assert!(status.unwrap().success());
+    folder.join("python")
+}
+
+fn train(folder: &Path, python: &Path, more: &[&str]) -> Answer {
+    let run = format!("--run={}", folder.join("run").display());
+    let python = format!("--python={}", text(python));
+    let given = [
+        "train",
+        "--agent=sac",
+        "--env=dm_control/stub-task",
+        &run,
+        &python,
+    ];
+    foveate(&[&given, SMALL, more].concat())
+}
+
+#[test]
+fn a_death_costs_an_episode_and_not_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = r#"[null, {"during": "step", "after": 7, "how": "kill"}]"#;
+    let python = python(folder.path(), plan);
+    let answer = train(folder.path(), &python, &[]);
+    answer.succeeds();
+    for said in [
+        "warning: the worker died",
+        "about to kill",
+        "another worker took over; the running episode is lost (death 1 of at most 3 within 1000 steps)",
+    ] {
+        assert!(answer.err.contains(said), "{}", answer.err);
+    }
+    // Whole episodes alone have returns: 150 is the score of five steps.
+    let metrics = fs::read_to_string(folder.path().join("run/metrics.jsonl")).unwrap();
+    let episodes: Vec<&str> = (metrics.lines())
+        .filter(|line| line.contains(r#""kind":"episode""#))
+        .collect();
+    assert_eq!(episodes.len(), 3, "{metrics}");
+    for episode in episodes {
+        assert!(episode.contains(r#""return":150.0"#), "{episode}");
+    }
+}
+
+#[test]
+fn deaths_again_and_again_stop_it_with_a_checkpoint_to_go_on_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let fault = r#"{"during": "step", "after": 2, "how": "raise"}"#;
+    let plan = format!("[null, {fault}, {fault}, {fault}, {fault}]");
+    let python = python(folder.path(), &plan);
+    let stopped = train(folder.path(), &python, &[]);
+    let run = folder.path().join("run");
+    stopped.fails(
+        1,
+        &[
+            "the environment failed at step 11: 4 workers died within 1000 steps",
+            "PhysicsError: it blew up",
+            "task.py\", line 7",
+            "everything is saved: continue with foveate train --run",
+        ],
+    );
+    let kept = checkpoints(&run);
+    assert!(
+        text(kept.last().unwrap()).contains("000000000011"),
+        "{kept:?}"
+    );
+    let resumed = train(folder.path(), &python, &["--resume"]);
+    resumed.succeeds();
+    assert!(run.join("summary.json").exists());
+}

@@ -1,0 +1,97 @@
+//! `foveate envs`: what it says of suites that are there, that are not, and that only
+//! seem to be.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::support::{foveate, text};
+
+/// A `python3` without its own packages and with the modules given here; `None` where
+/// there is no `python3`.
+fn python_with(folder: &Path, modules: &[(&str, &str)]) -> Option<PathBuf> {
+    let found = Command::new("python3").arg("--version").output();
+    if !found.is_ok_and(|out| out.status.success()) {
+        eprintln!("skipped: there is no python3");
+        return None;
+    }
+    for (name, text) in modules {
+        let file = folder.join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+    let script = format!(
+        "#!/bin/sh\nPYTHONPATH='{}' exec python3 -S \"$@\"\n",
+        folder.display()
+    );
+    fs::write(folder.join("script"), script).unwrap();
+    // Copied by another process: a program that this one has open for writing while a
+    // second test forks could not be started.
+    let status = Command::new("install")
+        .args(["-m", "755", "script", "python"])
+        .current_dir(folder)
+        .status();
+    assert!(status.unwrap().success());
+    Some(folder.join("python"))
+}
+
+#[test]
+#[cfg(unix)]
+fn what_is_missing_comes_with_the_command_that_installs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    // One suite imports and then fails, which imports alone do not tell.
+    let modules = [
+        ("numpy.py", ""),
+        ("mujoco.py", ""),
+        (
+            "gymnasium.py",
+            "def __getattr__(name): raise RuntimeError('broken build')",
+        ),
+    ];
+    let Some(python) = python_with(folder.path(), &modules) else {
+        return;
+    };
+    let option = format!("--python={}", text(&python));
+    let answer = foveate(&["envs", &option]);
+    answer.succeeds();
+    for said in [
+        "native      yes         2  native/reach, native/cartpole",
+        "ale         no          -  ale/GAME",
+        "ale cannot be used:",
+        "No module named 'ale_py'",
+        &format!(
+            "{} -m pip install 'ale-py==0.12.1' 'numpy>=1.26,<3'",
+            text(&python)
+        ),
+        "make real-envs",
+        "gym cannot be used: the environment failed during open: RuntimeError: broken build",
+    ] {
+        assert!(answer.out.contains(said), "'{said}' in\n{}", answer.out);
+    }
+    let answer = foveate(&["envs", "--json", &option]);
+    answer.succeeds();
+    let json: Value = serde_json::from_str(&answer.out).unwrap();
+    assert_eq!(json["native"][0]["id"], "native/reach");
+    assert_eq!(json["native"][0]["modes"][4], "video-hard");
+    let suites = json["suites"].as_array().unwrap();
+    let names: Vec<&str> = suites
+        .iter()
+        .map(|s| s["suite"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["dm_control", "metaworld", "ale", "gym"]);
+    for suite in suites {
+        assert_eq!(suite["usable"], false, "{suite}");
+        assert!(suite["install"].as_str().unwrap().contains("pip install"));
+    }
+}
+
+#[test]
+fn mistakes_are_said_in_words() {
+    foveate(&["envs", "atari"]).fails(2, &["native, dm_control, metaworld, ale, gym"]);
+    foveate(&["envs", "--python=/nowhere/python"]).fails(2, &["/nowhere/python", "make real-envs"]);
+    let native = foveate(&["envs", "native"]);
+    native.succeeds();
+    assert_eq!(native.out.trim(), "native/reach\nnative/cartpole");
+}

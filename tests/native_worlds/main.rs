@@ -3,6 +3,7 @@
 
 mod looks;
 mod physics;
+mod planar;
 mod state;
 
 use foveate::envs::Transition;

@@ -5,8 +5,8 @@
 //! | `native/reach` | steer a ball on a table to a disc | 2: velocity wanted along x, y | at most 100 an episode |
 //! | `native/cartpole` | swing a pole up and balance it | 1: force on the cart | at most 1,000 an episode |
 //!
-//! They resemble tasks of the DeepMind Control suite and are not those tasks:
-//! scores are not comparable.
+//! They resemble tasks of the DeepMind Control suite (the drawer: of Meta-World) and are
+//! not those tasks: scores are not comparable.
 //!
 //! Everything random in episode `k` of environment `i` is drawn from streams
 //! keyed by (seed, i, k): an episode is the same whatever was played before it,
@@ -19,6 +19,7 @@ mod mode;
 pub mod noise;
 pub mod palette;
 pub mod picture;
+pub mod planar;
 pub mod random;
 mod reach;
 mod render;

@@ -1,6 +1,7 @@
 //! The native worlds without their pictures: physics, rewards, controllers,
 //! reproducibility, saved states, bad input.
 
+mod ball_in_cup;
 mod looks;
 mod physics;
 mod planar;

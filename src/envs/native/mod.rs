@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | `native/reach` | steer a ball on a table to a disc | 2: velocity wanted along x, y | at most 100 an episode |
 //! | `native/cartpole` | swing a pole up and balance it | 1: force on the cart | at most 1,000 an episode |
+//! | `native/ball_in_cup` | swing a ball on a string up and catch it in a cup | 2: force on the cup along x, z | at most 1,000 an episode |
 //!
 //! They resemble tasks of the DeepMind Control suite (the drawer: of Meta-World) and are
 //! not those tasks: scores are not comparable.
@@ -13,6 +14,7 @@
 //! and its physics is the same in every [`Mode`].
 
 pub mod background;
+mod ball_in_cup;
 mod cartpole;
 mod environment;
 mod mode;
@@ -27,6 +29,7 @@ pub mod scene;
 pub mod tolerance;
 mod vectorised;
 
+pub use ball_in_cup::{BallInCup, BallInCupState};
 pub use cartpole::{Cartpole, CartpoleState};
 pub use environment::NativeEnvironment;
 pub use mode::Mode;
@@ -39,7 +42,7 @@ use super::{EnvError, EnvSpec, Transition};
 use scene::Scene;
 
 /// The ids of the native worlds.
-pub const IDS: [&str; 2] = [Reach::ID, Cartpole::ID];
+pub const IDS: [&str; 3] = [Reach::ID, Cartpole::ID, BallInCup::ID];
 
 /// A group of environments of one kind that are stepped together.
 pub trait World: Send {
@@ -124,6 +127,7 @@ pub fn create(id: &str, options: WorldOptions) -> Result<Box<dyn World>, EnvErro
     match id {
         Reach::ID => Ok(Box::new(Vectorised::<Reach>::new(options)?)),
         Cartpole::ID => Ok(Box::new(Vectorised::<Cartpole>::new(options)?)),
+        BallInCup::ID => Ok(Box::new(Vectorised::<BallInCup>::new(options)?)),
         _ => Err(EnvError::Unknown {
             given: id.to_string(),
             nearest: mode::nearest(id, &IDS),

@@ -5,6 +5,7 @@
 //! | `native/reach` | steer a ball on a table to a disc | 2: velocity wanted along x, y | at most 100 an episode |
 //! | `native/cartpole` | swing a pole up and balance it | 1: force on the cart | at most 1,000 an episode |
 //! | `native/ball_in_cup` | swing a ball on a string up and catch it in a cup | 2: force on the cup along x, z | at most 1,000 an episode |
+//! | `native/finger` | keep a spinner spinning with a finger of two links | 2: torques of the joints | at most 1,000 an episode |
 //!
 //! They resemble tasks of the DeepMind Control suite (the drawer: of Meta-World) and are
 //! not those tasks: scores are not comparable.
@@ -17,6 +18,7 @@ pub mod background;
 mod ball_in_cup;
 mod cartpole;
 mod environment;
+mod finger;
 mod mode;
 pub mod noise;
 pub mod palette;
@@ -32,6 +34,7 @@ mod vectorised;
 pub use ball_in_cup::{BallInCup, BallInCupState};
 pub use cartpole::{Cartpole, CartpoleState};
 pub use environment::NativeEnvironment;
+pub use finger::{Finger, FingerState};
 pub use mode::Mode;
 pub(super) use mode::nearest;
 pub use reach::{Reach, ReachState};
@@ -42,7 +45,7 @@ use super::{EnvError, EnvSpec, Transition};
 use scene::Scene;
 
 /// The ids of the native worlds.
-pub const IDS: [&str; 3] = [Reach::ID, Cartpole::ID, BallInCup::ID];
+pub const IDS: [&str; 4] = [Reach::ID, Cartpole::ID, BallInCup::ID, Finger::ID];
 
 /// A group of environments of one kind that are stepped together.
 pub trait World: Send {
@@ -128,6 +131,7 @@ pub fn create(id: &str, options: WorldOptions) -> Result<Box<dyn World>, EnvErro
         Reach::ID => Ok(Box::new(Vectorised::<Reach>::new(options)?)),
         Cartpole::ID => Ok(Box::new(Vectorised::<Cartpole>::new(options)?)),
         BallInCup::ID => Ok(Box::new(Vectorised::<BallInCup>::new(options)?)),
+        Finger::ID => Ok(Box::new(Vectorised::<Finger>::new(options)?)),
         _ => Err(EnvError::Unknown {
             given: id.to_string(),
             nearest: mode::nearest(id, &IDS),

@@ -2,6 +2,7 @@
 //! reproducibility, saved states, bad input.
 
 mod ball_in_cup;
+mod drawer;
 mod finger;
 mod looks;
 mod physics;

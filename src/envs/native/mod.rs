@@ -6,6 +6,7 @@
 //! | `native/cartpole` | swing a pole up and balance it | 1: force on the cart | at most 1,000 an episode |
 //! | `native/ball_in_cup` | swing a ball on a string up and catch it in a cup | 2: force on the cup along x, z | at most 1,000 an episode |
 //! | `native/finger` | keep a spinner spinning with a finger of two links | 2: torques of the joints | at most 1,000 an episode |
+//! | `native/drawer` | open a drawer with an arm of two links | 2: torques of the joints | at most 500 an episode |
 //!
 //! They resemble tasks of the DeepMind Control suite (the drawer: of Meta-World) and are
 //! not those tasks: scores are not comparable.
@@ -17,6 +18,7 @@
 pub mod background;
 mod ball_in_cup;
 mod cartpole;
+mod drawer;
 mod environment;
 mod finger;
 mod mode;
@@ -33,6 +35,7 @@ mod vectorised;
 
 pub use ball_in_cup::{BallInCup, BallInCupState};
 pub use cartpole::{Cartpole, CartpoleState};
+pub use drawer::{Drawer, DrawerState};
 pub use environment::NativeEnvironment;
 pub use finger::{Finger, FingerState};
 pub use mode::Mode;
@@ -45,7 +48,13 @@ use super::{EnvError, EnvSpec, Transition};
 use scene::Scene;
 
 /// The ids of the native worlds.
-pub const IDS: [&str; 4] = [Reach::ID, Cartpole::ID, BallInCup::ID, Finger::ID];
+pub const IDS: [&str; 5] = [
+    Reach::ID,
+    Cartpole::ID,
+    BallInCup::ID,
+    Finger::ID,
+    Drawer::ID,
+];
 
 /// A group of environments of one kind that are stepped together.
 pub trait World: Send {
@@ -132,6 +141,7 @@ pub fn create(id: &str, options: WorldOptions) -> Result<Box<dyn World>, EnvErro
         Cartpole::ID => Ok(Box::new(Vectorised::<Cartpole>::new(options)?)),
         BallInCup::ID => Ok(Box::new(Vectorised::<BallInCup>::new(options)?)),
         Finger::ID => Ok(Box::new(Vectorised::<Finger>::new(options)?)),
+        Drawer::ID => Ok(Box::new(Vectorised::<Drawer>::new(options)?)),
         _ => Err(EnvError::Unknown {
             given: id.to_string(),
             nearest: mode::nearest(id, &IDS),

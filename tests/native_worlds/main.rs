@@ -8,6 +8,7 @@ mod looks;
 mod physics;
 mod planar;
 mod state;
+mod walker;
 
 use foveate::envs::Transition;
 use foveate::envs::native::random::{Purpose, Stream};

@@ -7,6 +7,8 @@
 //! | `native/ball_in_cup` | swing a ball on a string up and catch it in a cup | 2: force on the cup along x, z | at most 1,000 an episode |
 //! | `native/finger` | keep a spinner spinning with a finger of two links | 2: torques of the joints | at most 1,000 an episode |
 //! | `native/drawer` | open a drawer with an arm of two links | 2: torques of the joints | at most 500 an episode |
+//! | `native/walker-stand` | stand up and stand, on two legs | 6: torques of the joints | at most 1,000 an episode |
+//! | `native/walker-walk` | stand up and walk | 6: torques of the joints | at most 1,000 an episode |
 //!
 //! They resemble tasks of the DeepMind Control suite (the drawer: of Meta-World) and are
 //! not those tasks: scores are not comparable.
@@ -32,6 +34,7 @@ mod render;
 pub mod scene;
 pub mod tolerance;
 mod vectorised;
+mod walker;
 
 pub use ball_in_cup::{BallInCup, BallInCupState};
 pub use cartpole::{Cartpole, CartpoleState};
@@ -43,17 +46,20 @@ pub(super) use mode::nearest;
 pub use reach::{Reach, ReachState};
 pub use render::{PictureBank, Renderer};
 pub use vectorised::{Task, Vectorised};
+pub use walker::{Stand, Walk, Walker, WalkerState};
 
 use super::{EnvError, EnvSpec, Transition};
 use scene::Scene;
 
 /// The ids of the native worlds.
-pub const IDS: [&str; 5] = [
+pub const IDS: [&str; 7] = [
     Reach::ID,
     Cartpole::ID,
     BallInCup::ID,
     Finger::ID,
     Drawer::ID,
+    Walker::<Stand>::ID,
+    Walker::<Walk>::ID,
 ];
 
 /// A group of environments of one kind that are stepped together.
@@ -142,6 +148,8 @@ pub fn create(id: &str, options: WorldOptions) -> Result<Box<dyn World>, EnvErro
         BallInCup::ID => Ok(Box::new(Vectorised::<BallInCup>::new(options)?)),
         Finger::ID => Ok(Box::new(Vectorised::<Finger>::new(options)?)),
         Drawer::ID => Ok(Box::new(Vectorised::<Drawer>::new(options)?)),
+        Walker::<Stand>::ID => Ok(Box::new(Vectorised::<Walker<Stand>>::new(options)?)),
+        Walker::<Walk>::ID => Ok(Box::new(Vectorised::<Walker<Walk>>::new(options)?)),
         _ => Err(EnvError::Unknown {
             given: id.to_string(),
             nearest: mode::nearest(id, &IDS),

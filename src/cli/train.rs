@@ -46,7 +46,8 @@ pub(super) struct Arguments {
     /// sac-self-supervision
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
-    /// Environment: native/reach, native/cartpole or dm_control/DOMAIN-TASK
+    /// Environment: native/reach, native/cartpole, native/ball_in_cup, native/finger,
+    /// native/drawer, native/walker-stand, native/walker-walk or dm_control/DOMAIN-TASK
     #[arg(long, value_name = "ID")]
     env: Option<String>,
     /// Defaults to start from: tiny (minutes on two cores), laptop (hours on an

@@ -17,7 +17,7 @@ const SUITES: [&str; 2] = ["native", DM_CONTROL];
 /// Which environments to open, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EnvOptions {
-    /// `native/reach`, `native/cartpole` or `dm_control/DOMAIN-TASK`.
+    /// One of [`native::IDS`] or `dm_control/DOMAIN-TASK`.
     pub id: String,
     /// How many environments are stepped together, 1 or more.
     pub count: usize,
@@ -209,6 +209,8 @@ mod tests {
             ("nativ/reach", Some("native/reach")),
             ("Native/cartpol", Some("native/cartpole")),
             ("reach", Some("native/reach")),
+            ("ball-in-cup", Some("native/ball_in_cup")),
+            ("walker-wlak", Some("native/walker-walk")),
             ("dmcontrol/walker-walk", Some("dm_control/walker-walk")),
             ("atari/pong", None),
             ("", None),

@@ -4,8 +4,9 @@ use foveate::envs::native::planar::{Body, Capsule, Joint, Link, Mechanism, Tree}
 
 const STEP: f64 = 1e-3;
 
-/// A rod of a metre on a cart that slides up a slope, with a shorter rod at its end.
-fn arm(gravity: f64) -> Tree<3> {
+/// A rod of a metre on a cart that slides up a slope, with a shorter rod at its end, and
+/// on that a bead that a spring holds.
+fn arm(gravity: f64) -> Tree<4> {
     let rod = |length: f64| {
         Body::of(&[Capsule {
             link: None,
@@ -32,6 +33,14 @@ fn arm(gravity: f64) -> Tree<3> {
             armature: 0.02,
             ..Link::FREE
         },
+        Link {
+            parent: Some(2),
+            anchor: [0.2, 0.0],
+            joint: Joint::Slide([0.6, -0.8]),
+            body: rod(0.2),
+            stiffness: 40.0,
+            ..Link::FREE
+        },
     ];
     Tree { links, gravity }
 }
@@ -40,11 +49,11 @@ fn arm(gravity: f64) -> Tree<3> {
 #[test]
 fn the_mass_matrix_gives_the_energy_of_motion() {
     let tree = arm(0.0);
-    let (q, v) = ([0.3, -0.7, 1.9], [0.4, -1.3, 2.2]);
+    let (q, v) = ([0.3, -0.7, 1.9, 0.0], [0.4, -1.3, 2.2, 0.7]);
     let mass = tree.mass(&tree.pose(&q));
     let mut energy = 0.0;
-    for i in 0..3 {
-        for j in 0..3 {
+    for i in 0..4 {
+        for j in 0..4 {
             assert_eq!(mass[i][j], mass[j][i]);
             energy += 0.5 * v[i] * mass[i][j] * v[j];
         }
@@ -60,11 +69,11 @@ fn a_free_tree_keeps_its_energy() {
     let drift = |step: f64| {
         let tree = arm(9.81);
         let mechanism = Mechanism::new(tree.clone(), step);
-        let (mut q, mut v) = ([0.0, 0.4, -1.0], [0.2, 1.5, -2.5]);
+        let (mut q, mut v) = ([0.0, 0.4, -1.0, 0.1], [0.2, 1.5, -2.5, 0.5]);
         let before = tree.energy(&q, &v);
         let mut worst = 0.0f64;
         for _ in 0..(1.5 / step) as usize {
-            mechanism.step(&mut q, &mut v, &[0.0; 3]);
+            mechanism.step(&mut q, &mut v, &[0.0; 4]);
             worst = worst.max((tree.energy(&q, &v) - before).abs());
         }
         worst

@@ -69,9 +69,11 @@ fn every_preset_is_valid() {
     for agent in AgentKind::NAMES {
         let agent: AgentKind = agent.parse().unwrap();
         for preset in [Preset::Tiny, Preset::Laptop, Preset::Paper, Preset::Visarl] {
-            let config = Config::new(agent, "native/reach", preset);
-            config.validate().unwrap();
-            assert_eq!(config.preset, preset);
+            for env in foveate::envs::native::IDS {
+                let config = Config::new(agent, env, preset);
+                config.validate().unwrap();
+                assert_eq!(config.preset, preset);
+            }
         }
     }
 }
@@ -81,6 +83,9 @@ fn rho_follows_the_environment_until_it_is_set() {
     for (env, rho) in [
         ("native/reach", 0.95),
         ("native/cartpole", 0.98),
+        ("native/ball_in_cup", 0.98),
+        ("native/finger", 0.95),
+        ("native/walker-walk", 0.95),
         ("dm_control/ball_in_cup-catch", 0.98),
         ("dm_control/walker-walk", 0.95),
     ] {

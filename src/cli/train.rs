@@ -46,8 +46,9 @@ pub(super) struct Arguments {
     /// sac-consistency and sac-self-supervision
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
-    /// Environment: native/reach, native/cartpole, or a task of a real suite, such as
-    /// dm_control/DOMAIN-TASK or metaworld/TASK-v3; foveate envs lists them
+    /// Environment: native/reach, native/cartpole, native/ball_in_cup, native/finger,
+    /// native/drawer, native/walker-stand, native/walker-walk, or a task of a real suite, such
+    /// as dm_control/DOMAIN-TASK or metaworld/TASK-v3; foveate envs lists them
     #[arg(long, value_name = "ID")]
     env: Option<String>,
     /// Defaults to start from: tiny (minutes on two cores), laptop (hours on an

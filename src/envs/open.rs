@@ -57,7 +57,7 @@ const DM_CONTROL: &str = "dm_control";
 /// Which environments to open, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EnvOptions {
-    /// `native/reach`, `native/cartpole`, or a task of a real suite (see [`SUITES`]).
+    /// One of [`native::IDS`], or a task of a real suite (see [`SUITES`]).
     pub id: String,
     /// How many environments are stepped together, 1 or more.
     pub count: usize,
@@ -295,6 +295,8 @@ mod tests {
             ("nativ/reach", Some("native/reach")),
             ("Native/cartpol", Some("native/cartpole")),
             ("reach", Some("native/reach")),
+            ("ball-in-cup", Some("native/ball_in_cup")),
+            ("walker-wlak", Some("native/walker-walk")),
             ("dmcontrol/walker-walk", Some("dm_control/walker-walk")),
             ("meta-world/reach-v3", Some("metaworld/reach-v3")),
             ("gymnasium/Hopper-v5", Some("gym/Hopper-v5")),

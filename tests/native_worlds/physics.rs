@@ -15,6 +15,11 @@ fn the_tolerance_has_the_values_of_the_specification() {
         (1.5, Falloff::Quadratic, 0.75),
         (2.5, Falloff::Quadratic, 0.0),
         (9.0, Falloff::Quadratic, 0.0),
+        (1.5, Falloff::Linear, 0.75),
+        (-2.5, Falloff::Linear, 0.5),
+        (9.0, Falloff::Linear, 0.0),
+        (2.5, Falloff::LongTail, 0.1),
+        (-4.5, Falloff::LongTail, 1.0 / 37.0),
     ] {
         let value = tolerance(x, 0.5, 2.0, falloff);
         assert!((value - right).abs() < 1e-12, "{x} {falloff:?}: {value}");

@@ -36,6 +36,34 @@ fn an_episode_depends_on_nothing_before_it() {
     }
 }
 
+/// Of the paper's table of what generalises, in its second row; the first has 4 for all.
+#[test]
+fn action_repeats_are_those_of_the_paper() {
+    for (id, dim, repeat, steps) in [
+        (Cartpole::ID, 1, 8, 1000usize),
+        ("native/ball_in_cup", 2, 4, 1000),
+        ("native/finger", 2, 2, 1000),
+        ("native/walker-stand", 6, 4, 1000),
+        ("native/walker-walk", 6, 4, 1000),
+        ("native/drawer", 2, 4, 500),
+    ] {
+        for asked in [None, Some(4)] {
+            let asked = WorldOptions {
+                action_repeat: asked,
+                ..options(1, 0)
+            };
+            let right = asked.action_repeat.unwrap_or(repeat);
+            let world = create(id, asked).unwrap();
+            let spec = world.spec();
+            assert_eq!((spec.id.as_str(), spec.action_dim), (id, dim));
+            assert_eq!(
+                (spec.action_repeat, spec.episode_steps),
+                (right, steps.div_ceil(right))
+            );
+        }
+    }
+}
+
 #[test]
 fn a_restored_world_goes_on_with_the_same_bits() {
     for id in IDS {
@@ -173,4 +201,58 @@ fn actions_are_clipped() {
     worlds[1].step(&[-1.0], &mut answer).unwrap();
     assert_eq!(worlds[0].state(0), worlds[1].state(0));
     assert!(worlds[0].state(0).unwrap().velocity < -0.5);
+}
+
+/// Bang-bang actions at random for 10,000 control steps: rewards keep in their range,
+/// everything that is told or drawn is finite, and every state can be restored.
+#[test]
+fn nothing_breaks_under_extreme_actions() {
+    for id in IDS {
+        let asked = WorldOptions {
+            action_repeat: Some(2),
+            ..options(2, 3)
+        };
+        let mut world = create(id, asked).unwrap();
+        let dim = world.spec().action_dim;
+        let mut stream = Stream::new(4, 0, 0, Purpose::Start);
+        let mut answers = [Transition::default(); 2];
+        let (mut episode, mut steps) = (0, 0);
+        while steps < 10_000 {
+            for env in 0..2 {
+                world.reset(env, 2 * episode + env as u64).unwrap();
+            }
+            episode += 1;
+            loop {
+                // Held for some steps, so that it gets somewhere.
+                let side = |x: f64| if x < 0.5 { -1.0 } else { 1.0 };
+                let actions: Vec<f32> = (0..2 * dim).map(|_| side(stream.unit())).collect();
+                for _ in 0..1 + stream.below(12) {
+                    if answers[0].truncated {
+                        break;
+                    }
+                    world.step(&actions, &mut answers).unwrap();
+                    steps += 4;
+                    for answer in answers {
+                        assert!((0.0..=2.0).contains(&answer.reward), "{id}: {answer:?}");
+                    }
+                }
+                for env in 0..2 {
+                    let told = world.coordinates(env).unwrap();
+                    assert_eq!(told.len(), world.coordinate_names().len());
+                    assert!(told.iter().all(|x| x.is_finite()), "{id}: {told:?}");
+                    for thing in world.scene(env).unwrap().primitives {
+                        let turned: f32 = thing.rotation.iter().map(|x| x * x).sum();
+                        assert!((turned - 1.0).abs() < 1e-3, "{id}: {thing:?}");
+                        assert!(thing.position.iter().all(|x| x.abs() < 1e3), "{id}");
+                    }
+                }
+                let saved = world.save();
+                world.restore(&saved).unwrap();
+                if answers[0].truncated {
+                    answers = [Transition::default(); 2];
+                    break;
+                }
+            }
+        }
+    }
 }

@@ -252,7 +252,7 @@ impl Task for Cartpole {
             .to_vec()
     }
 
-    fn camera(&self) -> Camera {
+    fn camera(&self, _: &CartpoleState) -> Camera {
         Camera::look_at([0.0, -4.4, 1.25], [0.0, 0.0, 1.0], 45.0)
     }
 

@@ -4,41 +4,63 @@
 //! |---|---|---|---|
 //! | `native/reach` | steer a ball on a table to a disc | 2: velocity wanted along x, y | at most 100 an episode |
 //! | `native/cartpole` | swing a pole up and balance it | 1: force on the cart | at most 1,000 an episode |
+//! | `native/ball_in_cup` | swing a ball on a string up and catch it in a cup | 2: force on the cup along x, z | at most 1,000 an episode |
+//! | `native/finger` | keep a spinner spinning with a finger of two links | 2: torques of the joints | at most 1,000 an episode |
+//! | `native/drawer` | open a drawer with an arm of two links | 2: torques of the joints | at most 500 an episode |
+//! | `native/walker-stand` | stand up and stand, on two legs | 6: torques of the joints | at most 1,000 an episode |
+//! | `native/walker-walk` | stand up and walk | 6: torques of the joints | at most 1,000 an episode |
 //!
-//! They resemble tasks of the DeepMind Control suite and are not those tasks:
-//! scores are not comparable.
+//! They resemble tasks of the DeepMind Control suite (the drawer: of Meta-World) and are
+//! not those tasks: scores are not comparable.
 //!
 //! Everything random in episode `k` of environment `i` is drawn from streams
 //! keyed by (seed, i, k): an episode is the same whatever was played before it,
 //! and its physics is the same in every [`Mode`].
 
 pub mod background;
+mod ball_in_cup;
 mod cartpole;
+mod drawer;
 mod environment;
+mod finger;
 mod mode;
 pub mod noise;
 pub mod palette;
 pub mod picture;
+pub mod planar;
 pub mod random;
 mod reach;
 mod render;
 pub mod scene;
 pub mod tolerance;
 mod vectorised;
+mod walker;
 
+pub use ball_in_cup::{BallInCup, BallInCupState};
 pub use cartpole::{Cartpole, CartpoleState};
+pub use drawer::{Drawer, DrawerState};
 pub use environment::NativeEnvironment;
+pub use finger::{Finger, FingerState};
 pub use mode::Mode;
 pub(super) use mode::nearest;
 pub use reach::{Reach, ReachState};
 pub use render::{PictureBank, Renderer};
 pub use vectorised::{Task, Vectorised};
+pub use walker::{Stand, Walk, Walker, WalkerState};
 
 use super::{EnvError, EnvSpec, Transition};
 use scene::Scene;
 
 /// The ids of the native worlds.
-pub const IDS: [&str; 2] = [Reach::ID, Cartpole::ID];
+pub const IDS: [&str; 7] = [
+    Reach::ID,
+    Cartpole::ID,
+    BallInCup::ID,
+    Finger::ID,
+    Drawer::ID,
+    Walker::<Stand>::ID,
+    Walker::<Walk>::ID,
+];
 
 /// A group of environments of one kind that are stepped together.
 pub trait World: Send {
@@ -123,6 +145,11 @@ pub fn create(id: &str, options: WorldOptions) -> Result<Box<dyn World>, EnvErro
     match id {
         Reach::ID => Ok(Box::new(Vectorised::<Reach>::new(options)?)),
         Cartpole::ID => Ok(Box::new(Vectorised::<Cartpole>::new(options)?)),
+        BallInCup::ID => Ok(Box::new(Vectorised::<BallInCup>::new(options)?)),
+        Finger::ID => Ok(Box::new(Vectorised::<Finger>::new(options)?)),
+        Drawer::ID => Ok(Box::new(Vectorised::<Drawer>::new(options)?)),
+        Walker::<Stand>::ID => Ok(Box::new(Vectorised::<Walker<Stand>>::new(options)?)),
+        Walker::<Walk>::ID => Ok(Box::new(Vectorised::<Walker<Walk>>::new(options)?)),
         _ => Err(EnvError::Unknown {
             given: id.to_string(),
             nearest: mode::nearest(id, &IDS),

@@ -118,7 +118,7 @@ impl Task for Reach {
         .collect()
     }
 
-    fn camera(&self) -> Camera {
+    fn camera(&self, _: &ReachState) -> Camera {
         Camera::look_at([0.0, -2.2, 3.55], [0.0, -0.06, 0.0], 38.0)
     }
 

@@ -48,6 +48,29 @@ pub fn turn(axis: [f32; 3], angle: f32) -> [f32; 4] {
     [axis[0] * s, axis[1] * s, axis[2] * s, c]
 }
 
+/// A capsule between two points of the upright plane at `y`, given as x and z.
+pub(super) fn rod(
+    ends: [[f64; 2]; 2],
+    y: f32,
+    radius: f64,
+    colour: Colour,
+    segment: u8,
+) -> Primitive {
+    let [[x, z], [far_x, far_z]] = ends.map(|end| end.map(|c| c as f32));
+    let (across, up) = (far_x - x, far_z - z);
+    Primitive {
+        shape: Shape::Capsule {
+            radius: radius as f32,
+            half_length: 0.5 * across.hypot(up),
+        },
+        position: [0.5 * (x + far_x), y, 0.5 * (z + far_z)],
+        rotation: turn([0.0, 1.0, 0.0], across.atan2(up)),
+        colour,
+        gloss: 0.3,
+        segment,
+    }
+}
+
 /// Where the picture is taken from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Camera {

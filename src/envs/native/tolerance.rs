@@ -7,6 +7,10 @@ pub enum Falloff {
     Gaussian,
     /// A parabola that is 0 at the margin and beyond.
     Quadratic,
+    /// A line that is 0.5 at the margin, and 0 at twice the margin and beyond.
+    Linear,
+    /// A hill with long feet that is 0.1 at the margin.
+    LongTail,
 }
 
 /// 1 while |x| ≤ `bound`; outside it falls with the distance to the bound, in
@@ -17,5 +21,7 @@ pub fn tolerance(x: f64, bound: f64, margin: f64, falloff: Falloff) -> f64 {
         // exp(−½ (d √(−2 ln 0.1))²) = 0.1^(d²)
         Falloff::Gaussian => (distance * distance * 0.1f64.ln()).exp(),
         Falloff::Quadratic => (1.0 - distance * distance).max(0.0),
+        Falloff::Linear => (1.0 - 0.5 * distance).max(0.0),
+        Falloff::LongTail => 1.0 / (1.0 + 9.0 * distance * distance),
     }
 }

@@ -44,7 +44,7 @@ pub trait Task: Send {
     fn coordinates(&self, state: &Self::State) -> Vec<f32>;
 
     /// From where it is looked at.
-    fn camera(&self) -> Camera;
+    fn camera(&self, state: &Self::State) -> Camera;
 
     /// The floor.
     fn ground(&self, palette: &Palette) -> Ground;
@@ -256,7 +256,7 @@ impl<T: Task> World for Vectorised<T> {
             &self.options.clips,
         );
         Ok(Scene {
-            camera: self.task.camera(),
+            camera: self.task.camera(&slot.state),
             light: normalised([-0.35, -0.45, 1.0]),
             shadows: look.shadows,
             ground: self.task.ground(&look.palette),

@@ -192,7 +192,7 @@ mod tests {
                 let (tiles, _) = kernel.candidates(&sizes(64, head), precision, &device);
                 // Gradients stay f32, and so does what they are multiplied by.
                 let expected =
-                    expected && (precision == Precision::F32 || *kernel == Kernel::Forward);
+                    expected && (precision == Precision::F32 || kernel == Kernel::Forward);
                 let found = tiles.iter().filter(|t| t.shader.cooperative);
                 let what = format!("{kernel:?} {head} {precision:?} {cooperative:?}");
                 assert_eq!(found.count(), expected as usize, "{what}");
@@ -219,7 +219,7 @@ mod tests {
                     let (tiles, others) = (keys(&tiles), keys(&others));
                     let emulated = |keys: &[&str]| keys.iter().any(|k| k.contains("emulated"));
                     assert!(!tiles.is_empty() && !emulated(&tiles), "{tiles:?}");
-                    let there = precision == Precision::F32 || *kernel == Kernel::Forward;
+                    let there = precision == Precision::F32 || kernel == Kernel::Forward;
                     assert_eq!(emulated(&others), there, "{others:?}");
                 }
             }

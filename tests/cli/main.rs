@@ -11,4 +11,5 @@ mod probe;
 mod profile;
 mod results;
 mod support;
+mod sweep;
 mod tuning;

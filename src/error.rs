@@ -93,6 +93,8 @@ pub enum Error {
     #[error(transparent)]
     Probe(#[from] crate::pretrain::probe::ProbeError),
     #[error(transparent)]
+    Sweep(#[from] crate::sweep::SweepError),
+    #[error(transparent)]
     Weights(#[from] WeightsError),
 }
 
@@ -130,6 +132,7 @@ impl Error {
             Error::Data(e) => e.is_user_mistake(),
             Error::Media(e) => e.is_user_mistake(),
             Error::Probe(e) => e.is_user_mistake(),
+            Error::Sweep(e) => e.is_user_mistake(),
             Error::Weights(e) => e.is_user_mistake(),
         }
     }

@@ -21,6 +21,7 @@
 //! | [`agents`] | SAC, SGQN |
 //! | [`mod@bench`] | how fast a device does all that, beside how fast it could be |
 //! | [`run`], [`config`] | run directories, checkpoints, options |
+//! | [`mod@sweep`], [`report`] | experiments over many runs; their tables, curves and page |
 //! | [`cli`] | the command line |
 
 pub mod agents;
@@ -36,8 +37,10 @@ pub mod nn;
 pub mod ops;
 pub mod pretrain;
 pub mod pretrained;
+pub mod report;
 pub mod run;
 pub mod saliency;
+pub mod sweep;
 pub mod tape;
 
 pub use error::{Error, Result};

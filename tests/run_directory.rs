@@ -34,6 +34,27 @@ fn a_new_run_may_start_where_nothing_is() {
     assert_eq!(fs::read_to_string(run.config()).unwrap(), "seed = 1\n");
 }
 
+/// `train --no-tune` writes its choices of kernels first; a kill after that bars nothing.
+#[test]
+fn choices_of_kernels_alone_are_no_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("run");
+    let killed = RunDirectory::create(&root).unwrap();
+    killed.write_tuning(b"{}").unwrap();
+    drop(killed);
+    let resumed = RunDirectory::resume(&root).unwrap();
+    assert_eq!(resumed.read_tuning().unwrap().as_deref(), Some(&b"{}"[..]));
+    drop(resumed);
+    let anew = RunDirectory::create(&root).unwrap();
+    assert_eq!(anew.read_tuning().unwrap(), None);
+    // Without a lock beside it, it may be anybody's.
+    let stranger = folder.path().join("stranger");
+    fs::create_dir(&stranger).unwrap();
+    fs::write(stranger.join("tuning.json"), "{}").unwrap();
+    assert!(RunDirectory::create(&stranger).is_err());
+    assert!(stranger.join("tuning.json").is_file());
+}
+
 #[test]
 fn a_directory_in_use_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();

@@ -292,6 +292,7 @@ impl Scores {
                 _ => curve.evaluations.push(Series {
                     label: mode.to_string(),
                     points: vec![last],
+                    ..Default::default()
                 }),
             }
         }

@@ -189,6 +189,7 @@ through_the_library!(
     crate::pretrain::probe::ProbeError,
     crate::pretrained::WeightsError,
     crate::run::RunError,
+    crate::sweep::SweepError,
     crate::tape::TapeError,
 );
 

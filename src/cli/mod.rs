@@ -2,9 +2,11 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `devices`, `envs`, `train`, `pretrain`, `probe`, `eval`, `explain`, `collect`, `demo`, `bench` | one subcommand each |
+//! | `devices`, `envs`, `train`, `pretrain`, `probe`, `eval`, `explain`, `collect`, `sweep`, `report`, `demo`, `bench` | one subcommand each |
 //! | `session` | the device that was asked for, and trained runs read from disk |
 //! | `progress` | the progress bar, or plain lines where there is no terminal |
+//! | `fleet` | the progress of all runs of a sweep |
+//! | `parent` | the end of a sweep's child with its parent |
 //! | `profile` | where the time of updates went: a table and a trace |
 //! | `summary` | what is computed from returns and from `metrics.jsonl` |
 //! | `film`, `attention`, `stills` | episodes and image files → pictures of what the agent's value is credited to |
@@ -24,15 +26,19 @@ mod error;
 mod eval;
 mod explain;
 mod film;
+mod fleet;
 mod inputs;
 mod output;
+mod parent;
 mod pretrain;
 mod probe;
 mod profile;
 mod progress;
+mod report;
 mod session;
 mod stills;
 mod summary;
+mod sweep;
 mod train;
 mod transformer;
 
@@ -71,6 +77,8 @@ enum Command {
     Eval(eval::Arguments),
     Explain(explain::Arguments),
     Collect(collect::Arguments),
+    Sweep(sweep::Arguments),
+    Report(report::Arguments),
     Demo(demo::Arguments),
     Bench(bench::Arguments),
 }
@@ -86,6 +94,7 @@ pub fn main() -> ExitCode {
             return exit_code(error.exit_code());
         }
     };
+    cli.session.begin();
     let outcome = match &cli.command {
         Command::Devices(arguments) => devices::run(&cli.session, arguments),
         Command::Envs(arguments) => envs::run(arguments),
@@ -95,6 +104,8 @@ pub fn main() -> ExitCode {
         Command::Eval(arguments) => eval::run(&cli.session, arguments),
         Command::Explain(arguments) => explain::run(&cli.session, arguments),
         Command::Collect(arguments) => collect::run(&cli.session, arguments),
+        Command::Sweep(arguments) => sweep::run(&cli.session, arguments),
+        Command::Report(arguments) => report::run(arguments),
         Command::Demo(arguments) => demo::run(&cli.session, arguments),
         Command::Bench(arguments) => bench::run(&cli.session, arguments),
     };

@@ -21,6 +21,8 @@ const DRAW_EVERY: Duration = Duration::from_millis(100);
 pub(super) struct Progress {
     /// What is counted, in the singular.
     unit: &'static str,
+    /// What stands before all else.
+    about: Option<String>,
     display: Display,
     recent: VecDeque<(Instant, u64)>,
     shown: Option<Instant>,
@@ -54,6 +56,7 @@ impl Progress {
         };
         Progress {
             unit,
+            about: None,
             display,
             recent: VecDeque::new(),
             shown: None,
@@ -86,7 +89,10 @@ impl Progress {
         let due = self.shown.is_none_or(|shown| now - shown >= pause);
         if due || report.step >= report.steps || report.evaluation.is_some() {
             self.shown = Some(now);
-            let text = describe(report, self.unit, self.rate());
+            let mut text = describe(report, self.unit, self.rate());
+            if let Some(about) = &self.about {
+                text = format!("{about} · {text}");
+            }
             match &self.display {
                 Display::Bar(bar) => {
                     bar.set_length(report.steps);
@@ -104,6 +110,22 @@ impl Progress {
         let ((since, from), (until, to)) = (self.recent.front()?, self.recent.back()?);
         let seconds = (*until - *since).as_secs_f64();
         (to > from && seconds > 0.0).then(|| (to - from) as f64 / seconds)
+    }
+
+    /// What to say before all else from now on; whether it is something new.
+    pub fn is_about(&mut self, about: String) -> bool {
+        let new = self.about.as_ref() != Some(&about);
+        self.about = Some(about);
+        new
+    }
+
+    /// A line that stays.
+    pub fn say(&self, text: &str) {
+        match &self.display {
+            Display::Bar(bar) => bar.suspend(|| note(text)),
+            Display::Lines => note(text),
+            Display::Nothing => {}
+        }
     }
 
     /// Leaves the last state standing, on a line of its own.

@@ -1,12 +1,14 @@
 //! What every subcommand starts from: a device, and for some a trained run.
 
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::CliError;
 use super::output::note;
+use super::parent;
 use crate::Error;
 use crate::agents::tuning::{self, TuningCache, Unused};
 use crate::agents::{Agent, Eye, PipelineFile, env_options, evaluation_seed, load_agent};
@@ -27,12 +29,31 @@ pub(super) struct Session {
     /// case [env: FOVEATE_ADAPTER]
     #[arg(long, global = true, value_name = "NAME")]
     adapter: Option<String>,
+    /// End when standard input closes: for the children of foveate sweep
+    #[arg(long, global = true, hide = true)]
+    with_parent: bool,
     /// What the driver made of kernels, for the end of the program.
     #[arg(skip)]
     pipelines: RefCell<Vec<(Gpu, PipelineFile)>>,
 }
 
 impl Session {
+    /// What is done before any subcommand.
+    pub fn begin(&self) {
+        if self.with_parent {
+            parent::end_with_it();
+        }
+    }
+
+    /// What children of this process are given to work as it does, and to end with it.
+    pub fn for_children(&self) -> Vec<OsString> {
+        let mut given = vec!["--with-parent".into()];
+        if let Some(adapter) = &self.adapter {
+            given.extend(["--adapter".into(), adapter.into()]);
+        }
+        given
+    }
+
     /// How the device is chosen. What is absent here, the environment decides.
     pub fn gpu_options(&self) -> GpuOptions {
         GpuOptions {

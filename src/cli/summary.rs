@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::error::CliError;
 use crate::agents::evaluate::Episode;
 use crate::media::curve::{Curve, Series};
-use crate::run::metrics::{self, Row};
+use crate::report::statistics;
+use crate::run::metrics::{self, Row, points};
 
 /// Episodes whose mean is the smoothed line of a learning curve.
 const SMOOTH: usize = 10;
@@ -23,14 +24,16 @@ pub(super) fn returns_of(episodes: &[Episode]) -> Returns {
 
 impl Returns {
     pub fn mean(&self) -> f64 {
-        self.0.iter().copied().map(f64::from).sum::<f64>() / self.0.len().max(1) as f64
+        statistics::mean(&self.values()).unwrap_or(0.0)
     }
 
     /// Standard deviation of the sample (divided by n − 1); 0 of fewer than two.
     pub fn std(&self) -> f64 {
-        let mean = self.mean();
-        let squares = self.0.iter().map(|&r| (f64::from(r) - mean).powi(2));
-        (squares.sum::<f64>() / self.0.len().saturating_sub(1).max(1) as f64).sqrt()
+        statistics::deviation(&self.values()).unwrap_or(0.0)
+    }
+
+    fn values(&self) -> Vec<f64> {
+        self.0.iter().copied().map(f64::from).collect()
     }
 
     pub fn to_json(&self) -> Value {
@@ -72,21 +75,16 @@ pub(super) fn seconds_of(rows: &[Row]) -> f64 {
 
 /// The learning curve that the lines tell of.
 pub(super) fn curve(title: String, rows: &[Row], references: Vec<(String, f64)>) -> Curve {
-    let points = |kind: &str, key: &str| -> Vec<(f64, f64)> {
-        rows.iter()
-            .filter(|row| row.get("kind").and_then(Value::as_str) == Some(kind))
-            .filter_map(|row| Some((row.get("step")?.as_f64()?, row.get(key)?.as_f64()?)))
-            .collect()
-    };
     Curve {
         title,
         x_label: "agent steps".to_string(),
         y_label: "return".to_string(),
-        episodes: points("episode", "return"),
+        episodes: points(rows, "episode", "return"),
         smooth: SMOOTH,
         evaluations: vec![Series {
             label: "evaluation (train)".to_string(),
-            points: points("eval", "train"),
+            points: points(rows, "eval", "train"),
+            ..Default::default()
         }],
         references,
     }

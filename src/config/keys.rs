@@ -120,7 +120,7 @@ fn find(key: &str, origin: &str) -> Result<(&'static str, Kind), ConfigError> {
 
 /// Checks `value` against the type of option `key`; an integer given where a
 /// number is wanted becomes one. `origin` says where the value came from.
-pub(super) fn check(
+pub(crate) fn check(
     key: &str,
     value: Value,
     origin: &str,

@@ -24,6 +24,7 @@ pub use choice::{
     SaliencyScale,
 };
 pub use error::{ConfigError, nearest};
+pub(crate) use keys::check as check_option;
 pub use keys::known_keys;
 pub use resolve::Layers;
 

@@ -6,6 +6,9 @@
 //!
 //! [`text`]: super::text
 
+mod band;
+
+use std::iter::repeat;
 use std::ops::Range;
 
 use plotters::coord::ranged1d::{BoldPoints, Ranged};
@@ -48,6 +51,9 @@ pub struct Series {
     pub label: String,
     /// (step, value), in order of the steps.
     pub points: Vec<(f64, f64)>,
+    /// How far values scatter around each point, e.g. their standard deviation: half the
+    /// height of a pale band, ≥ 0. A point has none where this is shorter or NaN.
+    pub spread: Vec<f64>,
 }
 
 /// What a learning curve shows. Any part may be empty; points that are NaN or
@@ -71,6 +77,24 @@ pub struct Curve {
     pub references: Vec<(String, f64)>,
 }
 
+impl Series {
+    /// The series without the points that cannot be drawn.
+    fn finite(&self) -> Series {
+        let spread = self.spread.iter().copied().chain(repeat(f64::NAN));
+        let kept = self.points.iter().copied().zip(spread);
+        let (points, spread) = kept.filter(|(point, _)| can_be_drawn(point)).unzip();
+        Series {
+            label: self.label.clone(),
+            points,
+            spread,
+        }
+    }
+}
+
+fn can_be_drawn((x, y): &(f64, f64)) -> bool {
+    x.abs() <= LARGEST && y.abs() <= LARGEST
+}
+
 impl Curve {
     /// Draws the curve, 1000×600 pixels.
     ///
@@ -85,23 +109,11 @@ impl Curve {
 
     /// The curve without the points that cannot be drawn.
     fn finite(&self) -> Curve {
-        let keep = |points: &[(f64, f64)]| -> Vec<(f64, f64)> {
-            points
-                .iter()
-                .copied()
-                .filter(|(x, y)| x.abs() <= LARGEST && y.abs() <= LARGEST)
-                .collect()
-        };
         Curve {
-            episodes: keep(&self.episodes),
-            evaluations: self
-                .evaluations
-                .iter()
-                .map(|s| Series {
-                    label: s.label.clone(),
-                    points: keep(&s.points),
-                })
+            episodes: (self.episodes.iter().copied())
+                .filter(can_be_drawn)
                 .collect(),
+            evaluations: self.evaluations.iter().map(Series::finite).collect(),
             references: self
                 .references
                 .iter()
@@ -119,10 +131,14 @@ impl Curve {
             self.episodes.iter().chain(evaluated).copied()
         };
         let references = self.references.iter().map(|(_, y)| *y);
+        let bands = self.evaluations.iter().flat_map(Series::band);
         (
             // Training starts at step 0, whenever its first episode ends.
             padded(points().map(|(x, _)| x).chain([0.0]), 0.0),
-            padded(points().map(|(_, y)| y).chain(references), 0.06),
+            padded(
+                points().map(|(_, y)| y).chain(references).chain(bands),
+                0.06,
+            ),
         )
     }
 
@@ -153,6 +169,9 @@ impl Curve {
                     .map_err(failed)?;
             }
 
+            for (i, series) in self.evaluations.iter().enumerate() {
+                band::draw_band(&mut chart, series, MODES[i % MODES.len()])?;
+            }
             let smoothed = trailing_mean(&self.episodes, self.smooth);
             let raw = if smoothed.is_empty() {
                 TRAINING

@@ -101,7 +101,7 @@ pub(super) fn sync_parent(path: &Path) -> Result<(), RunError> {
 }
 
 /// Removes the temporary files that a killed process left in `folder`.
-pub(super) fn remove_leftovers(folder: &Path) -> Result<(), RunError> {
+pub(crate) fn remove_leftovers(folder: &Path) -> Result<(), RunError> {
     for name in file_names(folder)? {
         if name.starts_with('.') && name.ends_with(TEMPORARY) {
             remove(&folder.join(name))?;
@@ -111,7 +111,7 @@ pub(super) fn remove_leftovers(folder: &Path) -> Result<(), RunError> {
 }
 
 /// Removes a file; that it is gone already is no error.
-pub(super) fn remove(path: &Path) -> Result<(), RunError> {
+pub(crate) fn remove(path: &Path) -> Result<(), RunError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(RunError::io("remove", path, error))
@@ -122,7 +122,7 @@ pub(super) fn remove(path: &Path) -> Result<(), RunError> {
 
 /// The names of all entries of `folder`, sorted; those that are not Unicode are
 /// not ours and are left out.
-pub(super) fn file_names(folder: &Path) -> Result<Vec<String>, RunError> {
+pub(crate) fn file_names(folder: &Path) -> Result<Vec<String>, RunError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(|e| RunError::io("list", folder, e))? {
         let entry = entry.map_err(|e| RunError::io("list", folder, e))?;
@@ -133,6 +133,6 @@ pub(super) fn file_names(folder: &Path) -> Result<Vec<String>, RunError> {
 }
 
 /// Creates `folder` and those above it.
-pub(super) fn create_folder(folder: &Path) -> Result<(), RunError> {
+pub(crate) fn create_folder(folder: &Path) -> Result<(), RunError> {
     fs::create_dir_all(folder).map_err(|e| RunError::io("create", folder, e))
 }

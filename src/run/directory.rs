@@ -16,14 +16,15 @@
 //! run.lock         held while a process trains into the directory
 //! ```
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use super::lock::{self, Held};
 use super::{RunError, Trace, atomic};
 
 const LOCK: &str = "run.lock";
 const CONFIG: &str = "config.toml";
+const TUNING: &str = "tuning.json";
 pub(crate) const ENCODER: &str = "encoder.safetensors";
 pub(crate) const WEIGHTS: &str = "weights.safetensors";
 
@@ -31,8 +32,6 @@ pub(crate) const WEIGHTS: &str = "weights.safetensors";
 #[derive(Debug)]
 pub struct RunDirectory {
     root: PathBuf,
-    /// Holds the lock; the operating system frees it when the process ends,
-    /// however it ends, so that a dead process never bars the way.
     _lock: Option<File>,
 }
 
@@ -66,6 +65,8 @@ impl RunDirectory {
         let lock = lock(&root)?;
         // Again: another process may have begun between look and lock.
         require_unused(&root)?;
+        // A dead process's choices of kernels are not this run's.
+        atomic::remove(&root.join(TUNING))?;
         RunDirectory::lay_out(root, lock)
     }
 
@@ -169,7 +170,7 @@ impl RunDirectory {
 
     /// `tuning.json`.
     pub fn tuning(&self) -> PathBuf {
-        self.root.join("tuning.json")
+        self.root.join(TUNING)
     }
 
     /// The folder of pictures.
@@ -239,6 +240,8 @@ fn require_unused(root: &Path) -> Result<(), RunError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         Ok(match name.as_ref() {
             LOCK | ".config.toml.tmp" => false,
+            // What `train --no-tune` writes first; alone it may be anybody's.
+            TUNING | ".tuning.json.tmp" => !root.join(LOCK).is_file(),
             "checkpoints" | "replay" | "tensorboard" | "media" if path.is_dir() => {
                 !atomic::file_names(path)?.is_empty()
             }
@@ -258,30 +261,11 @@ fn require_unused(root: &Path) -> Result<(), RunError> {
 }
 
 fn lock(root: &Path) -> Result<File, RunError> {
-    let path = root.join(LOCK);
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(|e| RunError::io("open", &path, e))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            // The holder's number is a courtesy; without it the message is shorter.
-            let mut text = String::new();
-            let _ = file.read_to_string(&mut text);
-            return Err(RunError::Locked {
-                path: root.to_owned(),
-                pid: text.trim().parse().ok(),
-            });
-        }
-        Err(TryLockError::Error(error)) => return Err(RunError::io("lock", &path, error)),
+    match lock::hold(&root.join(LOCK))? {
+        Held::Ours(file) => Ok(file),
+        Held::Theirs(pid) => Err(RunError::Locked {
+            path: root.to_owned(),
+            pid,
+        }),
     }
-    file.set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(|e| RunError::io("write", &path, e))?;
-    Ok(file)
 }

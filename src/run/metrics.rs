@@ -113,6 +113,14 @@ pub fn read(path: &Path) -> Result<Vec<Row>, RunError> {
         .collect()
 }
 
+/// The (step, value) of every row of a kind that has a value under `key`.
+pub fn points(rows: &[Row], kind: &str, key: &str) -> Vec<(f64, f64)> {
+    rows.iter()
+        .filter(|row| row.get("kind").and_then(|k| k.as_str()) == Some(kind))
+        .filter_map(|row| Some((row.get("step")?.as_f64()?, row.get(key)?.as_f64()?)))
+        .collect()
+}
+
 /// The byte at which the first `lines` lines end.
 fn end_of_lines(file: &File, path: &Path, lines: u64) -> Result<u64, RunError> {
     let mut reader = BufReader::new(file);

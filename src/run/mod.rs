@@ -20,6 +20,7 @@ pub mod checkpoint;
 mod container;
 pub mod directory;
 mod error;
+pub(crate) mod lock;
 pub mod metrics;
 pub mod replay_log;
 mod segment;

@@ -14,4 +14,5 @@ mod probe;
 mod profile;
 mod results;
 mod support;
+mod sweep;
 mod tuning;

@@ -7,7 +7,9 @@ use super::support::{SMALL, checkpoints, copy_of_trained, foveate, json, text, t
 #[test]
 fn every_subcommand_explains_itself_with_an_example() {
     let whole = foveate(&["--help"]);
-    for name in ["devices", "train", "eval", "explain", "demo", "bench"] {
+    for name in [
+        "devices", "train", "eval", "explain", "sweep", "report", "demo", "bench",
+    ] {
         assert!(whole.succeeds().contains(name));
         let help = foveate(&[name, "--help"]);
         assert!(

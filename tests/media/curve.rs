@@ -16,6 +16,7 @@ fn curve() -> Curve {
             points: (0..5)
                 .map(|i| (f64::from(i * 500), f64::from(i * 10)))
                 .collect(),
+            ..Series::default()
         }],
         references: vec![("random".into(), 3.0), ("expert".into(), 45.0)],
     }
@@ -43,6 +44,46 @@ fn a_rising_return_is_drawn_rising() {
     assert!(((left - middle) - (middle - right)).abs() < 12.0);
 }
 
+/// Pixels of a column in a pale blue, as bands of the first mode are.
+fn height_of_band(picture: &Rgb8, column: usize) -> usize {
+    let pale = |&y: &usize| {
+        let [red, green, blue] = picture.get(column, y).unwrap();
+        (180..225).contains(&red) && green > red && blue > green
+    };
+    (0..picture.height()).filter(pale).count()
+}
+
+#[test]
+fn a_band_is_as_high_as_values_scatter() {
+    let series = |spread: Vec<f64>| Series {
+        label: "sgqn".into(),
+        points: vec![(0.0, 50.0), (50.0, 50.0), (100.0, 50.0)],
+        spread,
+    };
+    let drawn = |spread| {
+        let evaluations = vec![series(spread)];
+        let curve = Curve {
+            evaluations,
+            ..Curve::default()
+        };
+        curve.render().unwrap()
+    };
+    // 10 on the left, 20 on the right; the axes hold it all.
+    let picture = drawn(vec![10.0, 15.0, 20.0]);
+    let [left, right] = [100, 760].map(|column| height_of_band(&picture, column));
+    assert!(left > 150 && right > 400, "{left}, {right}");
+    let ratio = right as f64 / left as f64;
+    assert!((1.8..2.1).contains(&ratio), "{left}, {right}");
+    assert_eq!(height_of_band(&picture, 840), 0, "outside of the plot");
+    // What has no neighbour with a band is no area.
+    let picture = drawn(vec![10.0, f64::NAN, 20.0]);
+    assert_eq!(
+        [200, 600].map(|column| height_of_band(&picture, column)),
+        [0, 0]
+    );
+    assert_eq!(drawn(vec![f64::NAN; 3]), drawn(vec![]));
+}
+
 #[test]
 fn points_that_cannot_be_drawn_are_left_out() {
     let clean = curve().render().unwrap();
@@ -62,6 +103,7 @@ fn scarce_points_make_a_picture() {
         evaluations: vec![Series {
             label: "train".into(),
             points: vec![(10.0, 5.0)],
+            ..Series::default()
         }],
         ..Curve::default()
     };
@@ -78,13 +120,13 @@ fn scarce_points_make_a_picture() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn no_value_makes_a_curve_panic(points in prop::collection::vec((any::<f64>(), any::<f64>()), 0..4), exponent in -320i32..320) {
+    fn no_value_makes_a_curve_panic(points in prop::collection::vec((any::<f64>(), any::<f64>()), 0..4), spread in prop::collection::vec(any::<f64>(), 0..4), exponent in -320i32..320) {
         let scale = 10f64.powi(exponent);
         let near = points.iter().map(|(x, y)| (x.signum() * scale, y.signum() * scale)).collect();
         let curve = Curve {
             episodes: points.clone(),
             smooth: 2,
-            evaluations: vec![Series { label: "a".into(), points: near }],
+            evaluations: vec![Series { label: "a".into(), points: near, spread: spread.clone() }],
             references: points.into_iter().map(|(x, _)| ("r".into(), x)).collect(),
             ..Curve::default()
         };

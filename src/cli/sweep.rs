@@ -1,0 +1,201 @@
+//! `foveate sweep`: every run of a grid, each in a process of its own.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::error::CliError;
+use super::fleet::Fleet;
+use super::output::{note, print};
+use super::session::{Session, choose_modes};
+use crate::Error;
+use crate::agents::env_options;
+use crate::config::{Config, Inputs};
+use crate::envs::native::Mode;
+use crate::envs::{EnvError, offers_saliency};
+use crate::sweep::children::quoted;
+use crate::sweep::{Children, Event, Failure, Grid, Plan, SweepError, SweepFolder, sweep};
+
+const EXAMPLES: &str = "\
+Examples:
+  foveate sweep grid.toml
+  foveate sweep grid.toml --out runs/comparison --jobs 2
+  foveate report runs/comparison
+
+A grid:
+  agents = [\"sac\", \"svea\", \"sgqn\"]
+  tasks = [\"native/reach\", \"native/cartpole\"]
+  seeds = [1, 2, 3]
+  looks = [\"train\", \"color-hard\", \"video-easy\", \"video-hard\"]
+  episodes = 30          # of each evaluation; without: the runs' eval_episodes
+  [set]                  # the same in all runs, as in foveate train --set
+  preset = \"tiny\"
+  [axes]                 # further axes: any option of a run, with its values
+  rho = [0.9, 0.95]
+
+Every combination is a run: a process of its own trains it, another evaluates it in every
+look. Whatever ends the sweep (Ctrl-C, a crash, a power cut), the same command goes on
+from there: what is done is kept, what has begun is resumed, what has failed is tried
+again. The grid may grow meanwhile.";
+
+/// Train and evaluate a grid of runs: agents × tasks × seeds.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// The grid, a TOML file
+    #[arg(value_name = "GRID.toml")]
+    grid: PathBuf,
+    /// Folder of the sweep: new, empty, or that of the same grid; runs/NAME for NAME.toml
+    /// if absent
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Runs at once, which share the device
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: u16,
+    /// Python for real environments [env: FOVEATE_PYTHON]
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
+    /// Choose kernels by estimate, as in foveate train
+    #[arg(long)]
+    no_tune: bool,
+    /// No progress on standard error
+    #[arg(long)]
+    quiet: bool,
+}
+
+pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliError> {
+    let (grid, text) = Grid::read(&arguments.grid)?;
+    let plan = Plan::of(grid).map_err(|source| SweepError::Grid {
+        path: arguments.grid.clone(),
+        source,
+    })?;
+    // Whatever may be wrong with the grid is said before anything is written.
+    let repeats = open_worlds(&plan, arguments)?;
+    let children = children(session, arguments)?;
+    let root = root(arguments);
+    let folder = SweepFolder::create(&root, &plan, &text, &command_line())?;
+
+    let total: Vec<u64> = (plan.runs.iter().zip(&repeats))
+        .map(|(run, repeat)| run.config.agent_steps(*repeat))
+        .collect();
+    let mut fleet = Fleet::new(&folder, &plan, total, arguments.quiet);
+    if !arguments.quiet {
+        note(&format!(
+            "{} runs in {}, {} at once; Ctrl-C stops them, and the same command goes on",
+            plan.runs.len(),
+            root.display(),
+            arguments.jobs
+        ));
+    }
+    let repeat_of = |run: usize| repeats.get(run).copied().unwrap_or(1);
+    let jobs = usize::from(arguments.jobs);
+    let mut watch = |event: &Event| fleet.hear(event);
+    let failed = sweep(&folder, &plan, &children, &repeat_of, jobs, &mut watch)?;
+    fleet.finish();
+    for (run, failure) in &failed {
+        note(&told(&folder, &plan, *run, failure));
+    }
+    print(&format!(
+        "{} of {} runs are done\nnext  foveate report {}",
+        plan.runs.len() - failed.len(),
+        plan.runs.len(),
+        quoted(&root.display().to_string())
+    ))?;
+    match failed.len() {
+        0 => Ok(()),
+        failed => Err(SweepError::Failed {
+            failed,
+            runs: plan.runs.len(),
+        }
+        .into()),
+    }
+}
+
+/// Asks every world of the plan what it is, once. Returns how many control steps each
+/// run's agent steps are.
+fn open_worlds(plan: &Plan, arguments: &Arguments) -> Result<Vec<usize>, CliError> {
+    for task in &plan.grid.tasks {
+        choose_modes(task, &plan.grid.looks, &[])?;
+    }
+    let mut asked: Vec<(&Config, usize)> = vec![];
+    let mut repeats = vec![];
+    for run in &plan.runs {
+        let config = &run.config;
+        let failed = |source: Error| SweepError::Task {
+            task: run.task.clone(),
+            source: Box::new(source),
+        };
+        if config.inputs != Inputs::Rgb && !offers_saliency(&config.env) {
+            let id = config.env.clone();
+            return Err(failed(Error::Env(EnvError::NoSaliency { id })).into());
+        }
+        let known = asked.iter().find(|(other, _)| {
+            other.env == config.env
+                && other.image_size == config.image_size
+                && other.action_repeat == config.action_repeat
+        });
+        repeats.push(match known {
+            Some((_, repeat)) => *repeat,
+            None => {
+                let options = env_options(config, Mode::Train, 1, arguments.python.clone());
+                let repeat = options.describe().map_err(failed)?.action_repeat;
+                asked.push((config, repeat));
+                repeat
+            }
+        });
+    }
+    Ok(repeats)
+}
+
+fn children(session: &Session, arguments: &Arguments) -> Result<Children, CliError> {
+    let program = std::env::current_exe().map_err(|source| CliError::File {
+        action: "find the program",
+        path: PathBuf::from("foveate"),
+        source,
+    })?;
+    let mut both: Vec<OsString> = vec![];
+    if let Some(python) = &arguments.python {
+        both.extend(["--python".into(), python.into()]);
+    }
+    Ok(Children {
+        program,
+        common: session.for_children(),
+        both,
+        train: match arguments.no_tune {
+            true => vec!["--no-tune".into()],
+            false => vec![],
+        },
+    })
+}
+
+fn root(arguments: &Arguments) -> PathBuf {
+    match (&arguments.out, arguments.grid.file_stem()) {
+        (Some(out), _) => out.clone(),
+        (None, stem) => PathBuf::from("runs").join(stem.unwrap_or("sweep".as_ref())),
+    }
+}
+
+/// The command as it was given.
+pub(super) fn command_line() -> String {
+    let given = std::env::args_os().skip(1);
+    let words: Vec<String> = given.map(|word| quoted(&word.to_string_lossy())).collect();
+    format!("foveate {}", words.join(" "))
+}
+
+/// What a run failed of, with the end of its log.
+fn told(folder: &SweepFolder, plan: &Plan, index: usize, failure: &Failure) -> String {
+    let Some(run) = plan.runs.get(index) else {
+        return String::new();
+    };
+    let mut text = format!(
+        "failed: {} ({}: {}); log: {}",
+        run.name,
+        failure.stage,
+        failure.ended,
+        folder.log(run).display()
+    );
+    for line in &failure.log {
+        text.push_str("\n  ");
+        text.push_str(line);
+    }
+    text
+}

@@ -1,0 +1,118 @@
+//! What a reader has to know about the tables.
+
+use super::published::STEPS;
+use super::results::Results;
+use super::table::Table;
+
+/// Sentences to stand under the tables.
+pub fn of(results: &Results, table: &Table) -> Vec<String> {
+    let seeds = results.plan.grid.seeds.len();
+    let over = match seeds {
+        1 => "one seed, which has no deviation".to_owned(),
+        n => format!("{n} seeds ± standard deviation of the sample (divided by n − 1)"),
+    };
+    let mut notes = vec![format!(
+        "Returns: mean over {over}. The return of a run is its mean over {} episodes, acting by \
+         the policy's mean{}.",
+        range(
+            results
+                .plan
+                .runs
+                .iter()
+                .map(|run| results.plan.episodes(run) as u64)
+        ),
+        trained(results),
+    )];
+    if table.columns.len() > 1 {
+        notes.push(
+            "Δ: the lead of the best (bold) over the second best, and in per cent of that; only \
+             in rows where no run is missing."
+                .to_owned(),
+        );
+    }
+    let sources = table.sources();
+    if !sources.is_empty() {
+        notes.push(format!(
+            "Published: what papers report for the same task, look, agent and repetition of \
+             actions after {} agent steps, with their own settings. Sources: {}.",
+            thousands(STEPS),
+            sources
+                .iter()
+                .map(|source| cited(source))
+                .collect::<Vec<_>>()
+                .join("; ")
+        ));
+    }
+    if results
+        .plan
+        .grid
+        .tasks
+        .iter()
+        .any(|task| task.starts_with("native/"))
+    {
+        notes.push(
+            "The native worlds are foveate's own: their returns compare with those of no other \
+             suite."
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+/// `, after 7500 agent steps`, if there is a run that is done.
+fn trained(results: &Results) -> String {
+    let steps: Vec<u64> = (results.runs.iter())
+        .filter_map(|run| run.outcome()?.step())
+        .collect();
+    match steps.is_empty() {
+        true => String::new(),
+        false => format!(", after {} agent steps", range(steps.into_iter())),
+    }
+}
+
+fn range(values: impl Iterator<Item = u64> + Clone) -> String {
+    match (values.clone().min(), values.max()) {
+        (Some(least), Some(most)) if least < most => {
+            format!("{} to {}", thousands(least), thousands(most))
+        }
+        (_, most) => thousands(most.unwrap_or(0)),
+    }
+}
+
+/// `500,000`
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn cited(source: &str) -> String {
+    let paper = match source.split(' ').next() {
+        Some("SGQN") => "Bertoin, Zouitine, Zouitine and Rachelson 2022",
+        Some("SVEA") => "Hansen, Su and Wang 2021, as in the benchmark's README",
+        _ => return source.to_owned(),
+    };
+    format!("{source} ({paper})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        let texts = [0, 999, 1_000, 12_345, 500_000, 1_000_000].map(thousands);
+        assert_eq!(
+            texts,
+            ["0", "999", "1,000", "12,345", "500,000", "1,000,000"]
+        );
+        assert_eq!(range([20, 20].into_iter()), "20");
+        assert_eq!(range([5_000, 20].into_iter()), "20 to 5,000");
+    }
+}

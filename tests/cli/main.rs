@@ -4,6 +4,7 @@
 mod attention;
 mod collect;
 mod encoder;
+mod explain;
 mod failures;
 mod mistakes;
 mod pretrain;

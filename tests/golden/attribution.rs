@@ -7,8 +7,7 @@ use crate::compare::{self, Tolerance, Verdict};
 use crate::setup::*;
 
 /// Sabotages tried, each turns this red: the true gradient instead of the guided rule,
-/// the mask inverted, its quantile over all frames at once; Grad-CAM's weights from the
-/// guided gradient, its ReLU left out, its maps enlarged bilinearly.
+/// the mask inverted, its quantile over all frames at once.
 #[test]
 fn gradients_guided_backpropagation_grad_cam_and_masks() {
     let golden = Golden::open("sgqn/04_attribution");

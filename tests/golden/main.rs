@@ -18,8 +18,6 @@
 //! | the ReLU rule of guided backprop: the true gradient | `attribution`, `sgqn_updates` |
 //! | the mask inverted | `attribution`, `sgqn_updates` |
 //! | the mask's quantile over all frames at once | `attribution`, `sgqn_updates` |
-//! | Grad-CAM weighted by the guided gradient; without its ReLU; enlarged bilinearly | `attribution` |
-//! | occlusion: the frames of a stack swapped; windows a pixel off | `occlusion` |
 //! | the consistency term detached: as a whole; Q(s) alone; Q(s⊙mask) alone | `sgqn_updates` |
 //! | observations not shifted: `obs`; `next_obs`; both by one draw | `tests/update_program.rs` |
 //! | pictures overlaid in every turn; the count of updates not advanced | `tests/update_program.rs` |

@@ -50,8 +50,6 @@ fn maps(golden: &Golden, options: Occlusion) -> Vec<f32> {
     all
 }
 
-/// Sabotages tried, each turns this red: the frames of a stack swapped, windows a pixel
-/// off, the sum instead of the mean.
 #[test]
 fn occlusion_by_frame_and_by_stack() {
     let golden = Golden::open("sgqn/08_occlusion");

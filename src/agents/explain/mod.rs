@@ -201,10 +201,10 @@ impl Explainer {
         self.program.run()?;
         let [obs, action, q] = ["obs", "action", "q"].map(|name| self.read(name));
         let (obs, action, q) = (obs?, action?, q?);
-        let (map, mask) = match &self.questions {
+        let [map, mask] = match &self.questions {
             Some(questions) => self.ask(questions, done)?,
             None => {
-                let maps = (self.read("map")?, self.read("mask")?);
+                let maps = [self.read("map")?, self.read("mask")?];
                 done(self.count);
                 maps
             }
@@ -230,7 +230,7 @@ impl Explainer {
         &self,
         questions: &Questions,
         done: &mut dyn FnMut(usize),
-    ) -> Result<(Vec<Vec<f32>>, Vec<Vec<f32>>), Error> {
+    ) -> Result<[Vec<Vec<f32>>; 2], Error> {
         let gpu = self.program.gpu();
         let (mut maps, mut masks) = (vec![], vec![]);
         for i in 0..self.count {
@@ -245,7 +245,7 @@ impl Explainer {
             maps.push(questions.read("map")?);
             masks.push(questions.read("mask")?);
         }
-        Ok((maps, masks))
+        Ok([maps, masks])
     }
 
     /// An output, per observation.

@@ -66,11 +66,11 @@ pub enum Error {
     /// Real suites have no scripted controller.
     #[error("'{id}' has no scripted expert; the native worlds have")]
     NoExpert { id: String },
-    /// Attribution to pixels where the networks see embeddings.
+    /// Attribution by gradients where none reaches the pixels.
     #[error(
-        "this agent sees through a frozen encoder, which keeps embeddings instead of pixels: attributions to pixels are for agents with encoder=cnn; for the encoder itself: foveate explain --method attention"
+        "{method} needs gradients through an agent's own convolutions; this agent sees through a frozen encoder, which passes none: --method occlusion and --method rise ask only for values and are for every agent, --method attention shows where the encoder itself looks"
     )]
-    FrozenEncoder,
+    FrozenEncoder { method: &'static str },
     /// A run directory without a checkpoint to load.
     #[error("'{}' holds no checkpoint yet: train first", run.display())]
     NoCheckpoint { run: std::path::PathBuf },
@@ -124,7 +124,7 @@ impl Error {
             Error::NoCheckpoint { .. }
             | Error::NoExpert { .. }
             | Error::DiscreteActions { .. }
-            | Error::FrozenEncoder
+            | Error::FrozenEncoder { .. }
             | Error::ReplayTooLarge { .. } => true,
             Error::Config(e) => e.is_user_mistake(),
             Error::Env(e) => e.is_user_mistake(),

@@ -303,7 +303,18 @@ impl Agent {
         store: &Observations,
         framing: Framing,
     ) -> Result<Var, TapeError> {
-        let seen = self.eye.see(tape, slots, store, framing)?;
+        self.scaled(tape, self.eye.see(tape, slots, store, framing)?)
+    }
+
+    /// What the networks get of frames f32[B, C·F, S, S]: [`Eye::look`], on that scale.
+    ///
+    /// # Errors
+    /// Another shape.
+    pub fn look(&self, tape: &Tape, frames: &Var) -> Result<Var, TapeError> {
+        self.scaled(tape, self.eye.look(tape, frames)?)
+    }
+
+    fn scaled(&self, tape: &Tape, seen: Var) -> Result<Var, TapeError> {
         match &self.standardiser {
             Some(standardiser) => standardiser.apply(tape, &seen),
             None => Ok(seen),

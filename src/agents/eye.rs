@@ -202,17 +202,48 @@ impl Eye {
         seen.reshape(&[stacks, self.frame_stack * self.planes(), side, side])
     }
 
-    /// The red, green and blue of stacks that a CNN sees, [B, planes·F, S, S] →
-    /// [B, 3F, S, S]: what a picture can show of them, or of anything in their shape.
+    /// What the networks get of frames as environments draw them, f32[B, C·F, S, S] in
+    /// 0..255: as [`Eye::see`] has it of a store, embeddings too.
+    ///
+    /// # Errors
+    /// Another shape.
+    pub fn look(&self, tape: &Tape, frames: &Var) -> Result<Var, TapeError> {
+        let Some(encoder) = self.encoder() else {
+            return self.select(frames);
+        };
+        let stacks = frames.shape()[0];
+        let (moments, planes) = (stacks * self.frame_stack, self.frame().planes);
+        let frames = frames.reshape(&[moments, planes, self.side, self.side])?;
+        let embeddings = self.embed(tape, encoder, &frames)?;
+        embeddings.reshape(&[stacks, self.frame_stack * encoder.width()])
+    }
+
+    /// Embeddings, [B, width], of frames [B, C, S, S].
+    fn embed(
+        &self,
+        tape: &Tape,
+        encoder: &PretrainedEncoder,
+        frames: &Var,
+    ) -> Result<Var, TapeError> {
+        let mut images = vec![frames.slice(1, 0..RGB)?];
+        if self.inputs == Inputs::RgbAndSaliency {
+            images.push(frames.slice(1, RGB..RGB + 1)?);
+        }
+        encoder.embedding(tape, &images)
+    }
+
+    /// The red, green and blue of stacks, [B, C·F, S, S] → [B, 3F, S, S]: what a picture
+    /// can show of them, or of anything in their shape.
     ///
     /// # Errors
     /// Another shape.
     pub fn rgb(&self, seen: &Var) -> Result<Var, TapeError> {
-        if self.planes() == RGB {
+        let planes = seen.shape()[1] / self.frame_stack;
+        if planes == RGB {
             return Ok(seen.clone());
         }
         let (stacks, side) = (seen.shape()[0], self.side);
-        let frames = seen.reshape(&[stacks * self.frame_stack, self.planes(), side, side])?;
+        let frames = seen.reshape(&[stacks * self.frame_stack, planes, side, side])?;
         let rgb = frames.slice(1, 0..RGB)?;
         rgb.reshape(&[stacks, self.frame_stack * RGB, side, side])
     }
@@ -268,11 +299,7 @@ impl Embedder {
         let tape = Tape::new();
         let slots = tape.input("slots", Tensor::u32(&[count, 1]));
         let planes = slots.stack_frames(frames, None)?;
-        let mut images = vec![planes.slice(1, 0..RGB)?];
-        if eye.inputs == Inputs::RgbAndSaliency {
-            images.push(planes.slice(1, RGB..RGB + 1)?);
-        }
-        tape.output("embedding", &encoder.embedding(&tape, &images)?);
+        tape.output("embedding", &eye.embed(&tape, encoder, &planes)?);
         Ok(Embedder {
             gpu: gpu.clone(),
             program: tape.compile(gpu)?,

@@ -5,47 +5,18 @@ use crate::agents::explain::Explanation;
 use crate::config::Config;
 use crate::media::colormap::{self, Scale};
 use crate::media::{MediaError, Rgb8};
-use crate::tape::Gradient;
+use crate::saliency::Method;
 
 /// Attributions have long tails: this quantile of the magnitudes gets the full colour.
-const FULL_COLOUR: Scale = Scale::Quantile(0.995);
-
-/// How pixels are credited with the value of an action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Method {
-    /// Guided backpropagation, what SGQN trains with
-    Guided,
-    /// The plain gradient
-    Gradient,
-}
-
-impl Method {
-    pub fn rule(self) -> Gradient {
-        match self {
-            Method::Guided => Gradient::Guided,
-            Method::Gradient => Gradient::True,
-        }
-    }
-
-    /// The title of its maps.
-    pub fn title(self) -> &'static str {
-        match self {
-            Method::Guided => "guided backprop",
-            Method::Gradient => "gradient",
-        }
-    }
-
-    /// Files of other methods do not overwrite those of the usual one.
-    pub fn suffix(self) -> &'static str {
-        match self {
-            Method::Guided => "",
-            Method::Gradient => "-gradient",
-        }
-    }
-}
+pub(super) const FULL_COLOUR: Scale = Scale::Quantile(0.995);
 
 /// Titles of the columns that [`row`] gives.
-pub(super) fn columns(method: Method, config: &Config, predicts: bool, truth: bool) -> Vec<String> {
+pub(super) fn columns(
+    method: &Method,
+    config: &Config,
+    predicts: bool,
+    truth: bool,
+) -> Vec<String> {
     let mut titles = vec![
         "observation".to_string(),
         method.title().to_string(),

@@ -6,11 +6,10 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::attention::Method;
+use super::episode::{Episode, Moments};
 use super::error::CliError;
 use super::eval::evaluate;
-use super::explain::of_episode;
-use super::film::Film;
+use super::explain::film_of;
 use super::output::{duration, note, print, table};
 use super::session::{Session, Trained, adapter_name, evaluation_options};
 use super::summary::{self, Returns, normalised};
@@ -21,6 +20,7 @@ use crate::envs::native::Mode;
 use crate::gpu::Gpu;
 use crate::media::curve::Series;
 use crate::run::RunDirectory;
+use crate::saliency::Method;
 
 /// What the demo is: on two cores with software Vulkan it takes minutes, and every seed
 /// that was tried learns within its budget (the README has the scores).
@@ -132,13 +132,16 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let trained = Trained::load(&gpu, root, &None, &None)?;
     let scores = Scores::measure(&gpu, &trained)?;
     phase("filming where it looks");
-    let film = Film {
-        trained: &trained,
-        method: Method::Guided,
+    let film = Episode {
+        runs: std::slice::from_ref(&trained),
+        methods: &[Method::Guided],
         modes: &[Mode::Train, Mode::VideoHard],
-        steps: FILM_STEPS,
+        moments: Moments::Every {
+            steps: FILM_STEPS,
+            every: 1,
+        },
     };
-    of_episode(&gpu, &film, root)?;
+    film_of(&gpu, &film, root, true, &mut |_| {})?;
     scores.draw(&trained, steps, &root.join(CURVE))?;
 
     let mut summary = json!({

@@ -81,7 +81,7 @@ pub(super) enum CliError {
     NoAgent { run: PathBuf },
     /// Attention maps of an agent without attention.
     #[error(
-        "the agent in '{}' sees through convolutions, which have no attention: give --method guided or --method gradient, or name a run of foveate pretrain or a .safetensors file with --run",
+        "the agent in '{}' sees through convolutions, which have no attention: give --method guided, gradient, guided-gradcam, occlusion or rise, or name a run of foveate pretrain or a .safetensors file with --run",
         run.display()
     )]
     NoTransformer { run: PathBuf },
@@ -124,6 +124,38 @@ pub(super) enum CliError {
         agent: AgentKind,
         right: &'static str,
     },
+    /// An option of a method that the agent's pictures do not allow.
+    #[error("{reason} (the agent in '{}')", run.display())]
+    MethodOption { run: PathBuf, reason: String },
+    /// Attention beside attributions.
+    #[error(
+        "--method attention is about an encoder's images and stands alone, with one --run; the methods of an agent that go together are guided, gradient, guided-gradcam, occlusion and rise"
+    )]
+    AttentionAlone,
+    /// Agents of different environments where they are to see the same moments.
+    #[error(
+        "the agent in '{}' is of {env}, the one in '{}' of {right}: runs that are explained together see the same moments; explain them one by one, or name image files with --images",
+        run.display(), first.display()
+    )]
+    OtherEnvironment {
+        run: PathBuf,
+        env: String,
+        first: PathBuf,
+        right: String,
+    },
+    /// A moment after the end of an episode.
+    #[error("there is no step {step}: an episode has {limit} steps, counted from 0")]
+    NoMoment { step: usize, limit: usize },
+    /// Scores where nobody knows what is there.
+    #[error(
+        "'{env}' does not say which pixels are the body and the goal, which --score compares with (the agent in '{}'): the native worlds do: {known}",
+        run.display()
+    )]
+    NoTruth {
+        run: PathBuf,
+        env: String,
+        known: String,
+    },
     /// Pictures without a place.
     #[error("'{}' is not a run, which would have a place for pictures: name a directory for them with --out", run.display())]
     NoOut { run: PathBuf },
@@ -162,6 +194,11 @@ impl CliError {
             | CliError::OtherImages { .. }
             | CliError::NotForMethod { .. }
             | CliError::NotForAgent { .. }
+            | CliError::MethodOption { .. }
+            | CliError::AttentionAlone
+            | CliError::OtherEnvironment { .. }
+            | CliError::NoMoment { .. }
+            | CliError::NoTruth { .. }
             | CliError::ImagesWithoutSaliency { .. }
             | CliError::NoOut { .. }
             | CliError::Filter { .. } => true,

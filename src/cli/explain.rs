@@ -1,52 +1,84 @@
-//! `foveate explain`: where a trained agent looks, in its episodes or in image files; and
-//! where a pretrained vision transformer does.
+//! `foveate explain`: where trained agents look, in an episode or in image files, by
+//! several methods, and how that compares with the truth; and where a pretrained vision
+//! transformer looks.
 
 use std::path::{Path, PathBuf};
 
-use super::attention::Method;
+use super::episode::{Episode, Moment, Moments, Work};
 use super::error::CliError;
-use super::film::{DELAY_MS, Film};
-use super::output::print;
+use super::film::{self, DELAY_MS};
+use super::grid::{self, Cells, Row};
+use super::method::{self, Shown};
+use super::output::{note, print};
+use super::raw::Raw;
+use super::scoring::{self, Scores};
 use super::session::{Session, Trained, choose_modes_together};
-use super::{stills, transformer};
+use super::stills::Still;
+use super::transformer;
 use crate::agents::explain::Explainer;
 use crate::config::Inputs;
 use crate::envs::native::Mode;
 use crate::gpu::Gpu;
 use crate::media::animation::{Loops, write_gif};
 use crate::media::image_file;
+use crate::saliency::Method;
 
 const EXAMPLES: &str = "\
 Examples:
   foveate explain --run runs/reach
-  foveate explain --run runs/reach --modes train,color-hard,video-hard --method gradient
-  foveate explain --run runs/reach --images photos --out photos/explained
+  foveate explain --run runs/reach --modes train,color-hard,video-hard --method occlusion
+  foveate explain --run runs/reach --images photos --method rise --out photos/explained
+  foveate explain --run runs/sac --run runs/sgqn --modes video-hard \\
+      --method guided,guided-gradcam,occlusion,rise --show mask
+  foveate explain --run runs/sac --run runs/sgqn --method guided,rise --score --csv
   foveate explain --run runs/multimae --method attention --data data/reach/frames.safetensors
 
-Columns: what the agent sees (the newest frame of its stack), the attribution of Q to
-the pixels (red raises, blue lowers), what the mask at quantile rho keeps, the mask
-that the agent itself predicts (SGQN), and what is truly there (native worlds; grey is
-background). Episodes become attention.gif, one row per mode: the agent acts in the
-first, the others show the same moments. Each image file becomes FILE.attention.png.
+One run and one method: columns are what the agent sees (the newest frame of its stack),
+the attribution of Q to the pixels (red raises, blue lowers), what the mask at quantile
+rho keeps, the mask that the agent itself predicts (SGQN), and what is truly there (native
+worlds; grey is background). Episodes become attention.gif, one row per mode: the agent
+acts in the first, the others show the same moments; with --at they become one PNG for
+each step. Each image file becomes FILE.attention.png.
+
+Several runs or methods, or --show: a grid.png for each step (--at, 10 if absent) or image
+file, methods beside each other; agents below each other, one grid per mode, or of one
+agent its modes. The first agent acts, the others see the same moments.
+
+--raw also writes maps.safetensors: all maps as numbers, with shapes and units in its
+metadata. --score writes no pictures: it compares maps and masks with the true pixels of
+body and goal, over the moments of an episode, and prints the mean pointing game, precision
+and recall of the mask at quantile rho, and area under the ROC curve; chance is the share
+of true pixels.
+
+Occlusion and RISE ask the agent about many changed pictures and are for every agent, also
+on frozen encoders; the other methods follow gradients through an agent's convolutions.
 
 With --method attention, each image becomes attention-NUMBER.png: the image, the attention
 rollout of the global (class) token, and what each head of the last block looks at there;
 attention.safetensors has these numbers for every block.";
 
-/// Show where a trained agent looks: an animation of an episode, or image files.
+/// Show where trained agents look: an episode or image files, by several methods, or
+/// scores against the truth.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Directory of the run; for attention also one of foveate pretrain, or a weights file
-    #[arg(long, value_name = "DIR")]
-    run: PathBuf,
-    /// What is shown
-    #[arg(long, value_enum, default_value_t = Shown::Guided)]
-    method: Shown,
+    /// Directory of a run, once for each agent; for attention also one of foveate
+    /// pretrain, or a weights file
+    #[arg(long, value_name = "DIR", required = true)]
+    run: Vec<PathBuf>,
+    /// What is shown, one or several
+    #[arg(
+        long,
+        value_enum,
+        value_name = "METHOD,…",
+        value_delimiter = ',',
+        default_value = "guided"
+    )]
+    method: Vec<Shown>,
     /// Explain these images instead of an episode: a PNG or JPEG file, or a folder of them
     #[arg(long, value_name = "DIR", conflicts_with_all = ["modes", "episode_steps", "backgrounds"])]
     images: Option<PathBuf>,
-    /// Where the pictures go; media/ in the run directory if absent
+    /// Where the pictures go; media/ in the (first) run's directory if absent
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Looks, one row each; train,video-hard as far as the environment has them if absent
@@ -55,6 +87,30 @@ pub(super) struct Arguments {
     /// Agent steps of the episode to show, at most
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=2_000))]
     episode_steps: u32,
+    /// Of these steps explain every so many
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "images", value_parser = clap::value_parser!(u32).range(1..))]
+    every: u32,
+    /// Explain these agent steps, from 0, as pictures instead of an animation
+    #[arg(long, value_name = "STEP,…", value_delimiter = ',', conflicts_with_all = ["images", "episode_steps", "every"])]
+    at: Vec<usize>,
+    /// What the cells of a grid show of the maps [default: overlay]
+    #[arg(long, value_enum, conflicts_with = "score")]
+    show: Option<Cells>,
+    /// Write the maps themselves too
+    #[arg(long)]
+    raw: bool,
+    /// Compare with the true pixels of body and goal, in native worlds
+    #[arg(long, conflicts_with_all = ["images", "data"])]
+    score: bool,
+    /// Print the scores as JSON
+    #[arg(long, requires = "score")]
+    json: bool,
+    /// Print the scores as comma-separated values
+    #[arg(long, requires = "score", conflicts_with = "json")]
+    csv: bool,
+    /// No progress on standard error
+    #[arg(long)]
+    quiet: bool,
     /// Folder of videos, GIFs or images for the backgrounds of the video modes; the run's own if absent
     #[arg(long, value_name = "DIR")]
     backgrounds: Option<PathBuf>,
@@ -62,62 +118,58 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
     #[command(flatten)]
+    options: method::Options,
+    #[command(flatten)]
     transformer: transformer::Options,
 }
 
-/// What is shown of a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Shown {
-    /// The value of the action credited to pixels by guided backpropagation, what SGQN
-    /// trains with
-    Guided,
-    /// The same by the plain gradient
-    Gradient,
-    /// Where a vision transformer's attention goes, per head and rolled out: of a
-    /// pretrained encoder, on the images in --data
-    Attention,
-}
+/// The step that a grid shows unless told otherwise: things have begun to move.
+const GRID_STEP: usize = 10;
 
 pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliError> {
-    let method = match arguments.method {
-        Shown::Guided => Method::Guided,
-        Shown::Gradient => Method::Gradient,
-        Shown::Attention => {
-            let (options, out) = (&arguments.transformer, arguments.out.as_deref());
-            let written = transformer::explain(&session.gpu()?, &arguments.run, options, out)?;
-            return print_paths(&written);
-        }
-    };
+    if let ([Shown::Attention], [run]) = (&arguments.method[..], &arguments.run[..]) {
+        let (options, out) = (&arguments.transformer, arguments.out.as_deref());
+        let written = transformer::explain(&session.gpu()?, run, options, out)?;
+        return print_paths(&written);
+    }
+    let methods = arguments.options.methods(&arguments.method)?;
     if arguments.transformer.data.is_some() {
         return Err(CliError::NotForMethod {
             option: "data",
-            method: method.title(),
+            method: methods.first().map_or("", Method::name),
             right: "--method attention; an agent's images are named with --images",
         });
     }
+    if arguments.score {
+        arguments
+            .run
+            .iter()
+            .try_for_each(|run| scoring::check(run))?;
+    }
     let gpu = session.gpu()?;
-    let trained = Trained::load(
-        &gpu,
-        &arguments.run,
-        &arguments.backgrounds,
-        &arguments.python,
-    )?;
-    let out = (arguments.out.clone()).unwrap_or_else(|| trained.directory.media());
-    let written = match &arguments.images {
-        Some(images) => of_images(&trained, method, images, &out)?,
-        None => {
-            let default = [Mode::Train, Mode::VideoHard];
-            let modes = choose_modes_together(&trained.config.env, &arguments.modes, &default)?;
-            let film = Film {
-                trained: &trained,
-                method,
-                modes: &modes,
-                steps: arguments.episode_steps as usize,
-            };
-            vec![of_episode(&gpu, &film, &out)?]
-        }
+    let (backgrounds, python) = (&arguments.backgrounds, &arguments.python);
+    let mut runs = vec![];
+    for run in &arguments.run {
+        let trained = Trained::load(&gpu, run, backgrounds, python)?;
+        method::check(&methods, &trained)?;
+        runs.push(trained);
+    }
+    let out = (arguments.out.clone())
+        .or_else(|| Some(runs.first()?.directory.media()))
+        .unwrap_or_default();
+    let asked = Asked {
+        gpu: &gpu,
+        arguments,
+        labels: method::labels(&runs),
+        runs: &runs,
+        methods: &methods,
+        out: &out,
     };
-    print_paths(&written)
+    match (&arguments.images, arguments.score) {
+        (Some(images), _) => print_paths(&asked.of_images(images)?),
+        (None, true) => asked.scores(),
+        (None, false) => print_paths(&asked.of_episode()?),
+    }
 }
 
 fn print_paths(written: &[PathBuf]) -> Result<(), CliError> {
@@ -128,41 +180,240 @@ fn print_paths(written: &[PathBuf]) -> Result<(), CliError> {
     print(&lines.join("\n"))
 }
 
-/// Films an episode into `out`; gives the animation's path.
-pub(super) fn of_episode(gpu: &Gpu, film: &Film, out: &Path) -> Result<PathBuf, CliError> {
-    let frames = film.shoot(gpu)?;
+/// Films what the first agent makes of an episode by the first method into `out`; gives
+/// the animation's path.
+pub(super) fn film_of(
+    gpu: &Gpu,
+    episode: &Episode,
+    out: &Path,
+    quiet: bool,
+    each: &mut dyn FnMut(&Moment),
+) -> Result<PathBuf, CliError> {
+    let mut frames = vec![];
+    let (trained, method) = (&episode.runs[0], &episode.methods[0]);
+    episode.watch(gpu, quiet, &mut |moment| {
+        frames.push(film::panel(trained, method, episode.modes, moment)?);
+        each(moment);
+        Ok(())
+    })?;
     make_folder(out)?;
-    let path = out.join(format!("attention{}.gif", film.method.suffix()));
+    let path = out.join(format!("attention{}.gif", method::suffix(method)));
     write_gif(&path, &frames, DELAY_MS, Loops::Forever)?;
     Ok(path)
 }
 
-/// Explains image files one by one, each into a PNG in `out`.
-fn of_images(
-    trained: &Trained,
-    method: Method,
-    images: &Path,
-    out: &Path,
-) -> Result<Vec<PathBuf>, CliError> {
-    let files = image_file::list(images)?;
-    let inputs = trained.config.inputs;
-    if inputs != Inputs::Rgb {
-        let run = trained.directory.root().to_path_buf();
-        return Err(CliError::ImagesWithoutSaliency { run, inputs });
+/// What agents are to be asked.
+struct Asked<'a> {
+    gpu: &'a Gpu,
+    arguments: &'a Arguments,
+    runs: &'a [Trained],
+    labels: Vec<String>,
+    methods: &'a [Method],
+    out: &'a Path,
+}
+
+impl Asked<'_> {
+    /// Whether pictures are tables of agents and methods.
+    fn is_grid(&self) -> bool {
+        self.runs.len() > 1 || self.methods.len() > 1 || self.arguments.show.is_some()
     }
-    let explainer = Explainer::of_pixels(&trained.agent, 1, method.rule())?;
-    let mut written = vec![];
-    for file in files {
-        let panel = stills::explain(trained, &explainer, method, &file)?;
-        make_folder(out)?;
-        // The whole name of the file: cat.png and cat.jpg may lie side by side.
-        let mut name = file.file_name().unwrap_or_default().to_os_string();
-        name.push(format!(".attention{}.png", method.suffix()));
-        let path = out.join(name);
-        panel.save_png(&path)?;
-        written.push(path);
+
+    fn cells(&self) -> Cells {
+        self.arguments.show.unwrap_or_default()
     }
-    Ok(written)
+
+    fn modes(&self) -> Result<Vec<Mode>, CliError> {
+        let default = [Mode::Train, Mode::VideoHard];
+        choose_modes_together(&self.runs[0].config.env, &self.arguments.modes, &default)
+    }
+
+    /// Every so many steps, or those that were named.
+    fn moments(&self) -> Moments {
+        match &self.arguments.at[..] {
+            [] => Moments::Every {
+                steps: self.arguments.episode_steps as usize,
+                every: self.arguments.every as usize,
+            },
+            steps => Moments::At(steps.to_vec()),
+        }
+    }
+
+    fn of_episode(&self) -> Result<Vec<PathBuf>, CliError> {
+        let modes = self.modes()?;
+        let stills = self.is_grid() || !self.arguments.at.is_empty();
+        let moments = match self.is_grid() && self.arguments.at.is_empty() {
+            true => Moments::At(vec![GRID_STEP]),
+            false => self.moments(),
+        };
+        let episode = Episode {
+            runs: self.runs,
+            methods: self.methods,
+            modes: &modes,
+            moments,
+        };
+        let (quiet, mut raw) = (self.arguments.quiet, Raw::new(self.runs, self.methods));
+        let mut written = vec![];
+        if stills {
+            episode.watch(self.gpu, quiet, &mut |moment| {
+                make_folder(self.out)?;
+                written.extend(self.stills(&modes, moment)?);
+                self.keep(|| raw.push_moment(moment));
+                Ok(())
+            })?;
+        } else {
+            let mut keep = |moment: &Moment| self.keep(|| raw.push_moment(moment));
+            written.push(film_of(self.gpu, &episode, self.out, quiet, &mut keep)?);
+        }
+        written.extend(self.write_raw(&raw, modes.iter().map(Mode::to_string).collect())?);
+        Ok(written)
+    }
+
+    /// The pictures of one moment.
+    fn stills(&self, modes: &[Mode], moment: &Moment) -> Result<Vec<PathBuf>, CliError> {
+        let step = moment.step;
+        if !self.is_grid() {
+            let (trained, method) = (&self.runs[0], &self.methods[0]);
+            let suffix = method::suffix(method);
+            let path = self
+                .out
+                .join(format!("attention{suffix}-step{step:04}.png"));
+            film::panel(trained, method, modes, moment)?.save_png(&path)?;
+            return Ok(vec![path]);
+        }
+        let env = &self.runs[0].config.env;
+        let row = |run: usize, mode: usize, label: String| -> Result<Row, CliError> {
+            let side = self.runs[run].config.image_size;
+            grid::row_of(moment, [run, mode], side, label)
+        };
+        let draw = |name: String, rows: &[Row], caption| -> Result<PathBuf, CliError> {
+            let path = self.out.join(name);
+            grid::draw(self.methods, rows, self.cells(), caption)?.save_png(&path)?;
+            Ok(path)
+        };
+        if let [trained] = self.runs {
+            let rows = (modes.iter().enumerate())
+                .map(|(i, mode)| row(0, i, mode.to_string()))
+                .collect::<Result<Vec<_>, _>>()?;
+            let caption = format!("{} on {env}, step {step}", trained.config.agent);
+            return Ok(vec![draw(
+                format!("grid-step{step:04}.png"),
+                &rows,
+                caption,
+            )?]);
+        }
+        let mut written = vec![];
+        for (i, mode) in modes.iter().enumerate() {
+            let rows = (self.labels.iter().enumerate())
+                .map(|(run, label)| row(run, i, label.clone()))
+                .collect::<Result<Vec<_>, _>>()?;
+            let name = format!("grid-{mode}-step{step:04}.png");
+            written.push(draw(name, &rows, format!("{env}, {mode}, step {step}"))?);
+        }
+        Ok(written)
+    }
+
+    /// Explains image files one by one, each into a PNG.
+    fn of_images(&self, images: &Path) -> Result<Vec<PathBuf>, CliError> {
+        let files = image_file::list(images)?;
+        let mut explainers = vec![];
+        for trained in self.runs {
+            let inputs = trained.config.inputs;
+            if inputs != Inputs::Rgb {
+                let run = trained.directory.root().to_path_buf();
+                return Err(CliError::ImagesWithoutSaliency { run, inputs });
+            }
+            let methods = self.methods.iter();
+            let of_run = methods.map(|m| Explainer::of_pixels(&trained.agent, 1, m));
+            explainers.push(of_run.collect::<Result<Vec<_>, _>>()?);
+        }
+        let each: usize = explainers.iter().flatten().map(Explainer::steps).sum();
+        let mut work = Work::new(each * files.len(), self.arguments.quiet);
+        let (mut raw, mut names, mut written) = (Raw::new(self.runs, self.methods), vec![], vec![]);
+        for (i, file) in files.iter().enumerate() {
+            let still = Still::read(file)?;
+            let (mut explained, mut rows) = (vec![], vec![]);
+            for ((trained, explainers), label) in
+                self.runs.iter().zip(&explainers).zip(&self.labels)
+            {
+                let (mut by_method, mut views) = (vec![], vec![]);
+                for explainer in explainers {
+                    let explanation =
+                        still.explain(trained, explainer, &mut |done| work.advance(done))?;
+                    if self.is_grid() {
+                        views.push(still.view(trained, &explanation)?);
+                    }
+                    by_method.push(explanation);
+                }
+                explained.push(by_method);
+                rows.push(Row {
+                    label: label.clone(),
+                    views,
+                    segmentation: None,
+                });
+            }
+            let (panel, kind) = match self.is_grid() {
+                true => {
+                    let caption = still.name().to_string();
+                    let grid = grid::draw(self.methods, &rows, self.cells(), caption)?;
+                    (grid, "grid".to_string())
+                }
+                false => {
+                    let (trained, method) = (&self.runs[0], &self.methods[0]);
+                    let panel = still.panel(trained, method, &explained[0][0])?;
+                    (panel, format!("attention{}", method::suffix(method)))
+                }
+            };
+            make_folder(self.out)?;
+            // The whole name of the file: cat.png and cat.jpg may lie side by side.
+            let mut name = file.file_name().unwrap_or_default().to_os_string();
+            name.push(format!(".{kind}.png"));
+            let path = self.out.join(name);
+            panel.save_png(&path)?;
+            written.push(path);
+            names.push(still.name().to_string());
+            self.keep(|| raw.push_image(i, &explained));
+        }
+        work.finish();
+        written.extend(self.write_raw(&raw, names)?);
+        Ok(written)
+    }
+
+    fn scores(&self) -> Result<(), CliError> {
+        let modes = self.modes()?;
+        let episode = Episode {
+            runs: self.runs,
+            methods: self.methods,
+            modes: &modes,
+            moments: self.moments(),
+        };
+        let mut raw = Raw::new(self.runs, self.methods);
+        let mut keep = |moment: &Moment| self.keep(|| raw.push_moment(moment));
+        let quiet = self.arguments.quiet;
+        let scores = Scores::measure(self.gpu, &episode, &self.labels, quiet, &mut keep)?;
+        for path in self.write_raw(&raw, modes.iter().map(Mode::to_string).collect())? {
+            note(&path.display().to_string());
+        }
+        print(&match (self.arguments.json, self.arguments.csv) {
+            (true, _) => format!("{:#}", scores.to_json()),
+            (_, true) => scores.to_csv(),
+            _ => scores.to_table(),
+        })
+    }
+
+    /// Keeps numbers only where they are asked for: they take memory.
+    fn keep(&self, push: impl FnOnce()) {
+        if self.arguments.raw {
+            push();
+        }
+    }
+
+    fn write_raw(&self, raw: &Raw, sources: Vec<String>) -> Result<Vec<PathBuf>, CliError> {
+        if !self.arguments.raw {
+            return Ok(vec![]);
+        }
+        make_folder(self.out)?;
+        raw.write(self.out, &self.labels, &sources)
+    }
 }
 
 pub(super) fn make_folder(path: &Path) -> Result<(), CliError> {

@@ -9,7 +9,10 @@
 //! | `parent` | the end of a sweep's child with its parent |
 //! | `profile` | where the time of updates went: a table and a trace |
 //! | `summary` | what is computed from returns and from `metrics.jsonl` |
-//! | `film`, `attention`, `stills` | episodes and image files → pictures of what the agent's value is credited to |
+//! | `method` | which attributions `explain` is asked for, and their options |
+//! | `episode`, `stills` | the moments of an episode, and image files, explained by agents |
+//! | `film`, `attention`, `grid` | explanations → pictures: of one agent, or agents × methods |
+//! | `raw`, `scoring` | explanations → numbers: the maps themselves, and their scores against the truth |
 //! | `transformer` | images → the attention maps of a vision transformer |
 //! | `output` | printing that survives a closed pipe |
 //!
@@ -22,19 +25,24 @@ mod collect;
 mod demo;
 mod devices;
 mod envs;
+mod episode;
 mod error;
 mod eval;
 mod explain;
 mod film;
 mod fleet;
+mod grid;
 mod inputs;
+mod method;
 mod output;
 mod parent;
 mod pretrain;
 mod probe;
 mod profile;
 mod progress;
+mod raw;
 mod report;
+mod scoring;
 mod session;
 mod stills;
 mod summary;

@@ -2,66 +2,116 @@
 
 use std::path::Path;
 
-use super::attention::{Method, Newest, columns, row};
+use super::attention::{Newest, columns, row};
 use super::error::CliError;
+use super::grid::View;
 use super::session::Trained;
-use crate::agents::explain::Explainer;
+use crate::agents::explain::{Explainer, Explanation};
 use crate::media::image_file::{self, Fit};
 use crate::media::panel::PanelGrid;
 use crate::media::{MediaError, Rgb8};
+use crate::saliency::Method;
 
 /// Pictures are shown at their own size up to this many pixels a side, shrunk beyond.
 const LARGEST_SIDE: usize = 1024;
 /// Bars around pictures that are not square: neither bright nor dark.
 const GREY: [u8; 3] = [128; 3];
 
-/// Explains one image file: it is fitted into the network's square input whole (with
-/// grey bars where it is not square) and repeated over the frame stack; the maps are
-/// cut and scaled back to the picture. Gives a panel of one row.
-pub(super) fn explain(
-    trained: &Trained,
-    explainer: &Explainer,
-    method: Method,
-    file: &Path,
-) -> Result<Rgb8, CliError> {
-    let config = &trained.config;
-    let side = config.image_size;
-    let picture = shrunk(image_file::read(file)?)?;
-    let input = image_file::resize_square(&picture, side, Fit::Letterbox(GREY))?;
-    let pixels: Vec<f32> = input.to_chw().into_iter().map(f32::from).collect();
-    let explained = explainer.explain_pixels(&pixels.repeat(config.frame_stack))?;
-    let mut cells = vec![];
-    let mut caption = String::new();
-    for explanation in &explained {
-        let newest = Newest::of(explanation, side)?;
-        let back = Back::new(&picture, side);
-        cells.extend(row(
-            &picture,
+/// An image file as agents get it.
+pub(super) struct Still {
+    name: String,
+    /// At the size in which it is shown.
+    pub picture: Rgb8,
+}
+
+impl Still {
+    /// Reads one image file.
+    pub fn read(file: &Path) -> Result<Still, MediaError> {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        Ok(Still {
+            name: name.into_owned(),
+            picture: shrunk(image_file::read(file)?)?,
+        })
+    }
+
+    /// Explains it: it is fitted into the network's square input whole (with grey bars
+    /// where it is not square) and repeated over the frame stack.
+    pub fn explain(
+        &self,
+        trained: &Trained,
+        explainer: &Explainer,
+        done: &mut dyn FnMut(usize),
+    ) -> Result<Explanation, CliError> {
+        let config = &trained.config;
+        let fit = Fit::Letterbox(GREY);
+        let input = image_file::resize_square(&self.picture, config.image_size, fit)?;
+        let pixels: Vec<f32> = input.to_chw().into_iter().map(f32::from).collect();
+        let stack = pixels.repeat(config.frame_stack);
+        let explained = explainer.explain_pixels_with(&stack, done)?;
+        // One was given.
+        explained.into_iter().next().ok_or_else(|| {
+            CliError::from(MediaError::Shape {
+                what: "explanations of an image",
+                expected: "1".to_string(),
+                got: "none".to_string(),
+            })
+        })
+    }
+
+    /// A map over the picture: cut and scaled back to it.
+    pub fn view(&self, trained: &Trained, explanation: &Explanation) -> Result<View, CliError> {
+        let side = trained.config.image_size;
+        let (newest, back) = (
+            Newest::of(explanation, side)?,
+            Back::new(&self.picture, side),
+        );
+        Ok(View {
+            picture: self.picture.clone(),
+            map: back.smooth(&newest.map),
+            mask: back.blocks(&newest.mask),
+        })
+    }
+
+    /// A panel of one row: all that there is to show of one agent and one method.
+    pub fn panel(
+        &self,
+        trained: &Trained,
+        method: &Method,
+        explanation: &Explanation,
+    ) -> Result<Rgb8, CliError> {
+        let side = trained.config.image_size;
+        let (newest, back) = (
+            Newest::of(explanation, side)?,
+            Back::new(&self.picture, side),
+        );
+        let predicted = newest.predicted.map(|p| back.smooth(&p));
+        let cells = row(
+            &self.picture,
             &back.smooth(&newest.map),
             &back.blocks(&newest.mask),
-            newest.predicted.map(|p| back.smooth(&p)).as_deref(),
+            predicted.as_deref(),
             None,
-        )?);
-        let action: Vec<String> = explanation
-            .action
-            .iter()
-            .map(|a| format!("{a:.2}"))
-            .collect();
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        caption = format!(
-            "{name}: action {} · Q {:.1}",
-            action.join(", "),
-            explanation.q
-        );
+        )?;
+        let grid = PanelGrid {
+            columns: columns(method, &trained.config, predicted.is_some(), false),
+            rows: vec![String::new()],
+            cells,
+            caption: self.caption(explanation),
+        };
+        Ok(grid.render()?)
     }
-    let predicts = explained.iter().any(|e| e.predicted.is_some());
-    let grid = PanelGrid {
-        columns: columns(method, config, predicts, false),
-        rows: vec![String::new()],
-        cells,
-        caption,
-    };
-    Ok(grid.render()?)
+
+    fn caption(&self, explanation: &Explanation) -> String {
+        let actions = explanation.action.iter().map(|a| format!("{a:.2}"));
+        let action: Vec<String> = actions.collect();
+        let (name, q) = (&self.name, explanation.q);
+        format!("{name}: action {} · Q {q:.1}", action.join(", "))
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 /// The picture, its longer side at most [`LARGEST_SIDE`].

@@ -5,9 +5,11 @@
 //! |---|---|
 //! | [`image_set`] | [`ImageSet`]: what was read, checked |
 //! | [`recording`] | [`Recording`]: what was seen in an environment, to be written |
+//! | [`maps`] | [`Maps`]: attribution maps, to be written |
 //! | [`states`] | [`States`]: what a recording knows beside its frames |
 //! | `folder` | image files, and which map belongs to which image |
 //! | `array`, `npy` | arrays of safetensors and NumPy files |
+//! | `tensors` | files of tensors, written whole or not at all |
 //! | `planes` | images of one size, channel by channel: what both become |
 //!
 //! Nothing here needs a GPU.
@@ -16,13 +18,16 @@ mod array;
 mod error;
 mod folder;
 pub mod image_set;
+pub mod maps;
 mod npy;
 mod planes;
 pub mod recording;
 pub mod states;
+mod tensors;
 
 pub use error::DataError;
 pub use image_set::ImageSet;
+pub use maps::{Explained, Maps};
 pub use recording::{Moment, Recording};
 pub use states::States;
 

@@ -1,15 +1,14 @@
 //! What was seen in an environment: frames, where to look, and where things were.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
-use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::error::DataError;
+use super::tensors::{self, Written};
 use super::{FRAMES, SALIENCY};
-use crate::media::{MediaError, Rgb8, check_writable, write_parts};
+use crate::media::{Rgb8, check_writable};
 
 /// The file of a recording in its directory.
 const FILE: &str = "frames.safetensors";
@@ -17,9 +16,6 @@ const FILE: &str = "frames.safetensors";
 const FOLDERS: [&str; 2] = [SALIENCY, FRAMES];
 /// A picture's name has so many digits at least.
 const DIGITS: usize = 6;
-
-// Numbers are stored as they lie in memory, and the format is little endian.
-const _: () = assert!(cfg!(target_endian = "little"));
 
 /// One moment to be recorded.
 #[derive(Debug, Clone, Copy)]
@@ -143,12 +139,12 @@ impl Recording {
     /// recording gives the same bytes. Returns the path.
     ///
     /// # Errors
-    /// [`DataError::File`] or [`MediaError::Unwritable`]: what stood there is untouched.
+    /// [`DataError::File`] or [`DataError::Media`]: what stood there is untouched.
     pub fn write_tensors(&self, directory: &Path, notes: &str) -> Result<PathBuf, DataError> {
         let (count, side) = (self.count(), self.side);
         // Four-byte elements first, so that every tensor is aligned to its elements.
         let state: &[u8] = bytemuck::cast_slice(&self.state);
-        let mut tensors = vec![(
+        let mut tensors: Vec<Written> = vec![(
             "episode",
             Dtype::I32,
             vec![count],
@@ -163,33 +159,9 @@ impl Recording {
             let shape = vec![count, side, side];
             tensors.push((SALIENCY, Dtype::U8, shape, &self.saliency));
         }
-        let mut end = 0;
-        let infos = tensors.iter().map(|(name, dtype, shape, bytes)| {
-            let start = end;
-            end += bytes.len();
-            let info = TensorInfo {
-                dtype: *dtype,
-                shape: shape.clone(),
-                data_offsets: (start, end),
-            };
-            (name.to_string(), info)
-        });
-        let notes = HashMap::from([("foveate".to_string(), notes.to_string())]);
-        let encode = |reason: String| MediaError::Encode {
-            what: "a safetensors header",
-            reason,
-        };
-        let metadata =
-            Metadata::new(Some(notes), infos.collect()).map_err(|e| encode(e.to_string()))?;
-        let mut head = serde_json::to_vec(&metadata).map_err(|e| encode(e.to_string()))?;
-        head.resize(head.len().next_multiple_of(8), b' ');
-        let length = (head.len() as u64).to_le_bytes();
-        let mut parts = vec![&length[..], &head];
-        parts.extend(tensors.iter().map(|(_, _, _, bytes)| *bytes));
-
         make_folder(directory)?;
         let path = directory.join(FILE);
-        write_parts(&path, &parts)?;
+        tensors::write(&path, notes, &tensors)?;
         Ok(path)
     }
 
@@ -199,7 +171,7 @@ impl Recording {
     ///
     /// # Errors
     /// [`DataError::Foreign`] if a folder holds anything else; [`DataError::File`],
-    /// [`MediaError::Unwritable`].
+    /// [`DataError::Media`].
     pub fn write_pictures(&self, directory: &Path) -> Result<PathBuf, DataError> {
         make_folder(directory)?;
         for name in FOLDERS {

@@ -147,10 +147,18 @@ impl Encoder {
         if shape.latent.is_some() {
             return Ok(obs.clone());
         }
-        let features = Encoder::cnn(scope, obs, shape)?;
+        Encoder::features_of_maps(scope, &Encoder::cnn(scope, obs, shape)?, shape)
+    }
+
+    /// [`features`](Encoder::features) from the CNN's maps, [B, filters, n, n].
+    pub fn features_of_maps(
+        scope: &Scope,
+        maps: &Var,
+        shape: &NetworkShape,
+    ) -> Result<Var, TapeError> {
         match shape.shared_encoder {
-            true => Encoder::projection(scope, &features),
-            false => Ok(features),
+            true => Encoder::projection(scope, maps),
+            false => Ok(maps.clone()),
         }
     }
 

@@ -55,7 +55,23 @@ fn sac_trains_on_a_frozen_encoder() {
     let eval = ["eval", "--run", text(&run), "--episodes=2"];
     foveate(&eval).succeeds();
     let explain = ["explain", "--run", text(&run)];
-    foveate(&explain).fails(2, &["frozen encoder", "--method attention"]);
+    let frozen = foveate(&explain);
+    frozen.fails(
+        2,
+        &["guided", "frozen encoder", "--method attention", "rise"],
+    );
+    foveate(&[&explain[..], &["--method=guided-gradcam"]].concat()).fails(2, &["guided-gradcam"]);
+    // What asks only for values does without gradients.
+    let at = ["--method=occlusion,rise", "--masks=20", "--at=1", "--raw"];
+    let written = foveate(&[&explain[..], &at].concat());
+    let written: Vec<&str> = written.succeeds().lines().collect();
+    assert!(written[0].ends_with("grid-step0001.png"), "{written:?}");
+    let bytes = fs::read(written[1]).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    for name in ["occlusion.map", "rise.map"] {
+        let map: Vec<f32> = bytemuck::pod_collect_to_vec(file.tensor(name).unwrap().data());
+        assert!(map.iter().all(|v| v.is_finite()) && map.iter().any(|v| *v != 0.0));
+    }
     let data = format!("--data={}", pretrain::frames().display());
     let attention = [
         "explain",
@@ -80,6 +96,8 @@ fn a_cnn_trains_on_every_input() {
         foveate(&["eval", "--run", text(&run), "--episodes=1"]).succeeds();
         let explain = ["explain", "--run", text(&run)];
         foveate(&explain).succeeds();
+        let all = "--method=gradient,guided-gradcam,occlusion,rise";
+        foveate(&[&explain[..], &[all, "--masks=10", "--at=0"]].concat()).succeeds();
         let images = format!("--images={}", folder.path().display());
         foveate(&[&explain[..], &[&images]].concat()).fails(2, &[]);
     }

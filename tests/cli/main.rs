@@ -7,6 +7,7 @@ mod collect;
 mod dying;
 mod encoder;
 mod envs;
+mod explain;
 mod failures;
 mod mistakes;
 mod pretrain;

@@ -39,6 +39,7 @@ mod curl;
 mod encoder;
 mod mae;
 mod multimae;
+mod occlusion;
 mod parameters;
 mod sac_update;
 mod setup;

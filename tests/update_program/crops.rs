@@ -73,8 +73,8 @@ fn observations_are_cropped_each_on_its_own() {
         for update in 0..3 {
             recorded.at(update);
             let [obs, next_obs, reward] = ["obs", "next_obs", "reward"].map(|n| recorded.get(n));
-            for b in 0..BATCH {
-                let first = reward[b] as usize;
+            for (b, number) in reward.iter().enumerate() {
+                let first = *number as usize;
                 let now = place(sample(&obs, b), &frames, first);
                 let then = place(sample(&next_obs, b), &frames, first + 1);
                 same += (now == then) as usize;
@@ -103,8 +103,8 @@ fn positives_are_other_crops_of_the_same() {
     for update in 0..3 {
         recorded.at(update);
         let [obs, positive, reward] = ["obs", "positive", "reward"].map(|n| recorded.get(n));
-        for b in 0..BATCH {
-            let first = reward[b] as usize;
+        for (b, number) in reward.iter().enumerate() {
+            let first = *number as usize;
             let other = place(sample(&positive, b), &frames, first);
             same += (other == place(sample(&obs, b), &frames, first)) as usize;
             places.insert((update, other));
@@ -149,7 +149,10 @@ fn views_are_two_crops_of_observations_drawn_anew() {
                 let first = (0..TRANSITIONS).find(|&t| shows(clean, t)).unwrap();
                 let (at, other) = (place(clean, &frames, first), place(&below, &frames, first));
                 same += (at == other) as usize;
-                same_draw += (b < BATCH && reward[b] as usize == first) as usize;
+                let drawn = reward
+                    .get(b)
+                    .is_some_and(|number| *number as usize == first);
+                same_draw += drawn as usize;
                 of_clean.insert((update, at));
                 of_pasted.insert((update, other));
             }

@@ -38,7 +38,7 @@ pub enum Error {
     EnvironmentGone {
         run: std::path::PathBuf,
         step: u64,
-        source: crate::envs::bridge::BridgeError,
+        source: Box<crate::envs::bridge::BridgeError>,
         /// Why there is no checkpoint of this step.
         not_saved: Option<String>,
     },

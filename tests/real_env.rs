@@ -38,8 +38,11 @@ fn reset_all(bridge: &mut Bridge) {
     }
 }
 
+/// What steps answered, and the frames after each.
+type Played = Vec<(Vec<Transition>, Vec<u8>)>;
+
 /// `count` actions' worth of what can be seen: outcomes and frames.
-fn play(bridge: &mut Bridge, from: usize, count: usize) -> Vec<(Vec<Transition>, Vec<u8>)> {
+fn play(bridge: &mut Bridge, from: usize, count: usize) -> Played {
     let width = bridge.n() * bridge.spec().action_dim;
     (from..from + count)
         .map(|t| {
@@ -382,7 +385,7 @@ fn looks_change_pictures_and_nothing_else() {
             ..BridgeOptions::new("dm_control/walker-walk")
         })
     };
-    let mut seen: Vec<(Vec<(Vec<Transition>, Vec<u8>)>, Vec<u8>)> = vec![];
+    let mut seen: Vec<(Played, Vec<u8>)> = vec![];
     for mode in Mode::ALL {
         let Some(mut bridge) = looked(mode) else {
             return;
@@ -406,9 +409,8 @@ fn looks_change_pictures_and_nothing_else() {
         seen.push((played, first));
     }
     for (i, (played, first)) in seen.iter().enumerate() {
-        let rewards = |p: &Vec<(Vec<Transition>, Vec<u8>)>| -> Vec<Transition> {
-            p.iter().flat_map(|(t, _)| t.clone()).collect()
-        };
+        let rewards =
+            |p: &Played| -> Vec<Transition> { p.iter().flat_map(|(t, _)| t.clone()).collect() };
         assert_eq!(rewards(played), rewards(&seen[0].0));
         for (_, other) in &seen[..i] {
             assert_ne!(first, other, "{}", Mode::ALL[i]);

@@ -258,7 +258,7 @@ impl Trainer {
                 Err(Error::EnvironmentGone {
                     run,
                     step,
-                    source,
+                    source: Box::new(source),
                     not_saved: self.checkpoint().err().map(|e| e.to_string()),
                 })
             }

@@ -250,12 +250,16 @@ fn what_cannot_be_collected_is_said() {
             &["out of memory", "4000000000"],
         ),
         (
+            &["--env=ale/Pong", "--frames=4", "--modes=video-hard"],
+            &["ale/Pong", "video-hard"],
+        ),
+        (
             &[
                 "--env=dm_control/walker-walk",
                 "--frames=4",
-                "--modes=video-hard",
+                "--modes=train,video-hard",
             ],
-            &["dm_control/walker-walk", "video-hard"],
+            &["dm_control/walker-walk", "one mode at a time"],
         ),
     ];
     for (given, texts) in cases {

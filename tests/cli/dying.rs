@@ -34,6 +34,7 @@ fn train(folder: &Path, python: &Path, more: &[&str]) -> Answer {
         "train",
         "--agent=sac",
         "--env=dm_control/stub-task",
+        "--steps=20",
         &run,
         &python,
     ];

@@ -9,10 +9,10 @@
 //! Rendering is nearly all of the cost of real tasks and a worker uses one core;
 //! to use more cores, open several bridges.
 
-mod bridge;
 mod environment;
 mod error;
 mod green_screen;
+mod group;
 mod handshake;
 mod options;
 mod process;
@@ -21,9 +21,9 @@ mod python;
 mod restart;
 mod video;
 
-pub use bridge::Bridge;
 pub use environment::BridgeEnvironment;
 pub use error::{BridgeError, Tail};
+pub use group::Bridge;
 pub use options::BridgeOptions;
 pub use python::interpreter;
 pub use restart::{LastingBridge, Restarts};

@@ -21,7 +21,11 @@ fn names_that_do_not_exist_are_answered_with_the_nearest() {
         (&["--agent=sac", "--env=reach"], &["'native/reach'"]),
         (
             &["--agent=sac", "--env=native/walker-wlak"],
-            &["'native/walker-walk'", "native/ball_in_cup, native/finger", "native/drawer"],
+            &[
+                "'native/walker-walk'",
+                "native/ball_in_cup, native/finger",
+                "native/drawer",
+            ],
         ),
         (
             &["--agent=sac", "--env=native/reach", "--preset=tyni"],

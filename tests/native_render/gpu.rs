@@ -263,7 +263,9 @@ fn bodies_and_goals_are_in_the_picture() {
             ..Default::default()
         };
         let world = create(id, asked).unwrap();
-        let scenes: Vec<_> = (0..count).map(|env| world.scene(env).unwrap().data()).collect();
+        let scenes: Vec<_> = (0..count)
+            .map(|env| world.scene(env).unwrap().data())
+            .collect();
         for (env, ids) in renderer.segmentation(&scenes).unwrap().iter().enumerate() {
             let seen = |segment: u8| ids.iter().filter(|&&id| id == segment).count();
             let about = ids.iter().filter(|&&id| id >= SEGMENT_TASK).count();

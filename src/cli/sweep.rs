@@ -64,10 +64,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliError> {
     let (grid, text) = Grid::read(&arguments.grid)?;
-    let plan = Plan::of(grid).map_err(|source| SweepError::Grid {
-        path: arguments.grid.clone(),
-        source,
-    })?;
+    let plan = Plan::of(grid).map_err(|error| error.of(&arguments.grid))?;
     // Whatever may be wrong with the grid is said before anything is written.
     let repeats = open_worlds(&plan, arguments)?;
     let children = children(session, arguments)?;

@@ -36,11 +36,7 @@ pub fn of(results: &Results, table: &Table) -> Vec<String> {
             "Published: what papers report for the same task, look, agent and repetition of \
              actions after {} agent steps, with their own settings. Sources: {}.",
             thousands(STEPS),
-            sources
-                .iter()
-                .map(|source| cited(source))
-                .collect::<Vec<_>>()
-                .join("; ")
+            cited(&sources)
         ));
     }
     if results
@@ -92,13 +88,21 @@ fn thousands(number: u64) -> String {
     text
 }
 
-fn cited(source: &str) -> String {
-    let paper = match source.split(' ').next() {
-        Some("SGQN") => "Bertoin, Zouitine, Zouitine and Rachelson 2022",
-        Some("SVEA") => "Hansen, Su and Wang 2021, as in the benchmark's README",
-        _ => return source.to_owned(),
-    };
-    format!("{source} ({paper})")
+/// Each paper once, with its tables.
+fn cited(sources: &[&str]) -> String {
+    let tables = sources.iter().filter_map(|s| s.strip_prefix("SGQN table "));
+    let tables: Vec<&str> = tables.collect();
+    let mut papers = vec![];
+    if !tables.is_empty() {
+        papers.push(format!(
+            "SGQN (Bertoin, Zouitine, Zouitine and Rachelson 2022), table {}",
+            tables.join(", ")
+        ));
+    }
+    if sources.contains(&"SVEA") {
+        papers.push("SVEA (Hansen, Su and Wang 2021), as in the benchmark's README".to_owned());
+    }
+    papers.join("; ")
 }
 
 #[cfg(test)]
@@ -114,5 +118,12 @@ mod tests {
         );
         assert_eq!(range([20, 20].into_iter()), "20");
         assert_eq!(range([5_000, 20].into_iter()), "20 to 5,000");
+    }
+
+    #[test]
+    fn every_paper_is_cited_once() {
+        let text = cited(&["SGQN table 1", "SGQN table 5", "SVEA"]);
+        assert!(text.contains("2022), table 1, 5; SVEA (Hansen"), "{text}");
+        assert_eq!(text.matches("Bertoin").count(), 1);
     }
 }

@@ -49,8 +49,8 @@ pub fn write(results: &Results, table: &Table, extras: &Extras) -> String {
         "<ul class=\"notes\">\n{}</ul>\n",
         notes.collect::<String>()
     ));
-    page.push_str(&figures("Learning curves", &extras.curves));
-    page.push_str(&figures("Animations", &extras.animations));
+    page.push_str(&figures("Learning curves", &extras.curves, false));
+    page.push_str(&figures("Animations", &extras.animations, true));
     page.push_str(&lost(results));
     page.push_str(&made_by(results, &extras.command));
     page.push_str("</body>\n</html>\n");
@@ -124,17 +124,20 @@ fn data_cell(cell: &Cell, best: bool) -> String {
     html
 }
 
-fn figures(title: &str, figures: &[Figure]) -> String {
+/// Pictures one below the other. Curves carry their title in the picture.
+fn figures(title: &str, figures: &[Figure], captions: bool) -> String {
     if figures.is_empty() {
         return String::new();
     }
     let mut html = format!("<h2>{title}</h2>\n");
     for figure in figures {
         let caption = escape(&figure.caption);
-        html.push_str(&format!(
-            "<figure><img alt=\"{caption}\" src=\"{}\"><figcaption>{caption}</figcaption></figure>\n",
-            data_uri(figure.media_type, &figure.bytes)
-        ));
+        let source = data_uri(figure.media_type, &figure.bytes);
+        html.push_str(&format!("<figure><img alt=\"{caption}\" src=\"{source}\">"));
+        if captions {
+            html.push_str(&format!("<figcaption>{caption}</figcaption>"));
+        }
+        html.push_str("</figure>\n");
     }
     html
 }

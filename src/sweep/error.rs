@@ -1,6 +1,6 @@
 //! What can be wrong with a grid, and with the folder that its runs go to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::grid::KEYS;
 use crate::config::ConfigError;
@@ -60,7 +60,10 @@ pub enum GridError {
     Option(#[from] ConfigError),
     /// Options that pass one by one, but not together in this run.
     #[error("run '{run}': {source}")]
-    Run { run: String, source: ConfigError },
+    Run {
+        run: String,
+        source: Box<ConfigError>,
+    },
     /// A look that there is not.
     #[error(transparent)]
     Look(#[from] WorldError),
@@ -78,6 +81,16 @@ pub enum GridError {
     TooMany { count: String, most: usize },
 }
 
+impl GridError {
+    /// What is wrong with the grid at `path`.
+    pub fn of(self, path: &Path) -> SweepError {
+        SweepError::Grid {
+            path: path.to_owned(),
+            source: Box::new(self),
+        }
+    }
+}
+
 /// Why a sweep cannot begin, or its folder cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -90,7 +103,10 @@ pub enum SweepError {
     },
     /// The grid is wrong.
     #[error("grid '{}': {source}", path.display())]
-    Grid { path: PathBuf, source: GridError },
+    Grid {
+        path: PathBuf,
+        source: Box<GridError>,
+    },
     /// A world that does not exist or cannot be opened.
     #[error("grid task '{task}': {source}")]
     Task {
@@ -110,7 +126,7 @@ pub enum SweepError {
     #[error("'{}' is not a directory: name one with --out", path.display())]
     NotADirectory { path: PathBuf },
     /// A folder to report on that no sweep wrote.
-    #[error("'{}' holds no sweep (no grid.toml): name a folder that foveate sweep wrote", path.display())]
+    #[error("'{}' holds no sweep (no grid.toml and runs/): name a folder that foveate sweep wrote", path.display())]
     NotASweep { path: PathBuf },
     /// Another process sweeps into the folder.
     #[error("'{}' is in use by {}: wait for it to end, or name another folder with --out", path.display(),

@@ -86,7 +86,7 @@ impl SweepFolder {
         if !root.join(GRID).is_file() {
             // Before the lock, which would leave a file in a stranger's folder.
             let names = atomic::file_names(&root)?;
-            let ours = |name: &String| name == LOCK || name == "runs" || name.ends_with(".tmp");
+            let ours = |name: &String| name == LOCK || name.starts_with(".grid.toml");
             if !names.iter().all(ours) {
                 return Err(SweepError::NotEmpty { path: root });
             }
@@ -108,9 +108,10 @@ impl SweepFolder {
             }
         }
         atomic::remove_leftovers(&folder.root)?;
+        // Before all else: a folder with other files and without it is not taken for ours.
+        atomic::write(&folder.grid(), text.as_bytes())?;
         atomic::create_folder(&folder.runs())?;
         atomic::remove_leftovers(&folder.runs())?;
-        atomic::write(&folder.grid(), text.as_bytes())?;
         folder.remember(line)?;
         Ok(folder)
     }
@@ -124,7 +125,8 @@ impl SweepFolder {
             root: root.to_owned(),
             _lock: None,
         };
-        match folder.grid().is_file() {
+        // A grid alone is a file that somebody wrote.
+        match folder.grid().is_file() && folder.runs().is_dir() {
             true => Ok(folder),
             false => Err(SweepError::NotASweep { path: folder.root }),
         }
@@ -249,10 +251,7 @@ impl SweepFolder {
 }
 
 fn plan_of(path: &Path, grid: Grid) -> Result<Plan, SweepError> {
-    Plan::of(grid).map_err(|source| SweepError::Grid {
-        path: path.to_owned(),
-        source,
-    })
+    Plan::of(grid).map_err(|error| error.of(path))
 }
 
 /// The `step` of the last whole line of a `metrics.jsonl`.

@@ -62,10 +62,7 @@ impl Grid {
             path: path.to_owned(),
             source,
         })?;
-        let grid = Grid::parse(&text).map_err(|source| SweepError::Grid {
-            path: path.to_owned(),
-            source,
-        })?;
+        let grid = Grid::parse(&text).map_err(|error| error.of(path))?;
         Ok((grid, text))
     }
 

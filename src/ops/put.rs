@@ -47,7 +47,7 @@ impl Op for Put {
 }
 
 impl Var {
-    /// Part `number`, `u32[1]`, of `self`, state f32[N], becomes `part`, f32[M]: elements
+    /// Part `number`, `u32[1]`, of `self`, state `f32[N]`, becomes `part`, `f32[M]`: elements
     /// number · M and on. What lies beyond the end of `self` is dropped. number · M must
     /// be below 2³².
     ///

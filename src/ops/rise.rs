@@ -256,7 +256,7 @@ impl Var {
     }
 
     /// The sum of the masks whose words are `grids`, u32[N, words], each times its weight
-    /// in `self`, f32[N]: f32[1, H, W]. No gradient.
+    /// in `self`, `f32[N]`: f32[1, H, W]. No gradient.
     ///
     /// # Errors
     /// As [`Var::rise_grids`].

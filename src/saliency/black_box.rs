@@ -20,7 +20,7 @@ pub trait BlackBox: Debug {
     fn change(&self, pixels: &Var, number: &Var, items: usize) -> Result<Var, TapeError>;
 
     /// Records the map, f32[G, H, W] for G groups of channels, of the values of all items,
-    /// f32[items]. `number` is 0, `u32[1]`.
+    /// `f32[items]`. `number` is 0, `u32[1]`.
     fn map(&self, scores: &Var, number: &Var) -> Result<Var, TapeError>;
 }
 

@@ -182,7 +182,7 @@ impl Explainer {
         self.run(done)
     }
 
-    /// The actions, [count][|A|], alone, of stacks given by slots as in
+    /// The actions, `[count][|A|]`, alone, of stacks given by slots as in
     /// [`Explainer::explain_stacks`].
     ///
     /// # Errors

@@ -12,7 +12,9 @@ def decoded(path, size):
     if not os.path.isfile(path):
         raise Refusal("video", "there is no video file at '%s'" % path)
     # Its complaints about damaged files would only repeat what is said below.
-    cv2.setLogLevel(0)
+    # Not every version has it.
+    if hasattr(cv2, "setLogLevel"):
+        cv2.setLogLevel(0)
     capture, frames = cv2.VideoCapture(path), []
     try:
         while True:

@@ -31,6 +31,7 @@ pub mod config;
 pub mod data;
 pub mod envs;
 mod error;
+mod files;
 pub mod gpu;
 pub mod media;
 pub mod nn;
@@ -40,6 +41,7 @@ pub mod pretrained;
 pub mod report;
 pub mod run;
 pub mod saliency;
+mod shell;
 pub mod sweep;
 pub mod tape;
 

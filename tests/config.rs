@@ -489,3 +489,24 @@ proptest! {
         }
     }
 }
+
+/// ViSaRL's pictures of Meta-World have 64 pixels a side (F.3), unless somebody says
+/// otherwise.
+#[test]
+fn pictures_of_meta_world_are_small() {
+    let side = |env: &str, set: &[&str]| {
+        let layers = Layers {
+            agent: Some("sac".into()),
+            env: Some(env.into()),
+            set: set.iter().map(|s| s.to_string()).collect(),
+            ..Default::default()
+        };
+        Config::resolve(&layers).unwrap().image_size
+    };
+    let reach = "metaworld/reach-v3";
+    assert_eq!(side(reach, &[]), 64);
+    assert_eq!(side(reach, &["preset=paper"]), 64);
+    assert_eq!(side(reach, &["preset=tiny"]), 32);
+    assert_eq!(side(reach, &["image_size=84"]), 84);
+    assert_eq!(side("dm_control/walker-walk", &[]), 84);
+}

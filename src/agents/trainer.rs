@@ -254,14 +254,14 @@ impl Trainer {
             return Err(Error::TrainingDeviceLost { run, step, reason });
         }
         match error {
-            Error::Env(EnvError::Bridge(source @ BridgeError::RepeatedDeaths { .. })) => {
-                Err(Error::EnvironmentGone {
-                    run,
-                    step,
-                    source: Box::new(source),
-                    not_saved: self.checkpoint().err().map(|e| e.to_string()),
-                })
-            }
+            Error::Env(EnvError::Bridge(
+                source @ (BridgeError::RepeatedDeaths { .. } | BridgeError::NoEpisodeEnds { .. }),
+            )) => Err(Error::EnvironmentGone {
+                run,
+                step,
+                source: Box::new(source),
+                not_saved: self.checkpoint().err().map(|e| e.to_string()),
+            }),
             error => Err(error),
         }
     }
@@ -276,8 +276,9 @@ impl Trainer {
             self.step(&mut report)?;
             report.step = self.progress.step;
             report.updates = self.progress.updates;
-            report.notices = self.env.take_notices();
+            report.notices.extend(self.env.take_notices());
             watch(&report);
+            report.notices.clear();
             report.evaluation = None;
             if self
                 .progress
@@ -398,7 +399,6 @@ impl Trainer {
     }
 
     fn evaluate(&mut self, report: &mut Report) -> Result<(), Error> {
-        self.progress.next_evaluation = self.progress.step + self.config.eval_freq;
         let mut options = env_options(&self.config, Mode::Train, 1, self.python.clone());
         options.seed = evaluation_seed(self.config.seed);
         let actor = Actor::Agent(&self.agent);
@@ -408,7 +408,10 @@ impl Trainer {
             self.config.frame_stack,
             &actor,
             self.config.eval_episodes,
+            &mut |text| report.notices.push(text),
         )?;
+        // One that did not come to its end is made up for by whoever goes on.
+        self.progress.next_evaluation = self.progress.step + self.config.eval_freq;
         let returns: Vec<f32> = episodes.iter().map(|episode| episode.value).collect();
         let mean = evaluate::mean(&returns);
         let mut values = vec![("train", f64::from(mean))];

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::error::CliError;
-use super::output::{print, table};
+use super::output::{note, print, table};
 use super::session::{Session, Trained, adapter_name, choose_modes, evaluation_options};
 use super::summary::{Returns, returns_of};
 use crate::agents::evaluate::{self, Actor};
@@ -75,7 +75,8 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     for mode in modes {
         let options = evaluation_options(&trained.config, mode, trained.python.clone());
         let stack = trained.config.frame_stack;
-        let played = evaluate::episodes(&gpu, &options, stack, &actor, episodes)?;
+        let mut told = |text: String| note(&text);
+        let played = evaluate::episodes(&gpu, &options, stack, &actor, episodes, &mut told)?;
         results.push(InMode {
             mode,
             returns: returns_of(&played),
@@ -83,7 +84,9 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         });
     }
     print(&if arguments.json {
-        format!("{:#}", as_json(&gpu, &trained, &results))
+        let mut value = as_json(&gpu, &trained, &results);
+        value["adapts"] = arguments.adapt.into();
+        format!("{value:#}")
     } else {
         as_table(&trained, &results)
     })
@@ -107,8 +110,9 @@ pub(super) fn evaluate(
 ) -> Result<Returns, CliError> {
     let options = evaluation_options(&trained.config, mode, trained.python.clone());
     let frame_stack = trained.config.frame_stack;
-    let returns = evaluate::returns(gpu, &options, frame_stack, actor, episodes)?;
-    Ok(Returns(returns))
+    let mut told = |text: String| note(&text);
+    let played = evaluate::episodes(gpu, &options, frame_stack, actor, episodes, &mut told)?;
+    Ok(returns_of(&played))
 }
 
 fn as_json(gpu: &Gpu, trained: &Trained, results: &[InMode]) -> Value {

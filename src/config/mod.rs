@@ -52,7 +52,8 @@ pub struct Config {
     /// `action_repeat` of them). I.1.
     pub budget: Budget,
 
-    /// Height and width in pixels of what the networks see: 84 (A.1). A multiple of 4
+    /// Height and width in pixels of what the networks see: 84 (A.1), of Meta-World 64
+    /// (F.3). A multiple of 4
     /// (the decoder doubles twice), at least four times as many as there are
     /// convolutions.
     pub image_size: usize,

@@ -18,7 +18,7 @@
 //! | [`pretrained`] | weights of vision transformers as files; their encoders, frozen |
 //! | [`envs`] | native worlds drawn on the GPU; the bridge to real suites |
 //! | [`mod@pretrain`] | masked autoencoders, trained on images |
-//! | [`agents`] | SAC, SGQN |
+//! | [`agents`] | SAC, SGQN, their baselines, DQN |
 //! | [`mod@bench`] | how fast a device does all that, beside how fast it could be |
 //! | [`run`], [`config`] | run directories, checkpoints, options |
 //! | [`mod@sweep`], [`report`] | experiments over many runs; their tables, curves and page |

@@ -395,6 +395,66 @@ fn atari_lives_and_rewards_are_those_of_the_paper() {
     );
 }
 
+/// An agent that chooses trains on a game and goes on to the same bits as if nobody had
+/// stopped it; one that acts by numbers is refused.
+#[test]
+fn an_agent_that_chooses_plays_atari() {
+    if open(BridgeOptions::new("ale/Pong")).is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let train = |run: &str, more: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_foveate"))
+            .env(
+                "FOVEATE_CACHE",
+                concat!(env!("CARGO_TARGET_TMPDIR"), "/cache-real"),
+            )
+            .args(["train", "--quiet", "--run"])
+            .arg(folder.path().join(run))
+            .args(more)
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let game = "--env=ale/Pong";
+    let small = [
+        "--agent=sgqn-dqn",
+        game,
+        "--preset=tiny",
+        "--set=batch=4",
+        "--set=num_filters=4",
+        "--set=hidden_dim=8",
+        "--set=decoder_channels=[4,4]",
+        "--set=overlay_pictures=2",
+        "--set=init_steps=10",
+        "--set=epsilon_decay_steps=10",
+        "--set=checkpoint_freq=10",
+        "--set=eval_episodes=1",
+        "--steps=20",
+    ];
+    let last = |run: &str| {
+        let entries = std::fs::read_dir(folder.path().join(run).join("checkpoints"));
+        let files = entries.unwrap().flatten().map(|e| e.path());
+        std::fs::read(files.max().unwrap()).unwrap()
+    };
+    for (run, more) in [
+        ("stopped", &small[..]),
+        ("stopped", &["--resume", "--steps=30"]),
+        ("whole", &[&small[..12], &["--steps=30"]].concat()),
+    ] {
+        let (code, said) = train(run, more);
+        assert_eq!(code, Some(0), "{said}");
+    }
+    assert!(last("stopped") == last("whole"));
+    let (code, said) = train("refused", &["--agent=sgqn", game]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("6 discrete ones"), "{said}");
+    assert!(said.contains("dqn or sgqn-dqn"), "{said}");
+}
+
 #[test]
 fn what_foveate_cannot_use_is_refused_with_the_reason() {
     for (id, says) in [

@@ -1,5 +1,6 @@
-//! Evaluation: whole episodes with the policy's mean (SPEC.md A.7), and the two
-//! yardsticks, a random policy and a world's scripted expert.
+//! Evaluation: whole episodes with the policy's mean (SPEC.md A.7), or of agents that choose
+//! with the action of the largest value (ε = 0); and the two yardsticks, a random policy and
+//! a world's scripted expert.
 
 use super::agent::Agent;
 use super::eye::{Embedder, Eye};
@@ -16,7 +17,7 @@ use crate::ops::{Stream, TapeError};
 /// Who acts.
 #[derive(Debug)]
 pub enum Actor<'a> {
-    /// The policy's mean, from pixels.
+    /// The policy's mean, or the best choice, from pixels.
     Agent(&'a Agent),
     /// The same of a PAD agent that adapts itself to each episode, one after the other:
     /// see [`Adaptation`].

@@ -2,10 +2,14 @@
 
 mod agent;
 mod batches;
+mod choices;
 mod collect;
 pub mod curl;
+mod decision;
+pub mod dqn;
 pub mod evaluate;
 pub mod explain;
+mod exploration;
 mod eye;
 mod latents;
 mod learner;
@@ -19,6 +23,7 @@ mod profiling;
 mod replay;
 pub mod sac;
 pub mod sgqn;
+pub mod sgqn_dqn;
 mod snapshot;
 pub mod soda;
 mod standardiser;
@@ -28,6 +33,7 @@ pub mod tuning;
 
 pub use agent::{Agent, network_shape};
 pub use batches::OverlayBank;
+pub use choices::{Choices, MOST_OF_GRID, greedy, one_hot};
 pub use collect::{Collector, Sight};
 pub use eye::{Embedder, Eye, Framing, Retina};
 pub use latents::LatentStore;

@@ -28,7 +28,7 @@ pub struct Batch {
     /// Frame stacks, f32[B, C·F, H, W] in 0..255, or embeddings, f32[B, F·width].
     pub obs: Var,
     pub next_obs: Var,
-    /// f32[B, |A|].
+    /// f32[B, |A|]; for agents that choose one-hot rows f32[B, N].
     pub action: Var,
     /// f32[B, 1].
     pub reward: Var,
@@ -122,18 +122,7 @@ impl Sac<'_> {
 
     /// Records the critic's Adam step.
     pub fn critic_step(&self, loss: &Var, trace: &mut Trace) -> Result<(), TapeError> {
-        name(trace, "loss.critic", loss);
-        self.tape.watch("critic_loss", loss)?;
-        let gradients = self
-            .learner
-            .critic
-            .step(self.tape, &self.learner.online, loss)?;
-        trace.extend(
-            gradients
-                .into_iter()
-                .map(|(n, g)| (format!("grad.critic_step.{n}"), g)),
-        );
-        Ok(())
+        critic_step(self.learner, self.tape, loss, trace)
     }
 
     /// Records the Adam steps of actor and temperature. `features` are those of the
@@ -145,6 +134,12 @@ impl Sac<'_> {
         trace: &mut Trace,
     ) -> Result<(), TapeError> {
         let learner = self.learner;
+        let (Some(actor), Some(temperature)) = (&learner.actor, &learner.temperature) else {
+            return Err(TapeError::Option {
+                op: "sac",
+                message: "the learner has no actor".to_string(),
+            });
+        };
         let features = features.detach()?;
         let raw = Actor::forward(
             &learner.scope(self.tape, "actor"),
@@ -178,17 +173,13 @@ impl Sac<'_> {
         name(trace, "loss.actor", &actor_loss);
         name(trace, "loss.alpha", &alpha_loss);
         // Both gradients are taken before either step.
-        let gradients = learner
-            .actor
-            .step(self.tape, &learner.online, &actor_loss)?;
+        let gradients = actor.step(self.tape, &learner.online, &actor_loss)?;
         trace.extend(
             gradients
                 .into_iter()
                 .map(|(n, g)| (format!("grad.actor_step.{n}"), g)),
         );
-        let gradients = learner
-            .temperature
-            .step(self.tape, &learner.online, &alpha_loss)?;
+        let gradients = temperature.step(self.tape, &learner.online, &alpha_loss)?;
         trace.extend(
             gradients
                 .into_iter()
@@ -214,6 +205,24 @@ impl Sac<'_> {
         }
         Ok(trace)
     }
+}
+
+/// Records a critic's Adam step, whatever its loss is made of.
+pub(super) fn critic_step(
+    learner: &Learner,
+    tape: &Tape,
+    loss: &Var,
+    trace: &mut Trace,
+) -> Result<(), TapeError> {
+    name(trace, "loss.critic", loss);
+    tape.watch("critic_loss", loss)?;
+    let gradients = learner.critic.step(tape, &learner.online, loss)?;
+    trace.extend(
+        gradients
+            .into_iter()
+            .map(|(n, g)| (format!("grad.critic_step.{n}"), g)),
+    );
+    Ok(())
 }
 
 /// Whose turn it is in an update.

@@ -10,11 +10,12 @@
 //! auxiliary minimises  BCE(decoder(z(overlay(s)), a), mask)         mask from the updated critic
 //! ```
 
+use super::learner::Learner;
 use super::sac::{Batch, Sac, Trace, Turn};
 use crate::nn::{Decoder, Encoder};
 use crate::ops::{TapeError, Var};
 use crate::saliency::{QuantileMask, attribution};
-use crate::tape::Gradient;
+use crate::tape::{Gradient, Tape};
 
 /// SGQN's own settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -95,46 +96,51 @@ pub fn update(
         sac.learner.update_targets(tape)?;
     }
     if turn.auxiliary {
-        auxiliary_step(sac, input, &after.mask, &mut trace)?;
+        auxiliary_step(sac.learner, tape, input, &after.mask, &mut trace)?;
     }
     Ok(trace)
 }
 
 /// The mask that the encoder predicts for pixels and action: logits f32[B, 3F, H, W]
 /// (SPEC.md A.6.4).
-pub fn predicted_mask(sac: &Sac, obs: &Var, action: &Var) -> Result<Var, TapeError> {
-    let learner = sac.learner;
-    let critic = learner.scope(sac.tape, "critic");
+pub fn predicted_mask(
+    learner: &Learner,
+    tape: &Tape,
+    obs: &Var,
+    action: &Var,
+) -> Result<Var, TapeError> {
+    let critic = learner.scope(tape, "critic");
     let features = Encoder::cnn(&critic.sub("encoder"), obs, &learner.shape)?;
     let z = Encoder::projection(&critic.sub("encoder"), &features)?;
-    let decoder = learner.scope(sac.tape, "attribution_predictor.decoder");
+    let decoder = learner.scope(tape, "attribution_predictor.decoder");
     Decoder::forward(&decoder, &z, action, &learner.shape)
 }
 
 /// Records the auxiliary Adam step over CNN, projection and decoder.
-fn auxiliary_step(
-    sac: &Sac,
+pub(super) fn auxiliary_step(
+    learner: &Learner,
+    tape: &Tape,
     input: &SgqnBatch,
     mask: &Var,
     trace: &mut Trace,
 ) -> Result<(), TapeError> {
-    let Some(optimiser) = &sac.learner.auxiliary else {
+    let Some(optimiser) = &learner.auxiliary else {
         return Err(TapeError::Option {
             op: "sgqn",
             message: "the learner has no decoder".to_string(),
         });
     };
-    let shape = &sac.learner.shape;
-    let logits = predicted_mask(sac, &input.overlaid, &input.batch.action)?;
+    let shape = &learner.shape;
+    let logits = predicted_mask(learner, tape, &input.overlaid, &input.batch.action)?;
     let (b, side) = (input.batch.obs.shape()[0], shape.image_size);
     let targets = mask
         .detach()?
         .reshape(&[b, shape.frame_stack, side, side])?;
     let loss = logits.bce_with_logits(&targets)?;
-    sac.tape.watch("aux_loss", &loss)?;
+    tape.watch("aux_loss", &loss)?;
     name(trace, "out.aux_logits", &logits);
     name(trace, "loss.aux", &loss);
-    let gradients = optimiser.step(sac.tape, &sac.learner.online, &loss)?;
+    let gradients = optimiser.step(tape, &learner.online, &loss)?;
     trace.extend(
         gradients
             .into_iter()

@@ -158,7 +158,7 @@ impl Trained {
         // It acts with the kernels that it was trained with.
         tuning::restore(gpu, &directory)?;
         let eye = Eye::kept(gpu, &config, &directory)?;
-        let agent = Agent::with_eye(gpu, &config, spec.action_dim, eye)?;
+        let agent = Agent::with_eye(gpu, &config, spec.actions(), eye)?;
         let meta = load_agent(&directory, &agent, &mut |text| note(&text))?;
         Ok(Trained {
             directory,

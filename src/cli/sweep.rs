@@ -8,11 +8,11 @@ use super::fleet::Fleet;
 use super::output::{note, print};
 use super::session::{Session, choose_modes};
 use crate::Error;
-use crate::agents::{check_folders, env_options};
+use crate::agents::{Choices, check_folders, env_options};
 use crate::config::{Config, Inputs};
 use crate::envs::backgrounds::Backgrounds;
 use crate::envs::native::Mode;
-use crate::envs::{EnvError, offers_saliency};
+use crate::envs::{ActionSpace, EnvError, offers_saliency};
 use crate::pretrained::{EncoderOptions, PretrainedEncoder};
 use crate::run::directory::ENCODER;
 use crate::shell::quoted;
@@ -127,7 +127,7 @@ fn open_worlds(plan: &Plan, root: &Path, arguments: &Arguments) -> Result<Vec<us
     for task in &plan.grid.tasks {
         choose_modes(task, &plan.grid.looks, &[])?;
     }
-    let mut asked: Vec<(&Config, usize, Option<usize>)> = vec![];
+    let mut asked: Vec<(&Config, usize, ActionSpace)> = vec![];
     let mut repeats = vec![];
     for run in &plan.runs {
         let config = &run.config;
@@ -151,23 +151,16 @@ fn open_worlds(plan: &Plan, root: &Path, arguments: &Arguments) -> Result<Vec<us
                 && other.image_size == config.image_size
                 && other.action_repeat == config.action_repeat
         });
-        let (repeat, choices) = match known {
-            Some((_, repeat, choices)) => (*repeat, *choices),
+        let (repeat, actions) = match known {
+            Some((_, repeat, actions)) => (*repeat, *actions),
             None => {
                 let options = env_options(config, Mode::Train, 1, arguments.python.clone());
                 let spec = options.describe().map_err(failed)?;
-                asked.push((config, spec.action_repeat, spec.discrete_actions));
-                (spec.action_repeat, spec.discrete_actions)
+                asked.push((config, spec.action_repeat, spec.actions()));
+                (spec.action_repeat, spec.actions())
             }
         };
-        if let Some(count) = choices {
-            return Err(failed(Error::DiscreteActions {
-                agent: config.agent,
-                env: config.env.clone(),
-                count,
-            })
-            .into());
-        }
+        Choices::of_agent(config, actions).map_err(failed)?;
         repeats.push(repeat);
     }
     Ok(repeats)

@@ -14,7 +14,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::palette::Palette;
 use super::planar::vector::{V2, add, length, scale, sub};
-use super::planar::{Body, Capsule, Joint, Link, Mechanism, Tie, Tree};
+use super::planar::{Body, Capsule, Joint, Link, Mechanism, Tie, Tree, view};
 use super::random::Stream;
 use super::scene::{Camera, Ground, Primitive, SEGMENT_TASK, Shape, UPRIGHT, rod};
 use super::vectorised::Task;
@@ -233,16 +233,11 @@ impl Task for BallInCup {
     }
 
     fn camera(&self, _: &BallInCupState) -> Camera {
-        Camera::look_at([0.0, -1.0, 0.8], [0.0, 0.0, 0.3], 45.0)
+        view::camera()
     }
 
     fn ground(&self, palette: &Palette) -> Ground {
-        Ground {
-            height: 0.0,
-            half: [0.6, 0.2],
-            field: 0.3,
-            colours: palette.floor,
-        }
+        view::ground(palette)
     }
 
     fn primitives(&self, state: &BallInCupState, palette: &Palette) -> Vec<Primitive> {

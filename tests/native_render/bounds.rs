@@ -116,6 +116,32 @@ fn bounds_leave_out_only_what_no_ray_meets() {
         assert!(bounded.0[i] == whole.0[i], "scene {i}: {:?}", scenes[i]);
         assert!(bounded.1[i] == whole.1[i], "scene {i}: {:?}", scenes[i]);
     }
+    // Bounds that are a hundredth of the picture narrower, or a thing less that shades,
+    // would have been found.
+    let narrowed = |narrow: &dyn Fn(&mut SceneData)| -> Vec<SceneData> {
+        let mut narrowed = scenes.clone();
+        narrowed.iter_mut().for_each(narrow);
+        narrowed
+    };
+    let inwards = |b: [f32; 4]| [b[0] + 0.02, b[1] - 0.02, b[2] + 0.02, b[3] - 0.02];
+    let narrowings: [&dyn Fn(&mut SceneData); 3] = [
+        &|s| (s.primitives.iter_mut()).for_each(|p| p.seen = inwards(p.seen)),
+        &|s| (s.primitives.iter_mut()).for_each(|p| p.shade = inwards(p.shade)),
+        &|s| {
+            s.shadowers
+                .iter_mut()
+                .for_each(|m| *m &= *m - u32::from(*m > 0))
+        },
+    ];
+    for narrow in narrowings {
+        let (less, _) = drawn(&narrowed(narrow));
+        let lost = less.iter().zip(&whole.0).filter(|(a, b)| a != b).count();
+        assert!(
+            4 * lost > scenes.len(),
+            "seen in {lost} of {}",
+            scenes.len()
+        );
+    }
     // They do leave out, and heaps look as the twin has them.
     let things = |scenes: &[SceneData]| -> u32 {
         let ones = |s: &SceneData| s.shadowers.iter().map(|m| m.count_ones()).sum::<u32>();

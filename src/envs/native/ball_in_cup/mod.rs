@@ -56,7 +56,7 @@ const BALL_COLOUR: [f32; 3] = [0.85, 0.36, 0.13];
 const STRING_COLOUR: [f32; 3] = [0.75, 0.75, 0.72];
 /// Pieces in which the string is drawn, and how thick.
 const PIECES: usize = 4;
-const STRING_RADIUS: f64 = 0.0025;
+const STRING_RADIUS: f64 = 0.004;
 
 /// Where cup and ball are. Coordinates: the cup's way from where its springs hold it,
 /// x and z; the ball's from the middle, 0.2 m above the ground.

@@ -11,6 +11,7 @@ use foveate::bench::{
     CEILING_STEPS, Ceilings, Effort, Pass, Rate, Row, Samples, Scale, Stopwatch, Subject, Work,
     works,
 };
+use foveate::envs::native::IDS;
 use foveate::tape::{Cost, Timer};
 
 /// No longer than a test may take.
@@ -72,6 +73,8 @@ fn every_work_is_there_once_and_is_found_by_name_and_pass() {
         }
         let count = |name: &str| all.iter().filter(|w| w.name == name).count();
         assert_eq!(count("conv2d"), 12);
+        // The pictures of each world alone, and with its physics.
+        assert_eq!(count("raycast"), 2 * IDS.len());
         let paper = |w: &&Work| w.shape.starts_with("paper");
         assert_eq!(all.iter().filter(paper).count() == 0, scale.quick);
         assert_eq!(count("matmul"), if scale.software { 1 } else { 2 });
@@ -200,6 +203,7 @@ fn a_row_is_rate_over_ceiling_and_its_json_has_every_field() {
         "max_ms",
         "gflops",
         "gbps",
+        "frames_per_second",
         "percent_of_ceiling",
         "timer",
     ];
@@ -234,7 +238,7 @@ fn where_no_time_was_seen_there_is_no_rate() {
     );
     assert_eq!((row.rate, row.percent_of_ceiling), (None, None));
     let json = serde_json::to_value(&row).unwrap();
-    for key in ["gflops", "gbps", "percent_of_ceiling"] {
+    for key in ["gflops", "gbps", "frames_per_second", "percent_of_ceiling"] {
         assert_eq!(json[key], serde_json::Value::Null);
     }
     let second = Duration::from_secs(1);
@@ -244,8 +248,11 @@ fn where_no_time_was_seen_there_is_no_rate() {
         Rate::of(bytes(3_000_000_000), second),
         Some(Rate::Gbps(3.0))
     );
-    assert_eq!(Rate::Gbps(3.0).percent(&ceilings(1.0, 12.0)), 25.0);
-    assert_eq!(Rate::Gflops(3.0).percent(&ceilings(12.0, 1.0)), 25.0);
+    assert_eq!(Rate::Gbps(3.0).percent(&ceilings(1.0, 12.0)), Some(25.0));
+    assert_eq!(Rate::of_frames(30, 2 * second), Some(Rate::Frames(15.0)));
+    assert_eq!(Rate::of_frames(30, Duration::ZERO), None);
+    assert_eq!(Rate::Frames(3.0).percent(&ceilings(1.0, 1.0)), None);
+    assert_eq!(Rate::Gflops(3.0).percent(&ceilings(12.0, 1.0)), Some(25.0));
 }
 
 #[test]
@@ -272,7 +279,8 @@ fn every_kind_of_work_is_measured() {
         for texts in [
             &["linear", "forward", "1024"][..],
             &["layer_norm", "backward", "128"],
-            &["raycast"],
+            &["raycast forward native/reach"],
+            &["raycast step native/walker-walk"],
             &["sac_update step tiny"],
             &["record", "sac_update tiny"],
             &["multimae_update", "tiny"],
@@ -285,10 +293,16 @@ fn every_kind_of_work_is_measured() {
             } else {
                 assert!(row.dispatches > 0 && !row.variant.is_empty(), "{row:?}");
             }
-            if ["raycast", "record"].contains(&row.name.as_str()) {
-                assert_eq!((row.rate, row.timer), (None, Timer::WallClock));
-            } else {
-                assert!(row.rate.is_some(), "{row:?}");
+            match row.name.as_str() {
+                "record" => assert_eq!((row.rate, row.timer), (None, Timer::WallClock)),
+                "raycast" => {
+                    assert!(matches!(row.rate, Some(Rate::Frames(rate)) if rate > 0.0));
+                    assert_eq!(
+                        (row.percent_of_ceiling, row.timer),
+                        (None, Timer::WallClock)
+                    );
+                }
+                _ => assert!(row.percent_of_ceiling.is_some(), "{row:?}"),
             }
         }
     }

@@ -16,7 +16,7 @@ const BACKGROUND_PICTURE = 2u;
 // Segments from here on are what the task is about.
 const SEGMENT_TASK = 2u;
 
-// 64 bytes. A shape about its own centre, its axis (capsule, cylinder) along its own z.
+// 96 bytes. A shape about its own centre, its axis (capsule, cylinder) along its own z.
 struct Primitive {
     position: vec3<f32>,
     kind: u32,
@@ -30,9 +30,13 @@ struct Primitive {
     colour: vec3<f32>,
     // Strength of the highlight, 0 to 1.
     gloss: f32,
+    // Where in the picture it can be seen, and where its shadow on the floor can: left,
+    // right, lower and upper bound, the upper edge at 1 and the lower at -1.
+    seen: vec4<f32>,
+    shade: vec4<f32>,
 }
 
-// 1184 bytes.
+// 1760 bytes.
 struct Scene {
     eye: vec3<f32>,
     // 1 / tan(vertical field of view / 2).
@@ -61,6 +65,8 @@ struct Scene {
     sky_lower: vec3<f32>,
     // Which picture of the bank (BACKGROUND_PICTURE).
     picture: u32,
+    // Bit j of element i: primitive j can put primitive i into shadow.
+    shadowers: array<u32, 16>,
     // [16], of which the first primitives_count are drawn.
     primitives: array<Primitive, 16>,
 }

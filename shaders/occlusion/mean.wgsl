@@ -38,11 +38,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         return;
     }
     let pixels = params.height * params.width;
-    let row = i % pixels / params.width;
-    let column = i % params.width;
+    let channels = i / pixels;
+    let pixel = i % pixels;
+    let row = pixel / params.width;
+    let column = pixel % params.width;
     let down = covering(row, params.window_height, params.stride_down, params.rows);
     let along = covering(column, params.window_width, params.stride_along, params.columns);
-    let first = 1u + i / pixels * params.rows * params.columns;
+    // The score of the whole picture stands first.
+    let first = 1u + channels * params.rows * params.columns;
     var sum = 0.0;
     for (var r = down.x; r <= down.y; r += 1u) {
         for (var c = along.x; c <= along.y; c += 1u) {

@@ -29,6 +29,20 @@ struct Params {
 @group(0) @binding(2) var<storage, read> number: array<u32>;   // [1]: of the batch
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;  // [M, channels, height, width]
 
+// Whether a pixel of a channel lies in a window; none does where there is no such window.
+fn is_covered(channel: u32, pixel: u32, window: u32) -> bool {
+    let places = params.rows * params.columns;
+    let channels = window / places;
+    let place = window % places;
+    let top = place / params.columns * params.stride_down;
+    let left = place % params.columns * params.stride_along;
+    let row = pixel / params.width;
+    let column = pixel % params.width;
+    return channel / params.per_group == channels
+        && row >= top && row < top + params.window_height
+        && column >= left && column < left + params.window_width;
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {
@@ -37,20 +51,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         return;
     }
     let pixels = params.height * params.width;
-    let of_picture = i % (params.channels * pixels);
-    let item = number[0] * params.items + i / (params.channels * pixels);
-    var value = x[of_picture];
-    if item > 0u {
-        let window = item - 1u;
-        let places = params.rows * params.columns;
-        let top = (window % places) / params.columns * params.stride_down;
-        let left = window % params.columns * params.stride_along;
-        let row = of_picture % pixels / params.width;
-        let column = of_picture % params.width;
-        let covered = of_picture / pixels / params.per_group == window / places
-            && row >= top && row < top + params.window_height
-            && column >= left && column < left + params.window_width;
-        value = select(value, params.baseline, covered);
+    let elements = params.channels * pixels;
+    let item = number[0] * params.items + i / elements;
+    let element = i % elements;
+    var value = x[element];
+    if item > 0u && is_covered(element / pixels, element % pixels, item - 1u) {
+        value = params.baseline;
     }
     y[i] = value;
 }

@@ -31,10 +31,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let pixels = params.height * params.width;
     let mask = i / pixels;
     let pixel = i % pixels;
-    let kept = rise_mask(mask, pixel / params.width, pixel % params.width,
-                         params.cells, params.cell_height, params.cell_width);
+    let row = pixel / params.width;
+    let column = pixel % params.width;
+    let kept = rise_mask(mask, row, column);
+    let picture = mask * params.channels * pixels;
     for (var c = 0u; c < params.channels; c += 1u) {
         let at = c * pixels + pixel;
-        y[mask * params.channels * pixels + at] = x[at] * kept;
+        y[picture + at] = x[at] * kept;
     }
 }

@@ -30,13 +30,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         return;
     }
     let pixels = params.height * params.width;
-    let first = i / pixels * params.piece;
-    let row = i % pixels / params.width;
-    let column = i % params.width;
+    let piece = i / pixels;
+    let pixel = i % pixels;
+    let row = pixel / params.width;
+    let column = pixel % params.width;
+    let first = piece * params.piece;
+    let end = min(first + params.piece, params.masks);
     var sum = 0.0;
-    for (var mask = first; mask < min(first + params.piece, params.masks); mask += 1u) {
-        sum += weights[mask]
-            * rise_mask(mask, row, column, params.cells, params.cell_height, params.cell_width);
+    for (var mask = first; mask < end; mask += 1u) {
+        sum += weights[mask] * rise_mask(mask, row, column);
     }
     y[i] = sum;
 }

@@ -16,7 +16,7 @@ pub enum Pass {
     Forward,
     /// Gradients, with what of the forward pass they cannot do without.
     Backward,
-    /// New state: an optimiser's step, or a whole update.
+    /// New state: an optimiser's step, a whole update, worlds stepped and drawn.
     Step,
     /// Nothing that anybody needs: what the device can do at most.
     Ceiling,
@@ -47,6 +47,8 @@ pub enum Rate {
     Gflops(f64),
     /// Gigabytes (10⁹) a second, read and written.
     Gbps(f64),
+    /// Frames drawn a second.
+    Frames(f64),
 }
 
 impl Rate {
@@ -62,20 +64,27 @@ impl Rate {
         }
     }
 
-    /// Per cent of the ceiling of its kind. It may exceed 100: what fits into a cache is
-    /// not bound by memory.
-    pub fn percent(self, ceilings: &Ceilings) -> f64 {
-        100.0
-            * match self {
-                Rate::Gflops(rate) => rate / ceilings.gflops,
-                Rate::Gbps(rate) => rate / ceilings.gbps,
-            }
+    /// So many frames in a time. `None` where no time was seen to pass.
+    pub fn of_frames(count: usize, time: Duration) -> Option<Rate> {
+        let seconds = time.as_secs_f64();
+        (seconds > 0.0).then(|| Rate::Frames(count as f64 / seconds))
+    }
+
+    /// Per cent of the ceiling of its kind, if that has one. It may exceed 100: what fits
+    /// into a cache is not bound by memory.
+    pub fn percent(self, ceilings: &Ceilings) -> Option<f64> {
+        let part = match self {
+            Rate::Gflops(rate) => rate / ceilings.gflops,
+            Rate::Gbps(rate) => rate / ceilings.gbps,
+            Rate::Frames(_) => return None,
+        };
+        Some(100.0 * part)
     }
 }
 
 /// One line of the bench. As JSON it has the keys `name`, `shape`, `pass`, `variant`,
-/// `dispatches`, `median_ms`, `min_ms`, `max_ms`, `gflops`, `gbps` (one of them null),
-/// `percent_of_ceiling` and `timer`.
+/// `dispatches`, `median_ms`, `min_ms`, `max_ms`, `gflops`, `gbps`, `frames_per_second`
+/// (one of them not null, or none), `percent_of_ceiling` and `timer`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     pub name: String,
@@ -116,7 +125,11 @@ impl Row {
         timer: Timer,
         ceilings: &Ceilings,
     ) -> Row {
-        let rate = Rate::of(subject.cost(), samples.median());
+        let time = samples.median();
+        let rate = match subject.frames() {
+            Some(count) => Rate::of_frames(count, time),
+            None => Rate::of(subject.cost(), time),
+        };
         Row {
             name: work.name.to_string(),
             shape: work.shape.clone(),
@@ -125,7 +138,7 @@ impl Row {
             dispatches: subject.dispatches(),
             samples,
             rate,
-            percent_of_ceiling: rate.map(|r| r.percent(ceilings)),
+            percent_of_ceiling: rate.and_then(|r| r.percent(ceilings)),
             timer,
         }
     }
@@ -134,10 +147,11 @@ impl Row {
 impl Serialize for Row {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-        let (gflops, gbps) = match self.rate {
-            Some(Rate::Gflops(rate)) => (Some(rate), None),
-            Some(Rate::Gbps(rate)) => (None, Some(rate)),
-            None => (None, None),
+        let (gflops, gbps, frames) = match self.rate {
+            Some(Rate::Gflops(rate)) => (Some(rate), None, None),
+            Some(Rate::Gbps(rate)) => (None, Some(rate), None),
+            Some(Rate::Frames(rate)) => (None, None, Some(rate)),
+            None => (None, None, None),
         };
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("name", &self.name)?;
@@ -150,6 +164,7 @@ impl Serialize for Row {
         map.serialize_entry("max_ms", &milliseconds(self.samples.max()))?;
         map.serialize_entry("gflops", &gflops)?;
         map.serialize_entry("gbps", &gbps)?;
+        map.serialize_entry("frames_per_second", &frames)?;
         map.serialize_entry("percent_of_ceiling", &self.percent_of_ceiling)?;
         map.serialize_entry("timer", &self.timer.to_string())?;
         map.end()

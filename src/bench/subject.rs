@@ -1,5 +1,6 @@
 //! Something that can be run over and over, and what a run of it has to do.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,8 +8,9 @@ use std::time::Instant;
 use crate::Error;
 use crate::agents::Agent;
 use crate::agents::sac::Turn;
-use crate::envs::native::Renderer;
 use crate::envs::native::scene::SceneData;
+use crate::envs::native::{NativeEnvironment, Renderer};
+use crate::envs::{Environment, Transition};
 use crate::gpu::{Gpu, Kernel, Timestamps};
 use crate::tape::{Cost, Program};
 
@@ -27,6 +29,7 @@ enum Kind {
     Update(Rc<Agent>, Turn),
     Kernel(KernelRun),
     Drawing(Box<Drawing>),
+    Playing(Box<RefCell<Playing>>),
 }
 
 /// One dispatch of a kernel outside any program.
@@ -44,8 +47,67 @@ pub(super) struct Drawing {
     pub renderer: Renderer,
     pub scenes: Vec<SceneData>,
     pub slots: Vec<u32>,
-    /// The shader that draws.
-    pub shader: &'static str,
+}
+
+/// Worlds that are stepped and drawn, episode after episode.
+pub(super) struct Playing {
+    environment: NativeEnvironment,
+    /// Agent steps in all, from which actions are made.
+    steps: usize,
+    episodes: Vec<u64>,
+    slots: Vec<u32>,
+    actions: Vec<f32>,
+    transitions: Vec<Transition>,
+}
+
+impl std::fmt::Debug for Playing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Playing")
+            .field(self.environment.spec())
+            .finish()
+    }
+}
+
+impl Playing {
+    /// Environment i is drawn into slot i of the store that it was opened with.
+    pub(super) fn new(environment: NativeEnvironment) -> Playing {
+        let count = environment.count();
+        let dim = environment.spec().action_dim;
+        Playing {
+            environment,
+            steps: 0,
+            episodes: vec![0; count],
+            slots: (0..count as u32).collect(),
+            actions: vec![0.0; count * dim],
+            transitions: vec![Transition::default(); count],
+        }
+    }
+
+    pub(super) fn environment(&self) -> &NativeEnvironment {
+        &self.environment
+    }
+
+    /// An agent step of every environment, with actions that swing to and fro, each at a
+    /// pace of its own.
+    pub(super) fn step(&mut self) -> Result<(), Error> {
+        const SLOWEST: f32 = 0.05;
+        for (i, action) in self.actions.iter_mut().enumerate() {
+            *action = (SLOWEST * (1 + i % 16) as f32 * self.steps as f32).sin();
+        }
+        self.steps += 1;
+        (self.environment).step(&self.actions, &mut self.transitions)?;
+        for (env, transition) in self.transitions.iter().enumerate() {
+            if transition.truncated || transition.terminated {
+                self.episodes[env] += 1;
+                self.environment.reset(env, self.episodes[env])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn draw(&mut self) -> Result<(), Error> {
+        self.environment.observe(&self.slots)
+    }
 }
 
 impl Subject {
@@ -67,6 +129,10 @@ impl Subject {
 
     pub(super) fn drawing(drawing: Drawing) -> Subject {
         Subject::of(Kind::Drawing(Box::new(drawing)))
+    }
+
+    pub(super) fn playing(playing: Playing) -> Subject {
+        Subject::of(Kind::Playing(Box::new(RefCell::new(playing))))
     }
 
     fn of(kind: Kind) -> Subject {
@@ -97,7 +163,7 @@ impl Subject {
             Kind::Update(agent, turn) => {
                 (agent.updates()).find_map(|(t, program)| (t == turn).then_some(program))
             }
-            Kind::Kernel(_) | Kind::Drawing(_) => None,
+            Kind::Kernel(_) | Kind::Drawing(_) | Kind::Playing(_) => None,
         }
     }
 
@@ -108,7 +174,7 @@ impl Subject {
             _ if self.recorded => Cost::default(),
             Kind::Kernel(run) => run.cost,
             // No yardstick: what a ray has to do depends on what it meets.
-            Kind::Drawing(_) => Cost::default(),
+            Kind::Drawing(_) | Kind::Playing(_) => Cost::default(),
             _ => {
                 let mut sum = Cost::default();
                 for cost in self.as_program().iter().flat_map(|p| p.costs()) {
@@ -117,6 +183,15 @@ impl Subject {
                 }
                 sum
             }
+        }
+    }
+
+    /// Frames that one run draws, where that is what it is for.
+    pub fn frames(&self) -> Option<usize> {
+        match &self.kind {
+            Kind::Drawing(drawing) => Some(drawing.scenes.len()),
+            Kind::Playing(playing) => Some(playing.borrow().slots.len()),
+            _ => None,
         }
     }
 
@@ -134,7 +209,7 @@ impl Subject {
         match &self.kind {
             _ if self.recorded => "",
             Kind::Kernel(run) => run.kernel.shader.key,
-            Kind::Drawing(drawing) => drawing.shader,
+            Kind::Drawing(_) | Kind::Playing(_) => Renderer::SHADER,
             _ => (self.as_program())
                 .and_then(|p| {
                     let work = |cost: Cost| (cost.flops, cost.bytes);
@@ -146,7 +221,7 @@ impl Subject {
     }
 
     pub(super) fn can_be_stamped(&self) -> bool {
-        !self.recorded && !matches!(self.kind, Kind::Drawing(_))
+        !self.recorded && !matches!(self.kind, Kind::Drawing(_) | Kind::Playing(_))
     }
 
     /// Submits `runs` runs and says when; the encoding is done before. The timestamps,
@@ -162,6 +237,15 @@ impl Subject {
             let started = Instant::now();
             for _ in 0..runs {
                 d.renderer.draw(&d.scenes, &d.slots)?;
+            }
+            return Ok(started);
+        }
+        if let Kind::Playing(playing) = &self.kind {
+            let mut playing = playing.borrow_mut();
+            let started = Instant::now();
+            for _ in 0..runs {
+                playing.step()?;
+                playing.draw()?;
             }
             return Ok(started);
         }

@@ -28,7 +28,8 @@ The first rows are the device's own ceilings, measured now: f32 multiply-adds, a
 through memory, what a dispatch costs the device, and what recording one costs the host.
 The others are medians over several samples, warm-up apart, with the rate at the median
 and its share of the ceiling of that kind. A rate counts the mathematics (a multiply-add
-is two operations; each operand is read or written once), whatever a kernel does.
+is two operations; each operand is read or written once), whatever a kernel does; that
+of `raycast` is frames drawn (forward), or stepped and drawn (step).
 What fits into a cache may pass 100 %, and so may, on a CPU, what writes where it has
 read: a copy has to fetch what it writes over.
 
@@ -178,6 +179,7 @@ fn describe(rows: &[Row]) -> String {
         let rate = match row.rate {
             Some(Rate::Gflops(rate)) => format!("{} GFLOP/s", significant(rate)),
             Some(Rate::Gbps(rate)) => format!("{} GB/s", significant(rate)),
+            Some(Rate::Frames(rate)) => format!("{} frames/s", significant(rate)),
             None => "-".to_string(),
         };
         let percent = row.percent_of_ceiling;
@@ -228,6 +230,8 @@ fn chart(rows: &[Row], adapter: &str) -> Bars {
         let (kind, rate) = match row.rate? {
             Rate::Gflops(rate) => (0, format!("{} GFLOP/s", significant(rate))),
             Rate::Gbps(rate) => (1, format!("{} GB/s", significant(rate))),
+            // They have no ceiling to be drawn beside.
+            Rate::Frames(_) => return None,
         };
         Some(Bar {
             label: format!("{} {}", row.name, row.pass),

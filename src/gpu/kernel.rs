@@ -41,7 +41,8 @@ impl Kernel {
         let mut checks = wgpu::ShaderRuntimeChecks::checked();
         checks.force_loop_bounding = false;
         // Safety: bounds checks stay on; only the bounding of loops is off, and every
-        // loop of our shaders counts up to a parameter or a constant.
+        // loop of our shaders counts up to a parameter or a constant, or takes bits off a
+        // word until none is left.
         let module = unsafe { device.create_shader_module_trusted(descriptor, checks) };
         let entries: Vec<_> = (shader.bindings.iter())
             .map(|b| wgpu::BindGroupLayoutEntry {

@@ -1,6 +1,7 @@
 //! `occlusion`: pictures with one window covered, and from what that changes back to a map
 //! (SPEC.md E.4; Zeiler and Fergus 2014, as captum's `Occlusion` has it).
 
+use super::lower::DispatchBuilder;
 use super::{DType, Lower, Op, TapeError, Tensor, Var, shape_error};
 
 /// Which windows of a picture are covered, one after the other.
@@ -56,6 +57,20 @@ impl OcclusionWindows {
             _ => Ok(self),
         }
     }
+
+    /// Gives a kernel the windows, but for the groups of channels.
+    fn parameters<'a>(&self, dispatch: DispatchBuilder<'a>) -> DispatchBuilder<'a> {
+        let [rows, columns] = self.places();
+        dispatch
+            .u32("height", self.picture[0])
+            .u32("width", self.picture[1])
+            .u32("window_height", self.window[0])
+            .u32("window_width", self.window[1])
+            .u32("stride_down", self.stride[0])
+            .u32("stride_along", self.stride[1])
+            .u32("rows", rows)
+            .u32("columns", columns)
+    }
 }
 
 /// Inputs: picture f32[1, C, H, W], number u32[1]. Output: f32[items, C, H, W].
@@ -99,23 +114,15 @@ impl Op for Occlude {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (x, number, y) = (cx.input(0), cx.input(1), cx.output(0));
-        let ([rows, columns], windows) = (self.windows.places(), self.windows);
-        cx.dispatch("occlusion/occlude")
+        let dispatch = cx.dispatch("occlusion/occlude");
+        (self.windows.parameters(dispatch))
             .bind("x", &x)
             .bind("number", &number)
             .bind("y", &y)
             .u32("count", y.tensor.len())
             .u32("items", self.items)
             .u32("channels", x.shape()[1])
-            .u32("per_group", x.shape()[1] / windows.groups)
-            .u32("height", windows.picture[0])
-            .u32("width", windows.picture[1])
-            .u32("window_height", windows.window[0])
-            .u32("window_width", windows.window[1])
-            .u32("stride_down", windows.stride[0])
-            .u32("stride_along", windows.stride[1])
-            .u32("rows", rows)
-            .u32("columns", columns)
+            .u32("per_group", x.shape()[1] / self.windows.groups)
             .f32("baseline", self.baseline)
             .linear(y.tensor.len())
     }
@@ -141,19 +148,11 @@ impl Op for OcclusionMap {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (scores, y) = (cx.input(0), cx.output(0));
-        let ([rows, columns], windows) = (self.0.places(), self.0);
-        cx.dispatch("occlusion/mean")
+        let dispatch = cx.dispatch("occlusion/mean");
+        (self.0.parameters(dispatch))
             .bind("scores", &scores)
             .bind("y", &y)
             .u32("count", y.tensor.len())
-            .u32("height", windows.picture[0])
-            .u32("width", windows.picture[1])
-            .u32("window_height", windows.window[0])
-            .u32("window_width", windows.window[1])
-            .u32("stride_down", windows.stride[0])
-            .u32("stride_along", windows.stride[1])
-            .u32("rows", rows)
-            .u32("columns", columns)
             .linear(y.tensor.len())
     }
 }

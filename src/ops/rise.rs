@@ -5,6 +5,7 @@
 //! (half-pixel centres, held at the border) to one cell more than the picture, of which
 //! the picture sees a part at a random offset. Mask i depends on seed, stream and i alone.
 
+use super::lower::DispatchBuilder;
 use super::reduce::reduce_pass;
 use super::{DType, Lower, Op, Stream, TapeError, Tensor, Var, shape_error};
 
@@ -74,6 +75,21 @@ impl RiseMasks {
             ));
         }
         Ok(self)
+    }
+
+    fn pixels(&self) -> usize {
+        self.picture.iter().product()
+    }
+
+    /// Gives a kernel that looks through masks the picture's size and the cells'.
+    fn parameters<'a>(&self, dispatch: DispatchBuilder<'a>) -> DispatchBuilder<'a> {
+        let ([height, width], [cell_height, cell_width]) = (self.picture, self.cell());
+        dispatch
+            .u32("height", height)
+            .u32("width", width)
+            .u32("cells", self.cells)
+            .u32("cell_height", cell_height)
+            .u32("cell_width", cell_width)
     }
 }
 
@@ -157,19 +173,14 @@ impl Op for RiseMasked {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (x, grids, y) = (cx.input(0), cx.input(1), cx.output(0));
-        let ([height, width], [cell_height, cell_width]) = (self.0.picture, self.0.cell());
-        let count = grids.shape()[0] * height * width;
-        cx.dispatch("rise/masked")
+        let count = grids.shape()[0] * self.0.pixels();
+        let dispatch = cx.dispatch("rise/masked");
+        (self.0.parameters(dispatch))
             .bind("x", &x)
             .bind("grids", &grids)
             .bind("y", &y)
             .u32("count", count)
             .u32("channels", x.shape()[1])
-            .u32("height", height)
-            .u32("width", width)
-            .u32("cells", self.0.cells)
-            .u32("cell_height", cell_height)
-            .u32("cell_width", cell_width)
             .linear(count)
     }
 }
@@ -201,25 +212,20 @@ impl Op for RiseSum {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (weights, grids, y) = (cx.input(0), cx.input(1), cx.output(0));
-        let ([height, width], [cell_height, cell_width]) = (self.0.picture, self.0.cell());
-        let (masks, pixels) = (grids.shape()[0], height * width);
+        let (masks, pixels) = (grids.shape()[0], self.0.pixels());
         let pieces = masks.div_ceil(PIECE);
         let partial = match pieces {
             1 => y.clone(),
             _ => cx.workspace(Tensor::f32(&[pieces, pixels])),
         };
-        cx.dispatch("rise/sum")
+        let dispatch = cx.dispatch("rise/sum");
+        (self.0.parameters(dispatch))
             .bind("weights", &weights)
             .bind("grids", &grids)
             .bind("y", &partial)
             .u32("count", pieces * pixels)
             .u32("masks", masks)
             .u32("piece", PIECE)
-            .u32("height", height)
-            .u32("width", width)
-            .u32("cells", self.0.cells)
-            .u32("cell_height", cell_height)
-            .u32("cell_width", cell_width)
             .flops((2 * masks * pixels) as u64)
             .linear(pieces * pixels)?;
         match pieces {

@@ -1,7 +1,8 @@
 //! What the ray caster draws: its CPU twin against known scenes, the shader
-//! against the twin, the layouts that the two share, and environments whose
+//! against the twin and against itself without bounds, the layouts that the two share, and environments whose
 //! frames it draws.
 
+mod bounds;
 mod caster;
 #[path = "../common/mod.rs"]
 mod common;

@@ -28,11 +28,12 @@ fn rust_and_wgsl_agree_on_the_layout_of_a_scene() {
             vec![$((stringify!($field).to_string(), offset_of!($ty, $field))),*]
         };
     }
-    let right = offsets!(PrimitiveData: position kind rotation size segment colour gloss);
+    let right = offsets!(PrimitiveData: position kind rotation size segment colour gloss
+        seen shade);
     assert_eq!(layout("Primitive"), (right, size_of::<PrimitiveData>()));
     let right = offsets!(SceneData: eye focal right primitives_count up shadows forward
         background light floor_covered ground floor_first background_kind floor_second
-        background_seed sky_upper time sky_lower picture primitives);
+        background_seed sky_upper time sky_lower picture shadowers primitives);
     assert_eq!(layout("Scene"), (right, size_of::<SceneData>()));
-    assert_eq!(size_of::<SceneData>(), 160 + MAX_PRIMITIVES * 64);
+    assert_eq!(size_of::<SceneData>(), 160 + MAX_PRIMITIVES * (4 + 96));
 }

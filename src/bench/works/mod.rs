@@ -8,6 +8,7 @@ mod pixels;
 mod pretraining;
 mod product;
 mod update;
+mod worlds;
 
 use super::{Pass, Subject};
 use crate::Error;
@@ -98,6 +99,7 @@ pub fn all(scale: Scale) -> Vec<Work> {
     works.extend(attention::works(scale));
     works.extend(memory::works(scale));
     works.extend(pixels::works());
+    works.extend(worlds::works());
     works.extend(update::works(scale));
     works.extend(pretraining::works(scale));
     works

@@ -1,12 +1,9 @@
-//! Where pixels come from: stacks gathered from the replay, worlds drawn.
+//! Where pixels come from: stacks gathered from the replay.
 
 use super::fixture::{program, random_below};
 use super::{Pass, Work};
 use crate::Error;
 use crate::bench::Subject;
-use crate::bench::subject::Drawing;
-use crate::envs::native::{WorldOptions, create};
-use crate::envs::{EnvError, native::Renderer};
 use crate::gpu::{FrameShape, FrameStore, Gpu};
 use crate::tape::Tape;
 
@@ -18,25 +15,15 @@ const STACKS: [usize; 2] = [128, 3];
 const FRAMES: usize = 4096;
 /// The largest shift, in pixels.
 const PAD: usize = 4;
-/// Worlds that are drawn at once.
-const WORLDS: usize = 16;
 
 pub fn works() -> Vec<Work> {
     let [batch, stack] = STACKS;
-    vec![
-        Work::new(
-            "stack_frames",
-            format!("{batch}×{}×{SIDE}×{SIDE}, shifted", 3 * stack),
-            Pass::Forward,
-            stack_frames,
-        ),
-        Work::new(
-            "raycast",
-            format!("{WORLDS} worlds, {SIDE}×{SIDE}"),
-            Pass::Forward,
-            raycast,
-        ),
-    ]
+    vec![Work::new(
+        "stack_frames",
+        format!("{batch}×{}×{SIDE}×{SIDE}, shifted", 3 * stack),
+        Pass::Forward,
+        stack_frames,
+    )]
 }
 
 fn stack_frames(gpu: &Gpu) -> Result<Subject, Error> {
@@ -46,23 +33,4 @@ fn stack_frames(gpu: &Gpu) -> Result<Subject, Error> {
     let offsets = random_below(gpu, &tape, &[STACKS[0], 2], 2 * PAD as u32 + 1)?;
     let stacks = slots.stack_frames(&store, Some((&offsets, PAD)))?;
     program(gpu, &tape, [&stacks])
-}
-
-fn raycast(gpu: &Gpu) -> Result<Subject, Error> {
-    let options = WorldOptions {
-        count: WORLDS,
-        image_size: SIDE,
-        ..Default::default()
-    };
-    let world = create("native/reach", options)?;
-    let scenes = (0..WORLDS)
-        .map(|env| Ok(world.scene(env).map_err(EnvError::from)?.data()))
-        .collect::<Result<_, Error>>()?;
-    let store = FrameStore::new(gpu, WORLDS, FrameShape::rgb(SIDE))?;
-    Ok(Subject::drawing(Drawing {
-        renderer: Renderer::new(gpu, &store, WORLDS, None)?,
-        scenes,
-        slots: (0..WORLDS as u32).collect(),
-        shader: Renderer::SHADER,
-    }))
 }

@@ -17,7 +17,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::palette::Palette;
 use super::planar::vector::V2;
-use super::planar::{Body, Capsule, Joint, Link, Mechanism, Tree};
+use super::planar::{Body, Capsule, Joint, Link, Mechanism, Tree, view};
 use super::random::Stream;
 use super::scene::{Camera, Ground, Primitive, SEGMENT_TASK, Shape, rod, turn};
 use super::vectorised::Task;
@@ -230,16 +230,11 @@ impl Task for Finger {
     }
 
     fn camera(&self, _: &FingerState) -> Camera {
-        Camera::look_at([0.0, -1.0, 0.8], [0.0, 0.0, 0.3], 45.0)
+        view::camera()
     }
 
     fn ground(&self, palette: &Palette) -> Ground {
-        Ground {
-            height: 0.0,
-            half: [0.6, 0.2],
-            field: 0.3,
-            colours: palette.floor,
-        }
+        view::ground(palette)
     }
 
     fn primitives(&self, state: &FingerState, palette: &Palette) -> Vec<Primitive> {

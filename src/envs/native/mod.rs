@@ -19,6 +19,7 @@
 
 pub mod background;
 mod ball_in_cup;
+mod bounds;
 mod cartpole;
 mod drawer;
 mod environment;

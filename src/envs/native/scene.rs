@@ -5,6 +5,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::background::{BackgroundKind, Colour};
+use super::bounds;
 
 /// The most primitives that a scene can hold.
 pub const MAX_PRIMITIVES: usize = 16;
@@ -187,8 +188,13 @@ impl Scene {
             }
         }
         for (to, from) in data.primitives.iter_mut().zip(&self.primitives) {
-            *to = from.data();
+            *to = PrimitiveData {
+                seen: bounds::seen(&self.camera, from),
+                shade: bounds::shade(&self.camera, self.light, &self.ground, from),
+                ..from.data()
+            };
         }
+        data.shadowers = bounds::shadowers(self.light, &self.primitives);
         data
     }
 }
@@ -215,11 +221,12 @@ impl Primitive {
             segment: self.segment.into(),
             colour: self.colour,
             gloss: self.gloss,
+            ..PrimitiveData::zeroed()
         }
     }
 }
 
-/// `Primitive` of `shaders/common/scene.wgsl`, 64 bytes.
+/// `Primitive` of `shaders/common/scene.wgsl`, 96 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct PrimitiveData {
@@ -230,9 +237,11 @@ pub struct PrimitiveData {
     pub segment: u32,
     pub colour: [f32; 3],
     pub gloss: f32,
+    pub seen: [f32; 4],
+    pub shade: [f32; 4],
 }
 
-/// `Scene` of `shaders/common/scene.wgsl`, 1,184 bytes.
+/// `Scene` of `shaders/common/scene.wgsl`, 1,760 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct SceneData {
@@ -255,6 +264,7 @@ pub struct SceneData {
     pub time: f32,
     pub sky_lower: [f32; 3],
     pub picture: u32,
+    pub shadowers: [u32; MAX_PRIMITIVES],
     pub primitives: [PrimitiveData; MAX_PRIMITIVES],
 }
 
@@ -263,7 +273,7 @@ impl SceneData {
     pub(super) const PICTURE: u32 = 2;
 }
 
-fn cross(a: [f32; 3], b: [f32; 3]) -> [f32; 3] {
+pub(super) fn cross(a: [f32; 3], b: [f32; 3]) -> [f32; 3] {
     [
         a[1] * b[2] - a[2] * b[1],
         a[2] * b[0] - a[0] * b[2],

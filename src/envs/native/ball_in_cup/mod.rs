@@ -14,7 +14,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::palette::Palette;
 use super::planar::vector::{V2, add, length, scale, sub};
-use super::planar::{Body, Capsule, Joint, Link, Mechanism, Tie, Tree};
+use super::planar::{Body, Capsule, Joint, Link, Mechanism, Tie, Tree, view};
 use super::random::Stream;
 use super::scene::{Camera, Ground, Primitive, SEGMENT_TASK, Shape, UPRIGHT, rod};
 use super::vectorised::Task;
@@ -56,7 +56,7 @@ const BALL_COLOUR: [f32; 3] = [0.85, 0.36, 0.13];
 const STRING_COLOUR: [f32; 3] = [0.75, 0.75, 0.72];
 /// Pieces in which the string is drawn, and how thick.
 const PIECES: usize = 4;
-const STRING_RADIUS: f64 = 0.0025;
+const STRING_RADIUS: f64 = 0.004;
 
 /// Where cup and ball are. Coordinates: the cup's way from where its springs hold it,
 /// x and z; the ball's from the middle, 0.2 m above the ground.
@@ -233,16 +233,11 @@ impl Task for BallInCup {
     }
 
     fn camera(&self, _: &BallInCupState) -> Camera {
-        Camera::look_at([0.0, -1.0, 0.8], [0.0, 0.0, 0.3], 45.0)
+        view::camera()
     }
 
     fn ground(&self, palette: &Palette) -> Ground {
-        Ground {
-            height: 0.0,
-            half: [0.6, 0.2],
-            field: 0.3,
-            colours: palette.floor,
-        }
+        view::ground(palette)
     }
 
     fn primitives(&self, state: &BallInCupState, palette: &Palette) -> Vec<Primitive> {

@@ -326,7 +326,7 @@ impl Task for Drawer {
     fn ground(&self, palette: &Palette) -> Ground {
         Ground {
             height: 0.0,
-            half: [0.6, 0.3],
+            half: [0.6, 0.32],
             field: 0.3,
             colours: palette.floor,
         }

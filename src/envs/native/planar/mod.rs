@@ -11,6 +11,7 @@ mod contact;
 mod solver;
 mod tree;
 pub mod vector;
+pub(super) mod view;
 
 pub use contact::Capsule;
 pub use tree::{Body, Joint, Link, Pose, Tree};

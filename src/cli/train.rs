@@ -27,6 +27,7 @@ Examples:
   foveate train --agent sgqn --env native/reach --preset tiny --run runs/reach
   foveate train --agent sac --env native/cartpole --set batch=64 --set critic_lr=3e-4 --run runs/sac
   foveate train --agent sgqn --env dm_control/cartpole-swingup --steps 2000 --run runs/real
+  foveate train --agent sgqn-dqn --env ale/Pong --run runs/pong
   foveate train --agent sac --env native/reach --preset tiny --encoder multimae:runs/mae --run runs/frozen
   foveate train --agent sac --env native/reach --preset tiny --inputs rgbs --run runs/rgbs
   foveate train --run runs/reach --resume --steps 5000

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::batches::{OverlayBank, Randomness};
 use super::curl;
-use super::eye::{Eye, Framing};
+use super::eye::Eye;
 use super::learner::{Learner, LearnerOptions};
 use super::observations::Observations;
 use super::pad;
@@ -20,7 +20,7 @@ use crate::Error;
 use crate::config::{AgentKind, Auxiliary, Config, LatentScale};
 use crate::gpu::{Arena, ArenaLayout, BufferRange, Gpu, GpuError};
 use crate::nn::{Actor, NetworkShape};
-use crate::ops::{DType, Stream, TapeError, Tensor, Var};
+use crate::ops::{DType, Framing, Stream, TapeError, Tensor, Var};
 use crate::tape::{PlannedProgram, Profile, Program, Tape, Timer};
 
 /// Sizes of the networks that a configuration asks for, on what `eye` sees.
@@ -307,6 +307,7 @@ impl Agent {
     }
 
     /// What the networks get of frames f32[B, C·F, S, S]: [`Eye::look`], on that scale.
+    /// Gradients reach the frames.
     ///
     /// # Errors
     /// Another shape.

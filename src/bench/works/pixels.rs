@@ -8,6 +8,7 @@ use crate::bench::subject::Drawing;
 use crate::envs::native::{WorldOptions, create};
 use crate::envs::{EnvError, native::Renderer};
 use crate::gpu::{FrameShape, FrameStore, Gpu};
+use crate::ops::Framing;
 use crate::tape::Tape;
 
 /// Height and width of a frame.
@@ -18,6 +19,8 @@ const STACKS: [usize; 2] = [128, 3];
 const FRAMES: usize = 4096;
 /// The largest shift, in pixels.
 const PAD: usize = 4;
+/// Height and width of a frame that is cropped to [`SIDE`] (SPEC.md A.2).
+const LARGER: usize = 100;
 /// Worlds that are drawn at once.
 const WORLDS: usize = 16;
 
@@ -28,7 +31,16 @@ pub fn works() -> Vec<Work> {
             "stack_frames",
             format!("{batch}×{}×{SIDE}×{SIDE}, shifted", 3 * stack),
             Pass::Forward,
-            stack_frames,
+            shifted,
+        ),
+        Work::new(
+            "stack_frames",
+            format!(
+                "{batch}×{}×{SIDE}×{SIDE}, cropped from {LARGER}×{LARGER}",
+                3 * stack
+            ),
+            Pass::Forward,
+            cropped,
         ),
         Work::new(
             "raycast",
@@ -39,12 +51,22 @@ pub fn works() -> Vec<Work> {
     ]
 }
 
-fn stack_frames(gpu: &Gpu) -> Result<Subject, Error> {
+fn shifted(gpu: &Gpu) -> Result<Subject, Error> {
     let store = FrameStore::new(gpu, FRAMES, FrameShape::rgb(SIDE))?;
     let tape = Tape::new();
     let slots = random_below(gpu, &tape, &STACKS, FRAMES as u32)?;
     let offsets = random_below(gpu, &tape, &[STACKS[0], 2], 2 * PAD as u32 + 1)?;
     let stacks = slots.stack_frames(&store, Some((&offsets, PAD)))?;
+    program(gpu, &tape, [&stacks])
+}
+
+fn cropped(gpu: &Gpu) -> Result<Subject, Error> {
+    let store = FrameStore::new(gpu, FRAMES, FrameShape::rgb(LARGER))?;
+    let tape = Tape::new();
+    let slots = random_below(gpu, &tape, &STACKS, FRAMES as u32)?;
+    let places = (LARGER - SIDE) as u32;
+    let offsets = random_below(gpu, &tape, &[STACKS[0], 2], places)?;
+    let stacks = slots.stack_windows(&store, SIDE, Framing::Crop(&offsets))?;
     program(gpu, &tape, [&stacks])
 }
 

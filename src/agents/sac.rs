@@ -11,7 +11,7 @@
 use std::fmt;
 
 use super::learner::Learner;
-use crate::nn::{Actor, Critic, Encoder};
+use crate::nn::{Actor, Critic, Encoder, Optimiser};
 use crate::ops::{TapeError, Var};
 use crate::tape::Tape;
 
@@ -52,7 +52,8 @@ pub struct Sac<'a> {
     pub policy: PolicyRange,
 }
 
-fn name(trace: &mut Trace, name: &str, var: &Var) {
+/// Notes a value in a trace.
+pub(super) fn name(trace: &mut Trace, name: &str, var: &Var) {
     trace.push((name.to_string(), var.clone()));
 }
 
@@ -124,16 +125,43 @@ impl Sac<'_> {
     pub fn critic_step(&self, loss: &Var, trace: &mut Trace) -> Result<(), TapeError> {
         name(trace, "loss.critic", loss);
         self.tape.watch("critic_loss", loss)?;
-        let gradients = self
-            .learner
-            .critic
-            .step(self.tape, &self.learner.online, loss)?;
-        trace.extend(
-            gradients
-                .into_iter()
-                .map(|(n, g)| (format!("grad.critic_step.{n}"), g)),
-        );
+        self.adam_step(&self.learner.critic, "critic_step", loss, trace)
+    }
+
+    /// Records an Adam step. The trace gets the gradients as `grad.STEP.PARAMETER`.
+    pub fn adam_step(
+        &self,
+        optimiser: &Optimiser,
+        step: &str,
+        loss: &Var,
+        trace: &mut Trace,
+    ) -> Result<(), TapeError> {
+        let gradients = optimiser.step(self.tape, &self.learner.online, loss)?;
+        let named = gradients.into_iter();
+        trace.extend(named.map(|(n, g)| (format!("grad.{step}.{n}"), g)));
         Ok(())
+    }
+
+    /// The optimiser of the auxiliary phase of agent `op`, which trains `part`.
+    ///
+    /// # Errors
+    /// [`TapeError::Option`] where the learner has no such part.
+    pub fn auxiliary(&self, op: &'static str, part: &str) -> Result<&Optimiser, TapeError> {
+        (self.learner.auxiliary.as_ref()).ok_or_else(|| TapeError::Option {
+            op,
+            message: format!("the learner has no {part}"),
+        })
+    }
+
+    /// Records the Adam step of an auxiliary phase, its loss watched as `aux_loss`.
+    pub fn auxiliary_step(
+        &self,
+        optimiser: &Optimiser,
+        loss: &Var,
+        trace: &mut Trace,
+    ) -> Result<(), TapeError> {
+        self.tape.watch("aux_loss", loss)?;
+        self.adam_step(optimiser, "aux_step", loss, trace)
     }
 
     /// Records the Adam steps of actor and temperature. `features` are those of the
@@ -178,23 +206,8 @@ impl Sac<'_> {
         name(trace, "loss.actor", &actor_loss);
         name(trace, "loss.alpha", &alpha_loss);
         // Both gradients are taken before either step.
-        let gradients = learner
-            .actor
-            .step(self.tape, &learner.online, &actor_loss)?;
-        trace.extend(
-            gradients
-                .into_iter()
-                .map(|(n, g)| (format!("grad.actor_step.{n}"), g)),
-        );
-        let gradients = learner
-            .temperature
-            .step(self.tape, &learner.online, &alpha_loss)?;
-        trace.extend(
-            gradients
-                .into_iter()
-                .map(|(n, g)| (format!("grad.alpha_step.{n}"), g)),
-        );
-        Ok(())
+        self.adam_step(&learner.actor, "actor_step", &actor_loss, trace)?;
+        self.adam_step(&learner.temperature, "alpha_step", &alpha_loss, trace)
     }
 
     /// Records one whole update (SPEC.md A.4): the critic always, actor, temperature

@@ -10,7 +10,7 @@
 //! auxiliary minimises  BCE(decoder(z(overlay(s)), a), mask)         mask from the updated critic
 //! ```
 
-use super::sac::{Batch, Sac, Trace, Turn};
+use super::sac::{Batch, Sac, Trace, Turn, name};
 use crate::nn::{Decoder, Encoder};
 use crate::ops::{TapeError, Var};
 use crate::saliency::{QuantileMask, attribution};
@@ -34,10 +34,6 @@ pub struct SgqnBatch {
     /// Observations blended with pictures, f32[B, 3F, H, W]; used in auxiliary turns. For
     /// SVEA observations however they are augmented.
     pub overlaid: Var,
-}
-
-fn name(trace: &mut Trace, name: &str, var: &Var) {
-    trace.push((name.to_string(), var.clone()));
 }
 
 /// Records one whole update, in the order of SPEC.md A.6.3.
@@ -118,12 +114,7 @@ fn auxiliary_step(
     mask: &Var,
     trace: &mut Trace,
 ) -> Result<(), TapeError> {
-    let Some(optimiser) = &sac.learner.auxiliary else {
-        return Err(TapeError::Option {
-            op: "sgqn",
-            message: "the learner has no decoder".to_string(),
-        });
-    };
+    let optimiser = sac.auxiliary("sgqn", "decoder")?;
     let shape = &sac.learner.shape;
     let logits = predicted_mask(sac, &input.overlaid, &input.batch.action)?;
     let (b, side) = (input.batch.obs.shape()[0], shape.image_size);
@@ -131,14 +122,7 @@ fn auxiliary_step(
         .detach()?
         .reshape(&[b, shape.frame_stack, side, side])?;
     let loss = logits.bce_with_logits(&targets)?;
-    sac.tape.watch("aux_loss", &loss)?;
     name(trace, "out.aux_logits", &logits);
     name(trace, "loss.aux", &loss);
-    let gradients = optimiser.step(sac.tape, &sac.learner.online, &loss)?;
-    trace.extend(
-        gradients
-            .into_iter()
-            .map(|(n, g)| (format!("grad.aux_step.{n}"), g)),
-    );
-    Ok(())
+    sac.auxiliary_step(optimiser, &loss, trace)
 }

@@ -159,6 +159,7 @@ fn paper(agent: AgentKind, env: String) -> Config {
         soda_tau: 0.005,
         mask_fill: MaskFill::Uniform,
         random_shift: agent != AgentKind::Sac && !agent.crops(),
+        shift_next_obs: true,
         shift_pad: 4,
         decoder_channels: [128, 64],
         decoder_action: true,

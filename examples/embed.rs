@@ -171,7 +171,7 @@ fn agent(gpu: &Gpu, run: Option<&Path>) -> Result<Agent, foveate::Error> {
     let directory = RunDirectory::open(root)?;
     let config = Config::read(&directory.config())?;
     let env = env_options(&config, Mode::Train, 1, None).describe()?;
-    let agent = Agent::new(gpu, &config, env.action_dim)?;
+    let agent = Agent::new(gpu, &config, env.actions())?;
     load_agent(&directory, &agent, &mut |notice| eprintln!("{notice}"))?;
     Ok(agent)
 }

@@ -44,12 +44,22 @@ pub enum Error {
     },
     /// An agent that acts by numbers in an environment that wants a choice.
     #[error(
-        "{agent} needs continuous actions, but '{env}' has {count} discrete ones: name an environment with continuous actions (foveate envs lists them); discrete ones can be recorded with foveate collect --policy random"
+        "{agent} needs continuous actions, but '{env}' has {count} discrete ones: name --agent dqn or sgqn-dqn, which choose, or an environment with continuous actions (foveate envs lists them)"
     )]
     DiscreteActions {
         agent: crate::config::AgentKind,
         env: String,
         count: usize,
+    },
+    /// An agent that chooses, where the grid of actions is too large.
+    #[error(
+        "{agent} chooses among 3^|A| actions, each component -1, 0 or 1, and '{env}' has {components} components: more than {most} are too many; name an agent that acts by numbers, e.g. sgqn, or an environment with fewer components"
+    )]
+    TooManyChoices {
+        agent: crate::config::AgentKind,
+        env: String,
+        components: usize,
+        most: usize,
     },
     /// A replay that memory does not hold.
     #[error(
@@ -124,6 +134,7 @@ impl Error {
             Error::NoCheckpoint { .. }
             | Error::NoExpert { .. }
             | Error::DiscreteActions { .. }
+            | Error::TooManyChoices { .. }
             | Error::FrozenEncoder { .. }
             | Error::ReplayTooLarge { .. } => true,
             Error::Config(e) => e.is_user_mistake(),

@@ -18,7 +18,7 @@
 //! | [`pretrained`] | weights of vision transformers as files; their encoders, frozen |
 //! | [`envs`] | native worlds drawn on the GPU; the bridge to real suites |
 //! | [`mod@pretrain`] | masked autoencoders, trained on images |
-//! | [`agents`] | SAC, SGQN |
+//! | [`agents`] | SAC, SGQN, their baselines, DQN |
 //! | [`mod@bench`] | how fast a device does all that, beside how fast it could be |
 //! | [`run`], [`config`] | run directories, checkpoints, options |
 //! | [`mod@sweep`], [`report`] | experiments over many runs; their tables, curves and page |
@@ -31,6 +31,7 @@ pub mod config;
 pub mod data;
 pub mod envs;
 mod error;
+mod files;
 pub mod gpu;
 pub mod media;
 pub mod nn;
@@ -40,6 +41,7 @@ pub mod pretrained;
 pub mod report;
 pub mod run;
 pub mod saliency;
+mod shell;
 pub mod sweep;
 pub mod tape;
 

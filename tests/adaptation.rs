@@ -278,8 +278,11 @@ fn what_follows_tells_the_action() {
     let action = tape.constant(&[2, 2], &[0.5, -0.25, -0.5, 0.75]).unwrap();
     let (sac, mut trace) = (agent.sac(&tape), vec![]);
     let loss = pad::dynamics_loss(&sac, [&obs, &next_obs], &action, &mut trace).unwrap();
-    let optimiser = sac.auxiliary("pad", "inverse dynamics").unwrap();
-    sac.auxiliary_step(optimiser, &loss, &mut trace).unwrap();
+    let learner = agent.learner();
+    let optimiser = learner.auxiliary_of("pad", "inverse dynamics").unwrap();
+    learner
+        .auxiliary_step(&tape, optimiser, &loss, &mut trace)
+        .unwrap();
     tape.output("loss", &loss);
     let program = tape.compile(&gpu()).unwrap();
     for _ in 0..400 {

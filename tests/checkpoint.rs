@@ -377,7 +377,10 @@ fn a_torn_folder_loads() {
         .iter()
         .map(|(_, path)| fs::read(path).unwrap())
         .collect();
-    let temporary = folder.path().join(".step-000000000004.safetensors.tmp");
+    let temporary = folder.path().join(format!(
+        ".step-000000000004.safetensors.{}.tmp",
+        std::process::id()
+    ));
     // Before the rename, with any part written.
     for length in [0, 1, 50, bytes[1].len()] {
         fs::write(&temporary, &bytes[1][..length]).unwrap();
@@ -468,7 +471,10 @@ fn a_full_disk_loses_nothing() {
     let store = CheckpointStore::new(folder.path());
     save(&store, 1).unwrap();
     save(&store, 2).unwrap();
-    let temporary = folder.path().join(".step-000000000003.safetensors.tmp");
+    let temporary = folder.path().join(format!(
+        ".step-000000000003.safetensors.{}.tmp",
+        std::process::id()
+    ));
     for large in [false, true] {
         std::os::unix::fs::symlink("/dev/full", &temporary).unwrap();
         let error = if large {

@@ -99,7 +99,7 @@ fn rho_follows_the_environment_until_it_is_set() {
 }
 
 #[test]
-fn all_but_sac_shift_or_crop_by_default() {
+fn all_but_sac_and_dqn_shift_or_crop_by_default() {
     let mut layers = set(&[]);
     for (agent, shifts, drawn) in [
         ("sgqn", true, 84),
@@ -111,6 +111,8 @@ fn all_but_sac_shift_or_crop_by_default() {
         ("soda", false, 100),
         ("svea-soda", false, 100),
         ("sac", false, 84),
+        ("dqn", false, 84),
+        ("sgqn-dqn", true, 84),
     ] {
         layers.agent = Some(agent.into());
         let config = Config::resolve(&layers).unwrap();
@@ -212,6 +214,19 @@ fn auxiliary_phases_have_the_released_numbers() {
     assert!(!curl.overlays_pictures() && !paper(AgentKind::Rad).overlays_pictures());
 }
 
+/// Mnih et al. 2015; a million frames are 250,000 steps of four.
+#[test]
+fn agents_that_choose_explore_as_published() {
+    for agent in [AgentKind::Dqn, AgentKind::SgqnDqn] {
+        let c = Config::new(agent, "ale/Pong", Preset::Paper);
+        assert_eq!((c.epsilon_start, c.epsilon_end), (1.0, 0.1));
+        assert_eq!((c.epsilon_decay_steps, c.discount), (250_000, 0.99));
+        assert!(c.double_q);
+        assert_eq!(c.random_shift, agent == AgentKind::SgqnDqn);
+        assert_eq!(c.overlays_pictures(), agent == AgentKind::SgqnDqn);
+    }
+}
+
 #[test]
 fn budget_in_frames_is_divided_by_the_action_repeat() {
     let mut c = Config::new(AgentKind::Sac, "native/reach", Preset::Tiny);
@@ -226,7 +241,7 @@ fn unknown_names_are_refused_with_the_nearest() {
     assert_eq!(
         message_of("agent=sgq"),
         // The flag is stronger, but a wrong value is wrong wherever it stands.
-        "unknown agent 'sgq' (did you mean 'sgqn'?); known: sac, rad, drq, curl, pad, soda, svea, svea-soda, sgqn, sac-consistency, sac-self-supervision"
+        "unknown agent 'sgq' (did you mean 'sgqn'?); known: sac, rad, drq, curl, pad, soda, svea, svea-soda, sgqn, sac-consistency, sac-self-supervision, dqn, sgqn-dqn"
     );
     assert_eq!(
         message_of("preset=papper"),
@@ -332,6 +347,10 @@ fn values_out_of_range_are_refused() {
         "soda_batch_size=0",
         "soda_tau=1.5",
         "soda_tau=nan",
+        "epsilon_start=1.5",
+        "epsilon_end=-0.1",
+        "epsilon_end=nan",
+        "epsilon_decay_steps=0",
         "shift_pad=84",
         "replay_capacity=31",
     ] {
@@ -349,6 +368,12 @@ fn values_out_of_range_are_refused() {
     assert_eq!(
         message_of("rho=1.5"),
         "option 'rho' is 1.5, but must be between 0 and 1, e.g. 0.95"
+    );
+    let mut layers = set(&["epsilon_start=0.2", "epsilon_end=0.3"]);
+    layers.agent = Some("dqn".into());
+    assert_eq!(
+        error_of(&layers).to_string(),
+        "option 'epsilon_end' is 0.3, but must be at most epsilon_start, 0.2"
     );
     assert_eq!(
         message_of("image_size=86"),
@@ -489,4 +514,25 @@ proptest! {
             let _ = Config::resolve(&set(&[&format!("{key}={text}")]));
         }
     }
+}
+
+/// ViSaRL's pictures of Meta-World have 64 pixels a side (F.3), unless somebody says
+/// otherwise.
+#[test]
+fn pictures_of_meta_world_are_small() {
+    let side = |env: &str, set: &[&str]| {
+        let layers = Layers {
+            agent: Some("sac".into()),
+            env: Some(env.into()),
+            set: set.iter().map(|s| s.to_string()).collect(),
+            ..Default::default()
+        };
+        Config::resolve(&layers).unwrap().image_size
+    };
+    let reach = "metaworld/reach-v3";
+    assert_eq!(side(reach, &[]), 64);
+    assert_eq!(side(reach, &["preset=paper"]), 64);
+    assert_eq!(side(reach, &["preset=tiny"]), 32);
+    assert_eq!(side(reach, &["image_size=84"]), 84);
+    assert_eq!(side("dm_control/walker-walk", &[]), 84);
 }

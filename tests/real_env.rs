@@ -4,8 +4,10 @@
 use foveate::envs::native::Mode;
 use foveate::envs::{
     Transition,
-    bridge::{Bridge, BridgeError, BridgeOptions, VideoDecoder},
+    bridge::{Bridge, BridgeError, BridgeOptions, VideoDecoder, interpreter},
 };
+use foveate::media::Rgb8;
+use foveate::media::image_file::resize_bilinear;
 
 const SIZE: usize = 84;
 const FRAME: usize = 3 * SIZE * SIZE;
@@ -15,11 +17,48 @@ fn open(options: BridgeOptions) -> Option<Bridge> {
     match Bridge::open(options) {
         Ok(bridge) => Some(bridge),
         Err(e @ (BridgeError::PythonNotFound { .. } | BridgeError::ModuleMissing { .. })) => {
-            eprintln!("skipped: {e}");
+            skip(&e.to_string());
             None
         }
         Err(e) => panic!("{e}"),
     }
+}
+
+/// Says that a test finds nothing to test. Where `make real-envs` has just succeeded that
+/// is a failure (`.ci/run` says so).
+fn skip(why: &str) {
+    let required = std::env::var_os("FOVEATE_REQUIRE_REAL_ENVS").is_some();
+    assert!(!required, "the real environments are there, and yet: {why}");
+    eprintln!("skipped: {why}");
+}
+
+/// The Python of real suites with these modules before its own.
+fn python_with(modules: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().display().to_string();
+    for (name, text) in modules {
+        let file = dir.path().join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text.replace("DIR", &path)).unwrap();
+    }
+    let python = interpreter(None);
+    let python = match python.components().count() {
+        1 => python,
+        _ => std::path::absolute(python).unwrap(),
+    };
+    let script = format!(
+        "#!/bin/sh\nPYTHONPATH='{path}' exec '{}' \"$@\"\n",
+        python.display()
+    );
+    std::fs::write(dir.path().join("script"), script).unwrap();
+    // Copied by another process: a program that this one has open for writing while a
+    // second test forks could not be started.
+    let status = std::process::Command::new("install")
+        .args(["-m", "755", "script", "python"])
+        .current_dir(dir.path())
+        .status();
+    assert!(status.unwrap().success());
+    dir
 }
 
 fn cartpole(n: usize, seed: u64) -> BridgeOptions {
@@ -238,7 +277,7 @@ fn unknown_tasks_name_the_nearest() {
     ] {
         match Bridge::open(BridgeOptions::new(given)) {
             Err(BridgeError::PythonNotFound { .. } | BridgeError::ModuleMissing { .. }) => {
-                eprintln!("skipped: no Python environment for real suites");
+                skip("no Python environment for real suites");
                 return;
             }
             Err(e @ BridgeError::UnknownEnvironment { .. }) => {
@@ -356,6 +395,66 @@ fn atari_lives_and_rewards_are_those_of_the_paper() {
     );
 }
 
+/// An agent that chooses trains on a game and goes on to the same bits as if nobody had
+/// stopped it; one that acts by numbers is refused.
+#[test]
+fn an_agent_that_chooses_plays_atari() {
+    if open(BridgeOptions::new("ale/Pong")).is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let train = |run: &str, more: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_foveate"))
+            .env(
+                "FOVEATE_CACHE",
+                concat!(env!("CARGO_TARGET_TMPDIR"), "/cache-real"),
+            )
+            .args(["train", "--quiet", "--run"])
+            .arg(folder.path().join(run))
+            .args(more)
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let game = "--env=ale/Pong";
+    let small = [
+        "--agent=sgqn-dqn",
+        game,
+        "--preset=tiny",
+        "--set=batch=4",
+        "--set=num_filters=4",
+        "--set=hidden_dim=8",
+        "--set=decoder_channels=[4,4]",
+        "--set=overlay_pictures=2",
+        "--set=init_steps=10",
+        "--set=epsilon_decay_steps=10",
+        "--set=checkpoint_freq=10",
+        "--set=eval_episodes=1",
+        "--steps=20",
+    ];
+    let last = |run: &str| {
+        let entries = std::fs::read_dir(folder.path().join(run).join("checkpoints"));
+        let files = entries.unwrap().flatten().map(|e| e.path());
+        std::fs::read(files.max().unwrap()).unwrap()
+    };
+    for (run, more) in [
+        ("stopped", &small[..]),
+        ("stopped", &["--resume", "--steps=30"]),
+        ("whole", &[&small[..12], &["--steps=30"]].concat()),
+    ] {
+        let (code, said) = train(run, more);
+        assert_eq!(code, Some(0), "{said}");
+    }
+    assert!(last("stopped") == last("whole"));
+    let (code, said) = train("refused", &["--agent=sgqn", game]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("6 discrete ones"), "{said}");
+    assert!(said.contains("dqn or sgqn-dqn"), "{said}");
+}
+
 #[test]
 fn what_foveate_cannot_use_is_refused_with_the_reason() {
     for (id, says) in [
@@ -366,7 +465,7 @@ fn what_foveate_cannot_use_is_refused_with_the_reason() {
     ] {
         match Bridge::open(BridgeOptions::new(id)) {
             Err(BridgeError::PythonNotFound { .. } | BridgeError::ModuleMissing { .. }) => {
-                eprintln!("skipped: no Python environment for {id}");
+                skip(&format!("no Python environment for {id}"));
             }
             Err(error) => assert!(error.to_string().contains(says), "{error}"),
             // Blackjack shows a picture and has a choice: nothing is wrong with it.
@@ -416,6 +515,14 @@ fn looks_change_pictures_and_nothing_else() {
             assert_ne!(first, other, "{}", Mode::ALL[i]);
         }
     }
+    // The floor, which fills the lowest rows, is as green in the hard mode alone.
+    let green_floor = |i: usize| {
+        let plane = |c: usize| &seen[i].1[(c + 1) * SIZE * SIZE - 3 * SIZE..][..3 * SIZE];
+        let rgb = plane(0).iter().zip(plane(1)).zip(plane(2));
+        rgb.filter(|((r, g), b)| u16::from(**g) > 2 * u16::from(**r.max(b)))
+            .count()
+    };
+    assert_eq!((green_floor(3), green_floor(4)), (0, 3 * SIZE));
     // (.2, .8, .2) of 255, all over the sky.
     let sky = |i: usize, c: usize| seen[i].1[c * SIZE * SIZE..][..3 * SIZE].to_vec();
     for (c, value) in [51, 204, 51].into_iter().enumerate() {
@@ -432,7 +539,7 @@ fn looks_change_pictures_and_nothing_else() {
 fn videos_are_decoded() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clip.avi");
-    let python = foveate::envs::bridge::interpreter(None);
+    let python = interpreter(None);
     let script = "import cv2, numpy as np, sys\n\
         w = cv2.VideoWriter(sys.argv[1], cv2.VideoWriter_fourcc(*'MJPG'), 25, (32, 16))\n\
         assert w.isOpened()\n\
@@ -443,7 +550,7 @@ fn videos_are_decoded() {
         .arg(&path)
         .output();
     if !wrote.is_ok_and(|out| out.status.success()) {
-        eprintln!("skipped: {} has no OpenCV", python.display());
+        skip(&format!("{} has no OpenCV", python.display()));
         return;
     }
     let mut decoder = VideoDecoder::new(None);
@@ -462,6 +569,235 @@ fn videos_are_decoded() {
     }
     // The process is none the worse for it.
     assert_eq!(decoder.decode(&path, 4).unwrap().len(), 3);
+    assert_eq!(decoder.decode_first(&path, 4, Some(2)).unwrap().len(), 2);
+}
+
+/// Videos are resized in Python, GIFs here: to the same bytes, enlarged and shrunk.
+#[test]
+fn videos_are_resized_as_everything_else() {
+    let script = "import sys, types\n\
+        for name in ('messages', 'adapter', 'video'):\n\
+        \x20   module = sys.modules['foveate_' + name] = types.ModuleType(name)\n\
+        \x20   exec(open('%s/%s.py' % (sys.argv[1], name)).read(), module.__dict__)\n\
+        import numpy as np\n\
+        y, x = np.mgrid[:23, :37]\n\
+        picture = np.stack([x * 7 % 256, y * 11 % 256, (x * y) % 256], -1).astype(np.uint8)\n\
+        resized = module.bilinear(np, picture, int(sys.argv[2]))\n\
+        sys.stdout.buffer.write(picture.tobytes() + resized.tobytes())";
+    let worker = concat!(env!("CARGO_MANIFEST_DIR"), "/src/envs/bridge/worker");
+    for size in [16, 40] {
+        let ran = std::process::Command::new(interpreter(None))
+            .args(["-c", script, worker, &size.to_string()])
+            .output();
+        let Some(ran) = ran.ok().filter(|ran| ran.status.success()) else {
+            skip("no NumPy");
+            return;
+        };
+        let (picture, resized) = ran.stdout.split_at(23 * 37 * 3);
+        let picture = Rgb8::new(37, 23, picture.to_vec()).unwrap();
+        let twin = resize_bilinear(&picture, size).unwrap();
+        assert!(twin.data() == resized, "to {size}");
+    }
+}
+
+/// Stand-ins for Meta-World and its renderer: what an adapter asks of them can be told, and
+/// how often.
+const METAWORLD: [(&str, &str); 3] = [
+    ("metaworld/__init__.py", ""),
+    (
+        "metaworld/env_dict.py",
+        r#"
+import numpy as np
+
+def count(what):
+    with open("DIR/" + what, "a") as f:
+        f.write(".")
+
+class Camera:
+    def __init__(self): self.pos = np.zeros(3)
+class Model:
+    def __init__(self): self.cameras = {"corner2": Camera(), "topview": Camera()}
+    def camera(self, name): return self.cameras[name]
+class Box:
+    shape = (4,)
+class Env:
+    action_space = Box()
+    def __init__(self): self.model, self.data = Model(), self
+    def seed(self, seed): self.drawn_from = seed
+    def reset(self):
+        # Anew for each episode, from its seed, with the goal in sight.
+        assert (self._freeze_rand_vec, self.seeded_rand_vec) == (False, True)
+        assert (self._set_task_called, self._partially_observable) == (True, False)
+        self.goal, self.t = self.drawn_from % 200, 0
+    def step(self, action):
+        assert action.shape == (4,) and abs(action).max() <= 1
+        count("steps")
+        self.t += 1
+        return None, 0.5, False, False, {"success": float(self.t == 3)}
+ALL_V3_ENVIRONMENTS = {"reach-v3": Env}
+"#,
+    ),
+    (
+        "mujoco.py",
+        r#"
+import numpy as np
+from metaworld.env_dict import count
+
+class Renderer:
+    def __init__(self, model, height, width): self.model, self.shape = model, (height, width, 3)
+    def update_scene(self, data, camera):
+        assert camera == "corner2", camera
+        assert tuple(self.model.camera(camera).pos) == (0.75, 0.075, 0.7)
+        self.data = data
+    def render(self):
+        count("draws")
+        picture = np.zeros(self.shape, np.uint8)
+        picture[0, 1] = (255, self.data.t % 256, self.data.goal)
+        return picture
+"#,
+    ),
+];
+
+/// SPEC.md F.3, told from what is asked of the suite.
+#[test]
+fn meta_world_is_seen_and_ends_as_the_paper_has_it() {
+    let dir = python_with(&METAWORLD);
+    let options = |action_repeat| BridgeOptions {
+        image_size: 4,
+        action_repeat,
+        python: Some(dir.path().join("python")),
+        ..BridgeOptions::new("metaworld/reach-v3")
+    };
+    let counted = |what| std::fs::read(dir.path().join(what)).map_or(0, |dots| dots.len());
+    let Some(mut bridge) = open(options(None)) else {
+        return;
+    };
+    let spec = bridge.spec().clone();
+    assert_eq!(
+        (spec.episode_steps, spec.action_repeat, spec.action_dim),
+        (500, 1, 4)
+    );
+    reset_all(&mut bridge);
+    // OpenGL's first row is the lowest; columns stay.
+    let at = |frame: &[u8], c: usize| frame[c * 16 + 3 * 4 + 1];
+    assert_eq!(at(bridge.frames(), 0), 255);
+    let lit = bridge.frames().iter().filter(|v| **v == 255).count();
+    assert_eq!(lit, 1);
+    let goal = at(bridge.frames(), 2);
+    let mut done = vec![];
+    let mut outcome = [Transition::default()];
+    let mut state = None;
+    let half = 120;
+    for t in 1..=500 {
+        bridge.step(&[0.1; 4], &mut outcome).unwrap();
+        assert_eq!(outcome[0].reward, 0.5);
+        assert!(!outcome[0].terminated);
+        assert_eq!(outcome[0].truncated, t == 500, "step {t}");
+        done.push(bridge.outcomes()[0].success.unwrap());
+        if t == half {
+            state = Some((bridge.save().unwrap(), bridge.frames().to_vec()));
+        }
+    }
+    assert_eq!(done.iter().position(|d| *d), Some(2));
+    assert_eq!(done.iter().filter(|d| **d).count(), 1);
+    let over = bridge.save().unwrap();
+    let last = bridge.frames().to_vec();
+    drop(bridge);
+
+    // Played again without drawing but the last, and not at all where it is over.
+    let (state, seen) = state.unwrap();
+    let mut bridge = open(options(None)).unwrap();
+    let before = (counted("steps"), counted("draws"));
+    bridge.restore(&state).unwrap();
+    assert_eq!(
+        (bridge.frames(), bridge.broken_off()),
+        (&seen[..], &[false][..])
+    );
+    assert_eq!(at(bridge.frames(), 2), goal);
+    assert_eq!(
+        (counted("steps"), counted("draws")),
+        (before.0 + half, before.1 + 1)
+    );
+    bridge.restore(&over).unwrap();
+    assert_eq!(
+        (bridge.frames(), bridge.broken_off()),
+        (&last[..], &[false][..])
+    );
+    assert_eq!(
+        (counted("steps"), counted("draws")),
+        (before.0 + half, before.1 + 1)
+    );
+    reset_all(&mut bridge);
+    assert_ne!(at(bridge.frames(), 2), goal, "another goal");
+
+    // Any control step of an agent step counts for success.
+    let mut bridge = open(options(Some(2))).unwrap();
+    assert_eq!(bridge.spec().episode_steps, 250);
+    reset_all(&mut bridge);
+    let done: Vec<bool> = (0..3)
+        .map(|_| {
+            bridge.step(&[0.1; 4], &mut outcome).unwrap();
+            bridge.outcomes()[0].success.unwrap()
+        })
+        .collect();
+    assert_eq!((done, outcome[0].reward), (vec![false, true, false], 1.0));
+}
+
+/// Observations that are pictures, channels first, of an environment whose constructor
+/// knows nothing of rendering.
+#[test]
+fn observations_that_are_pictures_are_what_is_seen() {
+    let pictures = r#"
+import gymnasium, numpy as np
+
+class Pictures(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(0, 255, (3, 12, 8), np.uint8)
+    action_space = gymnasium.spaces.Discrete(3, start=5)
+    def __init__(self): self.t = 0
+    def seen(self):
+        picture = np.zeros((3, 12, 8), np.uint8)
+        picture[0], picture[1, :, 4:], picture[2, :6] = 10 * self.t, 200, 90
+        return picture
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return self.seen(), {}
+    def step(self, action):
+        self.t += 1
+        return self.seen(), float(action), self.t == 3, False, {"is_success": self.t == 2}
+
+class Blind(Pictures):
+    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (3,), np.float32)
+
+gymnasium.register("Pictures-v0", entry_point="pictures:Pictures")
+gymnasium.register("Blind-v0", entry_point="pictures:Blind")
+"#;
+    let dir = python_with(&[("pictures.py", pictures)]);
+    let options = |id: &str| BridgeOptions {
+        image_size: 4,
+        python: Some(dir.path().join("python")),
+        ..BridgeOptions::new(id)
+    };
+    let Some(mut bridge) = open(options("gym/pictures:Pictures-v0")) else {
+        return;
+    };
+    assert_eq!(bridge.spec().discrete_actions, Some(3));
+    reset_all(&mut bridge);
+    let mut outcome = [Transition::default()];
+    for t in 0..=3u8 {
+        let red = vec![10 * t; 16];
+        let green = [0, 0, 200, 200].repeat(4);
+        let blue = [vec![90; 8], vec![0; 8]].concat();
+        assert_eq!(bridge.frames(), [red, green, blue].concat(), "step {t}");
+        if t < 3 {
+            bridge.step(&[1.0], &mut outcome).unwrap();
+            assert_eq!((outcome[0].reward, outcome[0].terminated), (6.0, t == 2));
+            assert_eq!(bridge.outcomes()[0].success, Some(t == 1));
+        }
+    }
+    let error = Bridge::open(options("gym/pictures:Blind-v0")).unwrap_err();
+    assert!(matches!(error, BridgeError::Unsuitable { .. }), "{error:?}");
+    assert!(error.to_string().contains("no pictures"), "{error}");
 }
 
 #[test]

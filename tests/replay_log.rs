@@ -162,7 +162,9 @@ fn what_a_killed_process_left_is_removed_and_written_again() {
         .collect();
     // Resumed at checkpoint 2: killed while writing, or before the checkpoint.
     for length in [0, 10, 68, 100, whole[3].len()] {
-        let temporary = folder.path().join(".segment-000003.bin.tmp");
+        let temporary = folder
+            .path()
+            .join(format!(".segment-000003.bin.{}.tmp", std::process::id()));
         fs::write(&temporary, &whole[3][..length]).unwrap();
         fs::write(segment(folder.path(), 4), &whole[4][..length]).unwrap();
         replay_log::verify(folder.path(), LAYOUT, &positions[2]).unwrap();
@@ -335,7 +337,13 @@ fn many_blocks_pass_through() {
 fn a_full_disk_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (mut log, positions) = written(folder.path(), 2);
-    std::os::unix::fs::symlink("/dev/full", folder.path().join(".segment-000002.bin.tmp")).unwrap();
+    std::os::unix::fs::symlink(
+        "/dev/full",
+        folder
+            .path()
+            .join(format!(".segment-000002.bin.{}.tmp", std::process::id())),
+    )
+    .unwrap();
     let error = append(&mut log, LAYOUT, 20..30, 16..24, (0, 0), 12).unwrap_err();
     assert!(matches!(error, RunError::DiskFull { .. }), "{error}");
     assert_eq!(files(folder.path()).len(), 2);

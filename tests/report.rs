@@ -271,10 +271,11 @@ fn csv_has_a_line_for_each_cell_and_each_return() {
     let lines: Vec<Vec<String>> = text.lines().map(fields).collect();
     // Two looks, three tasks and an average, two columns; and a head.
     assert_eq!(lines.len(), 2 * 4 * 2 + 1);
-    assert!(lines.iter().all(|line| line.len() == 15), "{text}");
+    assert!(lines.iter().all(|line| line.len() == 16), "{text}");
     let expected = [
         "train",
         "native/reach",
+        "return",
         "sac, rho 0.9",
         "2",
         "1",
@@ -284,21 +285,21 @@ fn csv_has_a_line_for_each_cell_and_each_return() {
         "",
         "",
     ];
-    assert_eq!(lines[1][..10], expected);
+    assert_eq!(lines[1][..11], expected);
 
     let text = csv::runs(&results);
     let lines: Vec<Vec<String>> = text.lines().map(fields).collect();
     assert_eq!(lines.len(), results.runs.len() * 2 + 1);
-    assert!(lines.iter().all(|line| line.len() == 9), "{text}");
+    assert!(lines.iter().all(|line| line.len() == 10), "{text}");
     let name = "sac-native-reach-rho-0.9-seed-1";
     let task = "native/reach";
     let first = [
-        name, "sac", task, "1", "rho=0.9", "done", "7500", "train", "0.1",
+        name, "sac", task, "1", "rho=0.9", "done", "7500", "train", "0.1", "",
     ];
     assert_eq!(lines[1], first);
     assert_eq!(
         lines.last().unwrap()[5..],
-        ["missing", "", "video-hard", ""]
+        ["missing", "", "video-hard", "", ""]
     );
 }
 
@@ -410,4 +411,130 @@ fn all_files_are_written_with_curves_and_animations() {
     // Again: the same bytes.
     report::write(&results, &Table::of(&results), &out, "foveate report").unwrap();
     assert_eq!(fs::read_to_string(&files[6]).unwrap(), html);
+}
+
+/// Success stands beside returns where a task speaks of it, with what ViSaRL prints.
+#[test]
+fn success_has_tables_of_its_own() {
+    let text = "agents = ['sac']\ntasks = ['metaworld/drawer-open-v3', 'native/reach']\n\
+                seeds = [1, 2]\nlooks = ['train']\n[set]\npreset = 'visarl'\neval_episodes = 3\n";
+    let (_keep, folder) = sweep(text, |_| Ended::NotYet);
+    let (plan, _) = folder.plan().unwrap();
+    for run in &plan.runs {
+        let mut mode = json!({"mean": 4.0, "episodes": 3});
+        if run.task.starts_with("metaworld/") {
+            mode["success_rate"] = json!(if run.seed == 1 { 0.5 } else { 0.25 });
+        }
+        let end = End::Done {
+            action_repeat: 1,
+            evaluation: json!({"step": 7500, "modes": {"train": mode}}),
+        };
+        Outcome::new(run, end).write(&folder.outcome(run)).unwrap();
+    }
+    let results = Results::read(&folder).unwrap();
+    let table = Table::of(&results);
+    assert_eq!(table.success.len(), 1, "native worlds do not speak of it");
+    let cell = &table.success[0].cells[0];
+    assert_eq!(cell.text(), "37.5 ± 17.7");
+    assert_eq!(cell.published.as_ref().unwrap().text(), "18 ± 25");
+    assert!(table.rows[0].cells[0].published.is_none());
+    let notes = notes::of(&results, &table);
+    let markdown = markdown::write(&results, &table, &notes);
+    assert!(
+        markdown.contains("Success in per cent:") && markdown.contains("ViSaRL (Liang"),
+        "{markdown}"
+    );
+    let extras = Extras::default();
+    let html = page::write(&results, &table, &extras);
+    is_well_formed(&html);
+    assert!(html.contains("success in per cent"), "{html}");
+    let tables = csv::tables(&table);
+    let line = tables.lines().last().unwrap();
+    let start = "train,metaworld/drawer-open-v3,success_percent,sac,2,2,0,0,37.5,";
+    assert!(line.starts_with(start), "{tables}");
+    assert!(csv::runs(&results).contains(",train,4,0.25\n"));
+}
+
+/// What a failed or an outstanding evaluation leaves of earlier ones is shown.
+#[test]
+fn looks_that_are_there_are_shown() {
+    let (_keep, folder) = sweep(GRID, |_| Ended::Well(&[50.0, 10.0]));
+    let (plan, _) = folder.plan().unwrap();
+    let run = &plan.runs[0];
+    let mut outcome = Outcome::read(&folder.outcome(run)).unwrap().unwrap();
+    if let End::Done { evaluation, .. } = &mut outcome.end {
+        evaluation["modes"]
+            .as_object_mut()
+            .unwrap()
+            .remove("video-hard");
+    }
+    outcome.failed_since = Some(Failure {
+        stage: "evaluate".into(),
+        ended: "exit status: 1".into(),
+        log: vec!["error: the window is <broken>".into()],
+    });
+    outcome.write(&folder.outcome(run)).unwrap();
+    let results = Results::read(&folder).unwrap();
+    assert_eq!(page::standing(&results), "11 of 12 runs are done, 1 failed");
+    let table = Table::of(&results);
+    let text = |look| table.of_look(look).next().unwrap().cells[0].text();
+    assert_eq!(text(Mode::Train), "50.0 ± 0.0");
+    assert_eq!(text(Mode::VideoHard), "10.0 (1 of 2 seeds, 1 failed)");
+    let html = page::write(&results, &table, &Extras::default());
+    assert!(html.contains("the window is &lt;broken&gt;"), "{html}");
+
+    // Of other episodes than the grid wants now, a return is another thing.
+    let text = GRID.replace("eval_episodes = 3", "eval_episodes = 3\nlog_freq = 50");
+    let more = text.replace("[set]", "episodes = 9\n[set]");
+    fs::write(folder.grid(), more).unwrap();
+    let results = Results::read(&folder).unwrap();
+    assert_eq!(results.runs[1].mean(Mode::Train), None);
+}
+
+/// One damaged file is no reason to show nothing of the other runs.
+#[test]
+fn damaged_files_are_named_and_passed_over() {
+    let (_keep, folder) = sweep(GRID, |_| Ended::Well(&[50.0, 10.0]));
+    let (plan, _) = folder.plan().unwrap();
+    let (cut, torn) = (&plan.runs[0], &plan.runs[1]);
+    fs::write(folder.outcome(cut), "{\"run\": \"sac").unwrap();
+    let torn = directory(&folder, torn);
+    fs::write(torn.metrics(), "{\"step\": 5}\nno JSON\n").unwrap();
+    let results = Results::read(&folder).unwrap();
+    assert_eq!(
+        page::standing(&results),
+        "11 of 12 runs are done, 1 damaged"
+    );
+    let out = folder.root().join("report");
+    let table = Table::of(&results);
+    report::write(&results, &table, &out, "foveate report").unwrap();
+    let html = fs::read_to_string(out.join("index.html")).unwrap();
+    is_well_formed(&html);
+    for file in ["sac-native-reach-seed-1.json", "metrics.jsonl"] {
+        assert!(html.contains(file), "no '{file}' in: {html}");
+    }
+    assert_eq!(
+        table.rows[0].cells[1].text(),
+        "50.0 ± 0.0",
+        "returns are there"
+    );
+}
+
+#[test]
+fn a_page_of_somebody_else_is_left_alone() {
+    let (_keep, folder) = with_gaps();
+    let results = Results::read(&folder).unwrap();
+    let table = Table::of(&results);
+    let out = tempfile::tempdir().unwrap();
+    let page = out.path().join("index.html");
+    fs::write(&page, "<h1>My holidays</h1>").unwrap();
+    let write = || report::write(&results, &table, out.path(), "foveate report");
+    let error = write().unwrap_err();
+    assert!(error.is_user_mistake(), "{error}");
+    assert!(error.to_string().contains("--out"), "{error}");
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1);
+    fs::remove_file(&page).unwrap();
+    write().unwrap();
+    // Its own is replaced.
+    write().unwrap();
 }

@@ -16,7 +16,6 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 /// part of a fourth, an evaluation after each, a checkpoint every few steps and one at
 /// the end, and a replay that overwrites its oldest transitions and frames.
 const OPTIONS: &[&str] = &[
-    "--agent=sgqn",
     "--env=native/reach",
     "--preset=tiny",
     "--set=image_size=8",
@@ -32,6 +31,8 @@ const OPTIONS: &[&str] = &[
     "--set=decoder_channels=[4,4]",
     "--set=overlay_pictures=2",
     "--set=init_steps=10",
+    // Actions at random in half of the run, a share of it: of agents that choose.
+    "--set=epsilon_decay_steps=100",
     "--set=replay_capacity=60",
     "--set=log_freq=5",
     "--set=checkpoint_freq=3",
@@ -41,20 +42,21 @@ const OPTIONS: &[&str] = &[
     "--quiet",
 ];
 
-/// Kills in all, and those that must hit while training is under way.
-const KILLS: usize = 20;
-const UNDER_WAY: usize = 8;
+/// Agents, and for each how many kills in all, and how many of them must hit while training
+/// is under way: one that samples from a policy, one that chooses.
+const SGQN: &str = "--agent=sgqn";
+const AGENTS: [(&str, usize, usize); 2] = [(SGQN, 20, 8), ("--agent=sgqn-dqn", 6, 3)];
 
 /// Trains, or goes on training, until the end or until it is killed; whether the end
 /// was reached.
-fn train(run: &Path, more: &[&str], kill_after: Option<Duration>) -> bool {
+fn train(run: &Path, agent: &str, more: &[&str], kill_after: Option<Duration>) -> bool {
     let mut command = Command::new(env!("CARGO_BIN_EXE_foveate"));
     // Never the user's own cache.
     command.env(
         "FOVEATE_CACHE",
         concat!(env!("CARGO_TARGET_TMPDIR"), "/cache-resume"),
     );
-    command.arg("train").args(OPTIONS).args(more);
+    command.arg("train").arg(agent).args(OPTIONS).args(more);
     command.arg("--run").arg(run);
     if run.join("config.toml").exists() {
         command.arg("--resume");
@@ -80,21 +82,24 @@ fn train(run: &Path, more: &[&str], kill_after: Option<Duration>) -> bool {
     !killed
 }
 
-/// The end of a run that nobody disturbed, and how long it took.
-fn undisturbed() -> &'static (End, Duration) {
+/// The end of a run that nobody disturbs, and how long it takes.
+fn undisturbed(agent: &str) -> (End, Duration) {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let started = Instant::now();
+    assert!(train(&run, agent, &[], None));
+    (End::of(&run), started.elapsed())
+}
+
+/// That of SGQN, which two tests need.
+fn undisturbed_sgqn() -> &'static (End, Duration) {
     static END: OnceLock<(End, Duration)> = OnceLock::new();
-    END.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let run = folder.path().join("run");
-        let started = Instant::now();
-        assert!(train(&run, &[], None));
-        (End::of(&run), started.elapsed())
-    })
+    END.get_or_init(|| undisturbed(SGQN))
 }
 
 #[test]
 fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
-    let (first, _) = undisturbed();
+    let (first, _) = undisturbed_sgqn();
     // The run is what the other test takes it for.
     assert_eq!(first.checkpoints.len(), 2);
     assert!(first.checkpoints[1].0.contains("160"));
@@ -104,10 +109,10 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
     }
     let folder = tempfile::tempdir().unwrap();
     let again = folder.path().join("again");
-    assert!(train(&again, &[], None));
+    assert!(train(&again, SGQN, &[], None));
     End::of(&again).assert_same(first);
     let other = folder.path().join("other");
-    assert!(train(&other, &["--seed=2"], None));
+    assert!(train(&other, SGQN, &["--seed=2"], None));
     assert!(End::of(&other) != *first);
 }
 
@@ -116,27 +121,36 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
 /// to its end, which is the undisturbed one's, the remaining kills hit a new one.
 #[test]
 fn a_run_killed_at_random_moments_ends_with_the_same_bits() {
-    let (expected, duration) = undisturbed();
-    let mut rng = StdRng::seed_from_u64(20);
-    let (mut kills, mut under_way, mut runs) = (0, 0, 0);
-    while kills < KILLS || under_way < UNDER_WAY {
-        let folder = tempfile::tempdir().unwrap();
-        let run = folder.path().join("run");
-        loop {
-            let done = kills >= KILLS && under_way >= UNDER_WAY;
-            let delay = duration.mul_f64(rng.random_range(0.0..1.0));
-            let before = files(&run.join("checkpoints"));
-            if train(&run, &[], (!done).then_some(delay)) {
-                break;
+    for (agent, least, least_under_way) in AGENTS {
+        let own;
+        let (expected, duration) = match agent {
+            SGQN => undisturbed_sgqn(),
+            _ => {
+                own = undisturbed(agent);
+                &own
             }
-            kills += 1;
-            if files(&run.join("checkpoints")) != before {
-                under_way += 1;
+        };
+        let mut rng = StdRng::seed_from_u64(20);
+        let (mut kills, mut under_way, mut runs) = (0, 0, 0);
+        while kills < least || under_way < least_under_way {
+            let folder = tempfile::tempdir().unwrap();
+            let run = folder.path().join("run");
+            loop {
+                let done = kills >= least && under_way >= least_under_way;
+                let delay = duration.mul_f64(rng.random_range(0.0..1.0));
+                let before = files(&run.join("checkpoints"));
+                if train(&run, agent, &[], (!done).then_some(delay)) {
+                    break;
+                }
+                kills += 1;
+                if files(&run.join("checkpoints")) != before {
+                    under_way += 1;
+                }
+                assert!(kills < 20 * least, "training is hardly ever reached");
             }
-            assert!(kills < 20 * KILLS, "training is hardly ever reached");
+            runs += 1;
+            End::of(&run).assert_same(expected);
         }
-        runs += 1;
-        End::of(&run).assert_same(expected);
+        println!("{agent}: {kills} kills, {under_way} of them under way, in {runs} runs");
     }
-    println!("{kills} kills, {under_way} of them under way, in {runs} runs");
 }

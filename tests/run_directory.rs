@@ -181,9 +181,11 @@ fn small_files_are_replaced_whole() {
     assert_eq!(summary["train"], 1.5);
     run.write_config("").unwrap();
     fs::write(folder.path().join(".config.toml.tmp"), "half").unwrap();
+    fs::write(folder.path().join(".config.toml.77.tmp"), "half").unwrap();
     drop(run);
     RunDirectory::resume(folder.path()).unwrap();
     assert!(!folder.path().join(".config.toml.tmp").exists());
+    assert!(!folder.path().join(".config.toml.77.tmp").exists());
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
+use foveate::envs::native::Mode;
 use foveate::run::RunDirectory;
 use foveate::sweep::outcome::End;
 use foveate::sweep::{
@@ -34,6 +35,13 @@ fn small(more: &str) -> Result<Plan, GridError> {
     plan(&format!(
         "agents = ['sac']\ntasks = ['native/reach']\nseeds = [1]\nlooks = ['train']\n{more}"
     ))
+}
+
+/// In all looks of the grid.
+fn evaluate() -> Stage {
+    Stage::Evaluate {
+        looks: vec![Mode::Train, Mode::VideoHard],
+    }
 }
 
 fn names(plan: &Plan) -> Vec<&str> {
@@ -174,6 +182,9 @@ fn mistakes_in_a_grid_are_named() {
 /// What stands in for training: it leaves the files that tell how far a run is.
 struct Fake {
     fails: HashSet<String>,
+    /// Fails at evaluations alone.
+    trains: bool,
+    animates: bool,
     calls: Mutex<Vec<(String, Stage)>>,
     /// How many ran at once, now and at most.
     at_once: Mutex<(usize, usize)>,
@@ -183,6 +194,8 @@ impl Fake {
     fn new(fails: &[&str]) -> Fake {
         Fake {
             fails: fails.iter().map(|name| name.to_string()).collect(),
+            trains: false,
+            animates: false,
             calls: Mutex::default(),
             at_once: Mutex::default(),
         }
@@ -216,14 +229,19 @@ fn train(folder: &SweepFolder, run: &PlannedRun, to_the_end: bool) {
 }
 
 impl Launch for Fake {
+    fn animates(&self) -> bool {
+        self.animates
+    }
+
     fn launch(
         &self,
         folder: &SweepFolder,
         plan: &Plan,
         run: &PlannedRun,
-        stage: Stage,
+        stage: &Stage,
     ) -> Result<String, Failure> {
-        self.calls.lock().unwrap().push((run.name.clone(), stage));
+        let call = (run.name.clone(), stage.clone());
+        self.calls.lock().unwrap().push(call);
         {
             let mut at_once = self.at_once.lock().unwrap();
             at_once.0 += 1;
@@ -231,7 +249,8 @@ impl Launch for Fake {
         }
         std::thread::sleep(std::time::Duration::from_millis(2));
         self.at_once.lock().unwrap().0 -= 1;
-        if self.fails.contains(&run.name) {
+        let is_training = matches!(stage, Stage::Train { .. });
+        if self.fails.contains(&run.name) && !(self.trains && is_training) {
             return Err(Failure {
                 stage: stage.name().into(),
                 ended: "exit status: 1".into(),
@@ -243,13 +262,19 @@ impl Launch for Fake {
                 train(folder, run, true);
                 Ok(String::new())
             }
-            Stage::Evaluate => {
+            Stage::Animate => {
+                let media = folder.directory(run).join("media");
+                fs::write(media.join("attention.gif"), "GIF").unwrap();
+                Ok(String::new())
+            }
+            Stage::Evaluate { looks } => {
                 let result = json!({"mean": run.seed, "episodes": plan.episodes(run)});
-                let looks = plan.grid.looks.iter();
+                let looks = looks.iter();
                 let modes: serde_json::Map<_, _> = looks
                     .map(|look| (look.to_string(), result.clone()))
                     .collect();
-                Ok(json!({"step": run.config.steps, "modes": modes}).to_string())
+                let adapts = run.agent == "pad";
+                Ok(json!({"step": run.config.steps, "adapts": adapts, "modes": modes}).to_string())
             }
         }
     }
@@ -316,9 +341,7 @@ fn after_a_kill_each_run_goes_on_from_where_it_was() {
     let run = |n: usize| &plan.runs[n];
     // Done; trained; in the middle; killed before it had written anything; nothing at all.
     let fake = Fake::new(&[]);
-    let evaluation = fake
-        .launch(&folder, &plan, run(0), Stage::Evaluate)
-        .unwrap();
+    let evaluation = fake.launch(&folder, &plan, run(0), &evaluate()).unwrap();
     let end = End::Done {
         action_repeat: 4,
         evaluation: serde_json::from_str(&evaluation).unwrap(),
@@ -348,11 +371,11 @@ fn after_a_kill_each_run_goes_on_from_where_it_was() {
     let name = |n: usize| plan.runs[n].name.clone();
     let anew = Stage::Train { resume: false };
     let expected = [
-        (name(1), Stage::Evaluate),
+        (name(1), evaluate()),
         (name(2), Stage::Train { resume: true }),
-        (name(2), Stage::Evaluate),
-        (name(3), anew),
-        (name(3), Stage::Evaluate),
+        (name(2), evaluate()),
+        (name(3), anew.clone()),
+        (name(3), evaluate()),
         (name(4), anew),
     ];
     assert_eq!(fake.calls()[..6], expected);
@@ -385,7 +408,7 @@ fn a_run_that_fails_stops_no_other_and_is_tried_again() {
     assert_eq!(go(&folder, &plan, &fake, 2), []);
     let expected = [
         (bad.clone(), Stage::Train { resume: false }),
-        (bad, Stage::Evaluate),
+        (bad, evaluate()),
     ];
     assert_eq!(fake.calls(), expected);
 }
@@ -399,7 +422,7 @@ impl Launch for Odd {
         folder: &SweepFolder,
         _: &Plan,
         run: &PlannedRun,
-        _: Stage,
+        _: &Stage,
     ) -> Result<String, Failure> {
         train(folder, run, true);
         Ok(self.0.into())
@@ -449,7 +472,7 @@ fn a_grid_may_grow_and_not_change() {
     );
     assert_eq!(fs::read_to_string(root.join("grid.toml")).unwrap(), GRID);
 
-    // A seed more: its four runs. A look more: all are evaluated anew, none is trained.
+    // A seed more: its four runs. A look more: all are evaluated in it, none is trained.
     let more = GRID.replace("[3, 1]", "[3, 1, 2]");
     let (folder, plan) = open(&root, &more).unwrap();
     let fake = Fake::new(&[]);
@@ -466,16 +489,160 @@ fn a_grid_may_grow_and_not_change() {
     let fake = Fake::new(&[]);
     go(&folder, &plan, &fake, 1);
     assert_eq!(fake.calls().len(), 12);
-    assert!(
-        fake.calls()
-            .iter()
-            .all(|(_, stage)| *stage == Stage::Evaluate)
-    );
+    assert!(fake.calls().iter().all(|(_, stage)| *stage == color_hard()));
+    let State::Done(outcome) = folder.state(&plan, &plan.runs[0]).unwrap() else {
+        panic!("not done");
+    };
+    assert_eq!(outcome.mean(Mode::VideoHard), Some(3.0), "as it was");
     assert_eq!(
         folder.commands().unwrap().len(),
         1,
         "one command, given again"
     );
+}
+
+fn color_hard() -> Stage {
+    Stage::Evaluate {
+        looks: vec![Mode::ColorHard],
+    }
+}
+
+/// What was evaluated stays when an attempt to add to it fails, and is not played again.
+#[test]
+fn a_failed_evaluation_takes_nothing_away() {
+    let (_keep, root) = temporary();
+    let (folder, plan) = open(&root, GRID).unwrap();
+    go(&folder, &plan, &Fake::new(&[]), 2);
+    drop(folder);
+    let more = GRID.replace("\"train\"", "\"train\", \"color-hard\"");
+    let (folder, plan) = open(&root, &more).unwrap();
+    let bad = plan.runs[2].name.clone();
+    let failed = go(&folder, &plan, &Fake::new(&[&bad]), 1);
+    assert_eq!((failed.len(), failed[0].1.stage.as_str()), (1, "evaluate"));
+    let State::Failed(outcome) = folder.state(&plan, &plan.runs[2]).unwrap() else {
+        panic!("not failed");
+    };
+    assert_eq!(outcome.mean(Mode::Train), Some(3.0));
+    assert_eq!(outcome.mean(Mode::ColorHard), None);
+    let why = outcome.failure().unwrap();
+    assert!(why.log[0].contains("NaN"), "{why:?}");
+
+    let fake = Fake::new(&[]);
+    assert_eq!(go(&folder, &plan, &fake, 1), []);
+    assert_eq!(fake.calls(), [(bad, color_hard())]);
+    let State::Done(outcome) = folder.state(&plan, &plan.runs[2]).unwrap() else {
+        panic!("not done");
+    };
+    assert!(outcome.failure().is_none(), "mended");
+    let looks = [Mode::Train, Mode::ColorHard, Mode::VideoHard];
+    assert_eq!(looks.map(|look| outcome.mean(look)), [Some(3.0); 3]);
+
+    // A run directory that is trained anew is evaluated anew.
+    fs::remove_dir_all(folder.directory(&plan.runs[2])).unwrap();
+    let all = more.replace("\"color-hard\"", "\"color-hard\", \"color-easy\"");
+    drop(folder);
+    let (folder, plan) = open(&root, &all).unwrap();
+    let fake = Fake::new(&[]);
+    go(&folder, &plan, &fake, 1);
+    let looks = plan.grid.looks.clone();
+    let name = plan.runs[2].name.clone();
+    assert!(fake.calls().contains(&(name, Stage::Evaluate { looks })));
+}
+
+/// PAD's returns are published as of an agent that adapts itself.
+#[test]
+fn pad_is_evaluated_while_it_adapts() {
+    let (_keep, root) = temporary();
+    let text = GRID.replace("\"sgqn\"", "\"pad\"");
+    let (folder, plan) = open(&root, &text).unwrap();
+    let children = Children {
+        program: "foveate".into(),
+        common: vec![],
+        both: vec![],
+        train: vec![],
+        animations: false,
+    };
+    for run in &plan.runs[..2] {
+        let given = children.arguments(Path::new("x"), &plan, run, &evaluate());
+        let adapts = given.iter().any(|word| word == "--adapt");
+        assert_eq!(adapts, run.agent == "pad");
+    }
+    assert_eq!(go(&folder, &plan, &Fake::new(&[]), 2), []);
+    // One that did not adapt is evaluated again.
+    let run = &plan.runs[1];
+    let file = fs::read_to_string(folder.outcome(run)).unwrap();
+    let file = file.replace("\"adapts\": true", "\"adapts\": false");
+    fs::write(folder.outcome(run), file).unwrap();
+    assert_eq!(folder.state(&plan, run).unwrap(), State::Trained);
+}
+
+/// The child of a sweep that was killed has its run for a moment longer.
+#[test]
+fn a_run_that_an_orphan_still_has_is_waited_for() {
+    let (_keep, root) = temporary();
+    let (folder, plan) = open(&root, GRID).unwrap();
+    let orphan = RunDirectory::create(folder.directory(&plan.runs[0])).unwrap();
+    let ends = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        drop(orphan);
+    });
+    // Training would meet the lock, as `foveate train` would.
+    assert_eq!(go(&folder, &plan, &Fake::new(&[]), 1), []);
+    ends.join().unwrap();
+}
+
+/// Where nobody says how large frames are, a pretrained encoder does when the run begins.
+#[test]
+fn a_run_whose_encoder_chose_the_size_of_frames_is_trained() {
+    let (_keep, root) = temporary();
+    let text = GRID.replace("[set]", "[set]\nencoder = \"multimae:weights\"");
+    let text = text.replace("\"sac\", \"sgqn\"", "\"sac\"");
+    let (folder, plan) = open(&root, &text).unwrap();
+    let run = &plan.runs[0];
+    let mut begun = run.clone();
+    begun.config.image_size = 224;
+    train(&folder, &begun, true);
+    assert!(folder.is_trained(run));
+    let mut said = run.clone();
+    said.set.push("image_size=32".into());
+    assert!(!folder.is_trained(&said));
+}
+
+/// The first seed of every agent and task, once, also of runs that were done before.
+#[test]
+fn the_first_seeds_are_filmed() {
+    let (_keep, root) = temporary();
+    let (folder, plan) = open(&root, GRID).unwrap();
+    go(&folder, &plan, &Fake::new(&[]), 2);
+    let films = || Fake {
+        animates: true,
+        ..Fake::new(&[])
+    };
+    let fake = films();
+    go(&folder, &plan, &fake, 1);
+    let expected: Vec<_> = (plan.runs[..4].iter())
+        .map(|run| (run.name.clone(), Stage::Animate))
+        .collect();
+    assert_eq!(fake.calls(), expected);
+    let again = films();
+    go(&folder, &plan, &again, 1);
+    assert_eq!(again.calls(), []);
+    // One that cannot be filmed is done all the same.
+    fs::remove_file(&folder.animations(&plan.runs[0]).unwrap()[0]).unwrap();
+    let fake = Fake {
+        animates: true,
+        ..Fake::new(&[&plan.runs[0].name])
+    };
+    let mut told = vec![];
+    let mut watch = |event: &Event| told.push(event.clone());
+    let failed = sweep(&folder, &plan, &fake, &|_| 4, 1, &mut watch).unwrap();
+    assert_eq!(failed, []);
+    let not_filmed = |e: &Event| matches!(e, Event::NotAnimated { run: 0, .. });
+    assert!(told.iter().any(not_filmed), "{told:?}");
+    assert!(matches!(
+        folder.state(&plan, &plan.runs[0]),
+        Ok(State::Done(_))
+    ));
 }
 
 #[test]
@@ -533,9 +700,10 @@ fn children_are_given_what_the_run_is() {
         common: vec!["--with-parent".into()],
         both: vec!["--python".into(), "p".into()],
         train: vec!["--no-tune".into()],
+        animations: true,
     };
-    let given = |stage| -> Vec<String> {
-        let given = children.arguments(Path::new("x y"), &plan, &plan.runs[1], stage);
+    let given = |stage: Stage| -> Vec<String> {
+        let given = children.arguments(Path::new("x y"), &plan, &plan.runs[1], &stage);
         given
             .iter()
             .map(|a| a.to_string_lossy().into_owned())
@@ -547,8 +715,12 @@ fn children_are_given_what_the_run_is() {
          --set=steps=40 --resume --no-tune --python p --run x y"
     );
     assert_eq!(
-        given(Stage::Evaluate).join(" "),
+        given(evaluate()).join(" "),
         "--with-parent eval --json --modes=train,video-hard --episodes=2 --python p --run x y"
+    );
+    assert_eq!(
+        given(Stage::Animate).join(" "),
+        "--with-parent explain --quiet --python p --run x y"
     );
 }
 
@@ -569,10 +741,11 @@ fn what_a_child_says_last_is_kept() {
         common: vec![],
         both: vec![],
         train: vec![],
+        animations: false,
     };
     let run = &plan.runs[0];
     let stage = Stage::Train { resume: false };
-    let failure = children.launch(&folder, &plan, run, stage).unwrap_err();
+    let failure = children.launch(&folder, &plan, run, &stage).unwrap_err();
     assert_eq!(failure.ended, "exit status: 3");
     assert_eq!(failure.log.len(), 8);
     assert_eq!(
@@ -583,7 +756,7 @@ fn what_a_child_says_last_is_kept() {
     assert!(log.starts_with("$ foveate train --agent=sac"), "{log}");
 
     children.program = "/nonexistent/foveate".into();
-    let failure = children.launch(&folder, &plan, run, stage).unwrap_err();
+    let failure = children.launch(&folder, &plan, run, &stage).unwrap_err();
     assert!(
         failure.ended.contains("could not be run"),
         "{}",

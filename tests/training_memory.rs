@@ -52,7 +52,7 @@ fn opened(gpu: &Gpu, agent: AgentKind, capacity: usize) -> (TrainingMemory, Opti
 #[test]
 fn what_a_run_says_is_what_the_device_has_given_out() {
     let gpu = gpu();
-    for agent in [AgentKind::Sac, AgentKind::Sgqn] {
+    for agent in [AgentKind::Sac, AgentKind::Sgqn, AgentKind::SgqnDqn] {
         let (said, rose) = opened(&gpu, agent, 4_000);
         println!(
             "{agent}: {said:?}, {} in all, {rose:?} given out",
@@ -64,7 +64,7 @@ fn what_a_run_says_is_what_the_device_has_given_out() {
         };
         assert!(said.total() <= rose, "{said:?}: {rose}");
         assert!(rose - said.total() < said.total() / 20, "{said:?}: {rose}");
-        let pictures = if agent == AgentKind::Sgqn { 5 } else { 0 };
+        let pictures = if agent == AgentKind::Sac { 0 } else { 5 };
         assert_eq!(said.pictures, pictures * 3 * (SIDE * SIDE) as u64);
     }
 }

@@ -70,6 +70,7 @@ fn tuning(budget: Duration) -> (Tuning, Arc<Heard>) {
     let tuning = Tuning {
         budget,
         notice: Arc::new(move |text| a.notices.lock().unwrap().push(text.to_string())),
+        turn: None,
         keep: Arc::new(move |_, choices| b.kept.lock().unwrap().push(choices.clone())),
     };
     (tuning, heard)
@@ -103,6 +104,30 @@ fn what_is_measured_is_used_kept_and_right() {
     assert_eq!(keys(&again), keys(&program));
     let bits = |values: &[f32]| -> Vec<u32> { values.iter().map(|v| v.to_bits()).collect() };
     assert_eq!(bits(&results(&again)), bits(&tuned));
+}
+
+/// Of two programs that would measure the same at once, the second waits for its turn and
+/// then knows what the first one measured.
+#[test]
+fn what_another_measured_meanwhile_is_not_measured_again() {
+    let first = fresh();
+    first.set_tuning(Some(tuning(AMPLE).0));
+    compile(&first);
+    let measured = first.choices();
+    assert!(!measured.is_empty());
+
+    let second = fresh();
+    let (mut tuning, heard) = tuning(AMPLE);
+    let known = measured.clone();
+    tuning.turn = Some(Arc::new(move |gpu| {
+        gpu.set_choices(known.clone());
+        Some(Box::new(()))
+    }));
+    second.set_tuning(Some(tuning));
+    compile(&second);
+    assert_eq!(second.choices(), measured);
+    assert!(heard.notices.lock().unwrap().is_empty());
+    assert!(heard.kept.lock().unwrap().is_empty());
 }
 
 #[test]
@@ -180,4 +205,24 @@ fn a_cache_is_used_only_where_it_fits() {
             "{damage:?}"
         );
     }
+}
+
+/// Several programs keep what they measured in one file: nothing is taken away.
+#[test]
+fn what_is_kept_at_once_is_all_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cache, gpu) = (TuningCache::new(folder.path()), fresh());
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let (cache, gpu) = (&cache, &gpu);
+            scope.spawn(move || {
+                for m in 0..5 {
+                    let mut choices = Choices::default();
+                    choices.insert(format!("class {n} {m}"), "key");
+                    cache.keep(gpu, &choices).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(cache.load(&gpu).unwrap().len(), 40);
 }

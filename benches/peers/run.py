@@ -22,7 +22,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 VENV = HERE / ".venv"
 
 FOVEATE = "foveate"
-RUST = (FOVEATE, "burn", "meganeura")
+# burn without its autotuning, for works that it tunes for longer than anybody waits.
+UNTUNED = "burn-untuned"
+RUST = (FOVEATE, "burn", UNTUNED, "meganeura")
 TORCH = ("pytorch-cpu", "pytorch-cuda", "pytorch-cuda-tf32")
 
 # Work: title, repetitions of one measurement, peers that have it.
@@ -30,7 +32,7 @@ WORKS = {
     "gemm_768": ("GEMM 768³", 20, RUST + TORCH),
     "gemm_4096": ("GEMM 4096³", 5, RUST + TORCH),
     "encoder": ("encoder, forward + backward", 5, RUST + TORCH),
-    "visarl_step": ("MultiMAE training step, batch 64", 2, (FOVEATE, "burn") + TORCH),
+    "visarl_step": ("MultiMAE training step, batch 64", 2, (FOVEATE, "burn", UNTUNED) + TORCH),
     "update_even": ("SGQN update, even step", 1, (FOVEATE,) + TORCH),
     "update_odd": ("SGQN update, odd step", 1, (FOVEATE,) + TORCH),
 }
@@ -63,6 +65,8 @@ def last_line(text):
 
 def build_rust(name, install, features=()):
     """The command of a Rust program, built where it is not."""
+    untuned = name == UNTUNED
+    name = "burn" if untuned else name
     cargo = os.environ.get("CARGO", "cargo")
     if not shutil.which(cargo):
         raise Missing("there is no cargo")
@@ -71,10 +75,14 @@ def build_rust(name, install, features=()):
         # The versions that foveate itself is built and tested with.
         shutil.copyfile(HERE.parents[1] / "Cargo.lock", lock)
     environment = dict(os.environ)
-    environment.setdefault("CARGO_TARGET_DIR", str(HERE / "target"))
+    target = environment.setdefault("CARGO_TARGET_DIR", str(HERE / "target"))
+    if untuned:  # Beside the other burn, not in its place.
+        environment["CARGO_TARGET_DIR"] = os.path.join(target, UNTUNED)
     command = [cargo, "build", "--release", "--message-format=json-render-diagnostics"]
     if not install:
         command.append("--offline")
+    if untuned:
+        command.append("--no-default-features")
     if features:
         command += ["--features", ",".join(features)]
     say(f"building {name}")
@@ -119,7 +127,7 @@ def commands(wanted, install):
         if name in wanted:
             try:
                 # burn's SPIR-V crashes software Vulkan: see its manifest.
-                spirv = name == "burn" and not software
+                spirv = name.startswith("burn") and not software
                 found[name] = build_rust(name, install, ["spirv"] if spirv else [])
                 if name == FOVEATE:
                     software = describe(found[name])["kind"] == "cpu"
@@ -342,7 +350,8 @@ def commit():
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     peers, works = RUST[1:] + TORCH, tuple(WORKS)
-    parser.add_argument("--peers", nargs="+", choices=peers, default=peers)
+    usual = tuple(peer for peer in peers if peer != UNTUNED)
+    parser.add_argument("--peers", nargs="+", choices=peers, default=usual)
     parser.add_argument("--works", nargs="+", choices=works, default=works)
     parser.add_argument("--rounds", type=int, default=5, help="turns (default 5)")
     parser.add_argument(

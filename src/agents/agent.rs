@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::batches::{OverlayBank, Randomness};
+use super::choices::Choices;
 use super::curl;
+use super::dqn::Dqn;
 use super::eye::Eye;
 use super::learner::{Learner, LearnerOptions};
 use super::observations::Observations;
@@ -13,17 +15,20 @@ use super::policy::Policy;
 use super::replay::Replay;
 use super::sac::{PolicyRange, Sac, Turn};
 use super::sgqn::{self, SgqnOptions};
+use super::sgqn_dqn;
 use super::soda;
 use super::standardiser::Standardiser;
 use super::svea::{self, SveaOptions};
 use crate::Error;
 use crate::config::{AgentKind, Auxiliary, Config, LatentScale};
+use crate::envs::ActionSpace;
 use crate::gpu::{Arena, ArenaLayout, BufferRange, Gpu, GpuError};
 use crate::nn::{Actor, NetworkShape};
 use crate::ops::{DType, Framing, Stream, TapeError, Tensor, Var};
 use crate::tape::{PlannedProgram, Profile, Program, Tape, Timer};
 
-/// Sizes of the networks that a configuration asks for, on what `eye` sees.
+/// Sizes of the networks that a configuration asks for, on what `eye` sees. `action_dim`
+/// is |A|, or how many actions there are to choose from.
 pub fn network_shape(config: &Config, action_dim: usize, eye: &Eye) -> NetworkShape {
     let [first, second] = config.decoder_channels;
     NetworkShape {
@@ -59,6 +64,7 @@ fn learner_options(config: &Config) -> LearnerOptions {
         encoder_tau: config.encoder_tau as f32,
         soda_tau: config.soda_tau as f32,
         auxiliary: config.agent.auxiliary(),
+        chooses: config.agent.chooses(),
     }
 }
 
@@ -67,7 +73,7 @@ impl Turn {
     pub fn at(config: &Config, step: u64) -> Turn {
         let c = config;
         Turn {
-            actor: step.is_multiple_of(c.actor_update_freq),
+            actor: !c.agent.chooses() && step.is_multiple_of(c.actor_update_freq),
             targets: step.is_multiple_of(c.critic_target_update_freq),
             auxiliary: c.agent.auxiliary().is_some() && step.is_multiple_of(c.aux_update_freq),
         }
@@ -113,6 +119,10 @@ pub struct Agent {
     eye: Eye,
     /// Where embeddings are not seen as they are.
     standardiser: Option<Standardiser>,
+    /// Of agents that choose.
+    choices: Option<Choices>,
+    /// Numbers that name an action to the environment.
+    action_dim: usize,
     learner: Learner,
     /// `counter.update` and `counter.act`: the steps of the random streams.
     counters: Arena,
@@ -120,26 +130,35 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// A fresh agent. Its programs multiply in the configured precision. A pretrained
-    /// encoder is read from where the configuration says.
+    /// A fresh agent for an environment with these actions; a number is that of continuous
+    /// components. Its programs multiply in the configured precision. A pretrained encoder
+    /// is read from where the configuration says.
     ///
     /// # Errors
-    /// [`GpuError::NoF16`] on a device without, out of memory; those of reading an encoder
-    /// and of [`Eye::frozen`].
-    pub fn new(gpu: &Gpu, config: &Config, action_dim: usize) -> Result<Agent, Error> {
-        Agent::with_eye(gpu, config, action_dim, Eye::open(gpu, config)?)
+    /// [`GpuError::NoF16`] on a device without, out of memory; those of reading an encoder,
+    /// of [`Eye::frozen`] and of [`Choices::of_agent`].
+    pub fn new(
+        gpu: &Gpu,
+        config: &Config,
+        actions: impl Into<ActionSpace>,
+    ) -> Result<Agent, Error> {
+        Agent::with_eye(gpu, config, actions, Eye::open(gpu, config)?)
     }
 
     /// [`Agent::new`] with an eye that is there already.
     ///
     /// # Errors
-    /// [`GpuError::NoF16`] on a device without, out of memory.
+    /// [`GpuError::NoF16`] on a device without, out of memory; those of
+    /// [`Choices::of_agent`].
     pub fn with_eye(
         gpu: &Gpu,
         config: &Config,
-        action_dim: usize,
+        actions: impl Into<ActionSpace>,
         eye: Eye,
     ) -> Result<Agent, Error> {
+        let actions = actions.into();
+        let choices = Choices::of_agent(config, actions)?;
+        let width = choices.map_or(actions.dim(), |choices| choices.count());
         let gpu = &gpu.with_precision(config.precision)?;
         let mut layout = ArenaLayout::default();
         layout.push("counter.update", &[1]);
@@ -151,7 +170,7 @@ impl Agent {
         Ok(Agent {
             learner: Learner::new(
                 gpu,
-                &network_shape(config, action_dim, &eye),
+                &network_shape(config, width, &eye),
                 &learner_options(config),
             )?,
             counters: Arena::new(gpu, "counters", layout)?,
@@ -159,6 +178,8 @@ impl Agent {
             config: config.clone(),
             eye,
             standardiser,
+            choices,
+            action_dim: actions.dim(),
             updates: BTreeMap::new(),
         })
     }
@@ -183,7 +204,27 @@ impl Agent {
         &self.config
     }
 
-    /// The steps of the algorithm, recorded on `tape`.
+    /// What it chooses among; `None` for agents that name their actions' components.
+    pub fn choices(&self) -> Option<&Choices> {
+        self.choices.as_ref()
+    }
+
+    /// Numbers that name an action to the environment.
+    pub fn action_dim(&self) -> usize {
+        self.action_dim
+    }
+
+    /// The steps of DQN, recorded on `tape`; for agents that choose.
+    pub fn dqn<'a>(&'a self, tape: &'a Tape) -> Dqn<'a> {
+        Dqn {
+            learner: &self.learner,
+            tape,
+            discount: self.config.discount as f32,
+            double_q: self.config.double_q,
+        }
+    }
+
+    /// The steps of SAC, recorded on `tape`; for all others.
     pub fn sac<'a>(&'a self, tape: &'a Tape) -> Sac<'a> {
         Sac {
             learner: &self.learner,
@@ -256,6 +297,10 @@ impl Agent {
         let drawn = self.draw(tape, replay)?;
         let input = self.batch_of(tape, replay, overlays, turn, &drawn)?;
         let sac = self.sac(tape);
+        let sgqn_options = SgqnOptions {
+            rho: c.rho as f32,
+            consistency: c.consistency as f32,
+        };
         match c.agent {
             // They differ in what becomes of frames before they are seen.
             AgentKind::Sac | AgentKind::Rad | AgentKind::Drq | AgentKind::Soda => {
@@ -277,11 +322,13 @@ impl Agent {
             }
             // An ablation is the same update without one of its parts.
             AgentKind::Sgqn | AgentKind::SacConsistency | AgentKind::SacSelfSupervision => {
-                let options = SgqnOptions {
-                    rho: c.rho as f32,
-                    consistency: c.consistency as f32,
-                };
-                sgqn::update(&sac, &input, turn, options)?;
+                sgqn::update(&sac, &input, turn, sgqn_options)?;
+            }
+            AgentKind::Dqn => {
+                self.dqn(tape).update(&input.batch, turn)?;
+            }
+            AgentKind::SgqnDqn => {
+                sgqn_dqn::update(&self.dqn(tape), &input, turn, sgqn_options)?;
             }
         }
         if turn.auxiliary && c.agent.auxiliary() == Some(Auxiliary::Soda) {
@@ -394,6 +441,12 @@ impl Agent {
         let slots = tape.input("slots", Tensor::u32(&[count, self.config.frame_stack]));
         let obs = self.see(&tape, &slots, store, Framing::Centre)?;
         let sac = self.sac(&tape);
+        let len = count * self.action_dim;
+        if self.choices.is_some() {
+            let features = self.dqn(&tape).features(&obs)?;
+            let action = self.decide(&tape, &features)?.action;
+            return Policy::compile(&self.gpu, &tape, &action, None, len);
+        }
         let actor = self.learner.scope(&tape, "actor");
         let raw = Actor::forward(&actor, &sac.features(&obs)?, &self.learner.shape)?;
         let step = self.counter(&tape, "counter.act")?;
@@ -403,8 +456,8 @@ impl Agent {
         )?;
         let sample =
             raw.squashed_gaussian(&noise, sac.policy.log_std_min, sac.policy.log_std_max)?;
-        let dim = self.learner.shape.action_dim;
-        Policy::compile(&self.gpu, &tape, &sample, &step, count * dim)
+        let sampled = Some([&sample.action, &step]);
+        Policy::compile(&self.gpu, &tape, &sample.mean, sampled, len)
     }
 
     /// Everything that training changes on the device: (name, shape, element type, place).

@@ -147,7 +147,10 @@ impl Agent {
         let batch = Batch {
             next_obs,
             obs,
-            action: drawn.action.clone(),
+            action: match self.choices() {
+                Some(choices) => choices.one_hot(&drawn.action)?,
+                None => drawn.action.clone(),
+            },
             reward: drawn.reward.clone(),
             not_done: drawn.not_done.clone(),
             next_noise: noise(Randomness::NextNoise)?,

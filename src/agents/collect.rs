@@ -87,6 +87,11 @@ impl<'a> Collector<'a> {
         (self.stage.env.as_native()).map_or(&[], |native| native.world().coordinate_names())
     }
 
+    /// What happened to the environment since the last call that a person should know.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        self.stage.take_notices()
+    }
+
     /// The next moment. Waits for the device.
     ///
     /// # Errors

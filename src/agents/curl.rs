@@ -36,7 +36,7 @@ pub fn contrast_step(
     trace: &mut Trace,
 ) -> Result<(), TapeError> {
     let (learner, tape) = (sac.learner, sac.tape);
-    let optimiser = sac.auxiliary("curl", "bilinear form")?;
+    let optimiser = learner.auxiliary_of("curl", "bilinear form")?;
     let z = |prefix: &str, pixels: &Var| {
         let encoder = learner.scope(tape, prefix).sub("encoder");
         Encoder::projection(&encoder, &Encoder::cnn(&encoder, pixels, &learner.shape)?)
@@ -62,5 +62,5 @@ pub fn contrast_step(
     ] {
         name(trace, label, var);
     }
-    sac.auxiliary_step(optimiser, &loss, trace)
+    learner.auxiliary_step(tape, optimiser, &loss, trace)
 }

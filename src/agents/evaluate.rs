@@ -1,5 +1,6 @@
-//! Evaluation: whole episodes with the policy's mean (SPEC.md A.7), and the two
-//! yardsticks, a random policy and a world's scripted expert.
+//! Evaluation: whole episodes with the policy's mean (SPEC.md A.7), or of agents that choose
+//! with the action of the largest value (ε = 0); and the two yardsticks, a random policy and
+//! a world's scripted expert.
 
 use super::agent::Agent;
 use super::eye::{Embedder, Eye};
@@ -16,7 +17,7 @@ use crate::ops::{Stream, TapeError};
 /// Who acts.
 #[derive(Debug)]
 pub enum Actor<'a> {
-    /// The policy's mean, from pixels.
+    /// The policy's mean, or the best choice, from pixels.
     Agent(&'a Agent),
     /// The same of a PAD agent that adapts itself to each episode, one after the other:
     /// see [`Adaptation`].
@@ -73,6 +74,8 @@ pub struct Stage {
     mode: Option<Mode>,
     /// Frames seen by each environment in its episode.
     seen: Vec<usize>,
+    /// What happened to the environments that nobody has been told yet.
+    notices: Vec<String>,
 }
 
 impl std::fmt::Debug for Stage {
@@ -107,6 +110,7 @@ impl Stage {
         Ok(Stage {
             env: open(gpu, &frames, options)?,
             seen: vec![0; count],
+            notices: vec![],
             frames,
             store,
             embedder,
@@ -130,7 +134,9 @@ impl Stage {
     /// Starts episode `episode` in every environment.
     pub fn reset(&mut self, episode: u64) -> Result<(), Error> {
         for env in 0..self.env.count() {
-            self.env.reset(env, episode)?;
+            let reset = self.env.reset(env, episode);
+            self.notices.extend(self.env.take_notices());
+            reset?;
         }
         self.seen.fill(0);
         self.observe()
@@ -138,8 +144,16 @@ impl Stage {
 
     /// Steps every environment.
     pub fn step(&mut self, actions: &[f32], transitions: &mut [Transition]) -> Result<(), Error> {
-        self.env.step(actions, transitions)?;
+        let stepped = self.env.step(actions, transitions);
+        self.notices.extend(self.env.take_notices());
+        stepped?;
         self.observe()
+    }
+
+    /// What happened to the environments since the last call that a person should know:
+    /// processes that died.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
     }
 
     fn observe(&mut self) -> Result<(), Error> {
@@ -253,7 +267,7 @@ pub struct Episode {
     pub success: Option<bool>,
 }
 
-/// Returns of `episodes` whole episodes.
+/// Returns of `count` whole episodes; what [`episodes`] would tell nobody hears.
 pub fn returns(
     gpu: &Gpu,
     options: &EnvOptions,
@@ -261,17 +275,19 @@ pub fn returns(
     actor: &Actor,
     count: usize,
 ) -> Result<Vec<f32>, Error> {
-    let episodes = episodes(gpu, options, frame_stack, actor, count)?;
+    let episodes = episodes(gpu, options, frame_stack, actor, count, &mut |_| {})?;
     Ok(episodes.iter().map(|episode| episode.value).collect())
 }
 
-/// Plays `wanted` whole episodes. One whose environment died is played again.
+/// Plays `wanted` whole episodes. One whose environment died is played again; `notice`
+/// is told of it.
 pub fn episodes(
     gpu: &Gpu,
     options: &EnvOptions,
     frame_stack: usize,
     actor: &Actor,
     wanted: usize,
+    notice: &mut dyn FnMut(String),
 ) -> Result<Vec<Episode>, Error> {
     let count = match actor {
         // Each episode has networks of its own.
@@ -289,7 +305,9 @@ pub fn episodes(
     let mut played: Vec<Episode> = vec![];
     let mut random_step = 0;
     while played.len() < wanted {
-        stage.reset((played.len() / count) as u64)?;
+        let reset = stage.reset((played.len() / count) as u64);
+        stage.take_notices().into_iter().for_each(&mut *notice);
+        reset?;
         if let Some(adaptation) = &adaptation {
             adaptation.begin();
         }
@@ -299,7 +317,9 @@ pub fn episodes(
         while running.iter().any(Option::is_some) {
             let actions = actions(&mut stage, actor, policy.as_ref(), random_step)?;
             random_step += 1;
-            stage.step(&actions, &mut transitions)?;
+            let stepped = stage.step(&actions, &mut transitions);
+            stage.take_notices().into_iter().for_each(&mut *notice);
+            stepped?;
             if let Some(adaptation) = &adaptation {
                 adaptation.step(&stage.stacks_before(1), &stage.stacks(), &actions)?;
             }

@@ -11,16 +11,18 @@
 //! ```
 //!
 //! The auxiliary phase's own networks come first: SGQN's decoder, CURL's bilinear form,
-//! SODA's perceptrons, PAD's head. A shared encoder (SPEC.md B.8) has no target; a frozen
+//! SODA's perceptrons, PAD's head. Agents that choose (DQN) have one Q head, a value for each
+//! action, in the place of Q1 and Q2, and neither actor nor α. A shared encoder (SPEC.md B.8) has no target; a frozen
 //! one has no parameters here.
 
 use std::ops::Range;
 
+use super::sac::Trace;
 use crate::config::Auxiliary;
 use crate::gpu::{Arena, ArenaLayout, BufferRange, Gpu, GpuError};
 use crate::nn::{
     Actor, Critic, Decoder, Encoder, Init, InverseDynamics, NetworkShape, Optimiser,
-    ParameterLayout, Scope, SodaNetwork,
+    ParameterLayout, Scope, SodaNetwork, ValueHead,
 };
 use crate::ops::{AdamOptions, DType, EmaSegment, TapeError, Var};
 use crate::tape::Tape;
@@ -44,6 +46,8 @@ pub struct LearnerOptions {
     pub soda_tau: f32,
     /// What is learned in a phase with an optimiser of its own.
     pub auxiliary: Option<Auxiliary>,
+    /// Whether one Q head values every action (DQN), without actor and temperature.
+    pub chooses: bool,
 }
 
 /// Parameters, targets, optimisers.
@@ -55,8 +59,9 @@ pub struct Learner {
     /// `critic_target.*`.
     pub target: Arena,
     pub critic: Optimiser,
-    pub actor: Optimiser,
-    pub temperature: Optimiser,
+    /// None for agents that choose.
+    pub actor: Option<Optimiser>,
+    pub temperature: Option<Optimiser>,
     pub auxiliary: Option<Optimiser>,
     /// `predictor_target.*`: SODA's perceptrons and a CNN of their own.
     pub predictor_target: Option<Arena>,
@@ -89,15 +94,23 @@ impl Learner {
         let projection = p.mark();
         Encoder::push_projection(&mut p, "critic.encoder", shape);
         let trunks = p.mark();
-        Critic::push_trunks(&mut p, "critic", shape);
+        let acts = !options.chooses;
+        match acts {
+            true => Critic::push_trunks(&mut p, "critic", shape),
+            false => ValueHead::push(&mut p, "critic", shape),
+        }
         let actor = p.mark();
-        Actor::push(&mut p, shape);
+        if acts {
+            Actor::push(&mut p, shape);
+        }
         let temperature = p.mark();
-        p.push(
-            "log_alpha".to_string(),
-            &[1],
-            Init::Constant(options.init_temperature.ln()),
-        );
+        if acts {
+            p.push(
+                "log_alpha".to_string(),
+                &[1],
+                Init::Constant(options.init_temperature.ln()),
+            );
+        }
         let end = p.mark();
 
         let online = p.allocate(gpu, "parameters", options.seed)?;
@@ -143,8 +156,12 @@ impl Learner {
         Ok(Learner {
             shape: shape.clone(),
             critic: optimiser("critic_optimizer", cnn..actor, critic_adam)?,
-            actor: optimiser("actor_optimizer", actor..temperature, actor_adam)?,
-            temperature: optimiser("log_alpha_optimizer", temperature..end, alpha_adam)?,
+            actor: acts
+                .then(|| optimiser("actor_optimizer", actor..temperature, actor_adam))
+                .transpose()?,
+            temperature: acts
+                .then(|| optimiser("log_alpha_optimizer", temperature..end, alpha_adam))
+                .transpose()?,
             auxiliary: match options.auxiliary {
                 Some(Auxiliary::Mask | Auxiliary::Contrast) => {
                     Some(optimiser("aux_optimizer", 0..trunks, aux_adam)?)
@@ -167,6 +184,45 @@ impl Learner {
             online,
             target,
         })
+    }
+
+    /// Records an Adam step of one of the optimisers, or of a fresh one of the same
+    /// parameters. The trace gets the gradients as `grad.STEP.PARAMETER`.
+    pub fn adam_step(
+        &self,
+        tape: &Tape,
+        optimiser: &Optimiser,
+        step: &str,
+        loss: &Var,
+        trace: &mut Trace,
+    ) -> Result<(), TapeError> {
+        let gradients = optimiser.step(tape, &self.online, loss)?;
+        let named = gradients.into_iter();
+        trace.extend(named.map(|(n, g)| (format!("grad.{step}.{n}"), g)));
+        Ok(())
+    }
+
+    /// The optimiser of the auxiliary phase of agent `op`, which trains `part`.
+    ///
+    /// # Errors
+    /// [`TapeError::Option`] where there is no such part.
+    pub fn auxiliary_of(&self, op: &'static str, part: &str) -> Result<&Optimiser, TapeError> {
+        self.auxiliary.as_ref().ok_or_else(|| TapeError::Option {
+            op,
+            message: format!("the learner has no {part}"),
+        })
+    }
+
+    /// Records the Adam step of an auxiliary phase, its loss watched as `aux_loss`.
+    pub fn auxiliary_step(
+        &self,
+        tape: &Tape,
+        optimiser: &Optimiser,
+        loss: &Var,
+        trace: &mut Trace,
+    ) -> Result<(), TapeError> {
+        tape.watch("aux_loss", loss)?;
+        self.adam_step(tape, optimiser, "aux_step", loss, trace)
     }
 
     /// Records θ̄ ← τθ + (1 − τ)θ̄ for encoder and critics, one dispatch.
@@ -201,8 +257,8 @@ impl Learner {
     fn arenas(&self) -> impl Iterator<Item = &Arena> {
         let optimisers = [
             Some(&self.critic),
-            Some(&self.actor),
-            Some(&self.temperature),
+            self.actor.as_ref(),
+            self.temperature.as_ref(),
             self.auxiliary.as_ref(),
         ];
         let moments = optimisers.into_iter().flatten().flat_map(|o| o.arenas());

@@ -34,10 +34,10 @@ const PART: &str = "inverse dynamics";
 pub fn update(sac: &Sac, batch: &Batch, turn: Turn) -> Result<Trace, TapeError> {
     let mut trace = sac.update(batch, turn)?;
     if turn.auxiliary {
-        let optimiser = sac.auxiliary("pad", PART)?;
+        let optimiser = sac.learner.auxiliary_of("pad", PART)?;
         let pair = [&batch.obs, &batch.next_obs];
         let loss = dynamics_loss(sac, pair, &batch.action, &mut trace)?;
-        sac.auxiliary_step(optimiser, &loss, &mut trace)?;
+        (sac.learner).auxiliary_step(sac.tape, optimiser, &loss, &mut trace)?;
     }
     Ok(trace)
 }
@@ -87,7 +87,7 @@ impl<'a> Adaptation<'a> {
         let (gpu, config) = (agent.gpu(), agent.config());
         let tape = Tape::new();
         let sac = agent.sac(&tape);
-        let optimiser = sac.auxiliary("pad", PART)?.fresh(gpu)?;
+        let optimiser = sac.learner.auxiliary_of("pad", PART)?.fresh(gpu)?;
         let mut counted = ArenaLayout::default();
         counted.push("counter.adapt", &[1]);
         let counter = Arena::new(gpu, "count of adaptations", counted)?;
@@ -103,7 +103,8 @@ impl<'a> Adaptation<'a> {
         let action = tape.input("action", action);
         let pair = [&obs, &next_obs];
         let loss = dynamics_loss(&sac, pair, &action, &mut vec![])?;
-        sac.adam_step(&optimiser, "aux_step", &loss, &mut vec![])?;
+        let learner = agent.learner();
+        learner.adam_step(&tape, &optimiser, "aux_step", &loss, &mut vec![])?;
         tape.output("loss", &loss);
         step.tick()?;
         let program = tape.compile(gpu)?;

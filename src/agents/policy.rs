@@ -1,53 +1,65 @@
 //! What an agent does: its policy, compiled for the stacks of one store.
 
 use crate::gpu::{Gpu, Readback};
-use crate::ops::{SquashedGaussian, TapeError, Var};
+use crate::ops::{TapeError, Var};
 use crate::tape::{Program, Tape};
 
 /// What to do, for frame stacks of one store.
 #[derive(Debug)]
 pub struct Policy {
     gpu: Gpu,
-    mean: Program,
-    sampled: Program,
+    /// The mean, or the choice of the largest value.
+    best: Program,
+    /// None for agents that choose.
+    sampled: Option<Program>,
     readback: Readback,
 }
 
 impl Policy {
-    /// What `sample` is recorded to draw, `len` numbers at a time; each draw counts
-    /// `drawn` on. The two programs differ only in what they draw.
+    /// Acts by `best`, `len` numbers at a time, or by an action that is `sampled`, where
+    /// there is one beside the counter that each draw counts on.
     pub(super) fn compile(
         gpu: &Gpu,
         tape: &Tape,
-        sample: &SquashedGaussian,
-        drawn: &Var,
+        best: &Var,
+        sampled: Option<[&Var; 2]>,
         len: usize,
     ) -> Result<Policy, TapeError> {
-        tape.output("mean", &sample.mean);
-        let mean = tape.compile(gpu)?;
-        tape.output("action", &sample.action);
-        drawn.tick()?;
-        let sampled = tape.compile(gpu)?;
+        tape.output("best", best);
+        let best = tape.compile(gpu)?;
+        // The two programs differ only in what they draw.
+        let sampled = match sampled {
+            Some([action, drawn]) => {
+                tape.output("sampled", action);
+                drawn.tick()?;
+                Some(tape.compile(gpu)?)
+            }
+            None => None,
+        };
         Ok(Policy {
             gpu: gpu.clone(),
-            mean,
+            best,
             sampled,
             readback: Readback::new(gpu, 4 * len as u64)?,
         })
     }
 
-    /// Its programs: to act by the mean, and by a sample.
+    /// Its programs: to act by the mean and by a sample, or by choice.
     pub fn programs(&self) -> impl Iterator<Item = (&'static str, &Program)> {
-        [("mean", &self.mean), ("sampled", &self.sampled)].into_iter()
+        let sampled = self.sampled.as_ref();
+        let best = sampled.map_or("greedy", |_| "mean");
+        [(best, &self.best)]
+            .into_iter()
+            .chain(sampled.map(|program| ("sampled", program)))
     }
 
-    /// Actions [count · |A|] for stacks given by their slots [count · frames], oldest
-    /// first: sampled from the policy, or its mean.
+    /// Actions [count · |A|], as the environment takes them, for stacks given by their
+    /// slots [count · frames], oldest first: sampled from the policy, or its mean. Agents
+    /// that choose have nothing to sample from and take the best either way.
     pub fn act(&self, slots: &[u32], sample: bool) -> Result<Vec<f32>, TapeError> {
-        let (program, name) = if sample {
-            (&self.sampled, "action")
-        } else {
-            (&self.mean, "mean")
+        let (program, name) = match &self.sampled {
+            Some(sampled) if sample => (sampled, "sampled"),
+            _ => (&self.best, "best"),
         };
         program.write("slots", slots)?;
         let mut encoder = self

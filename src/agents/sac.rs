@@ -11,7 +11,7 @@
 use std::fmt;
 
 use super::learner::Learner;
-use crate::nn::{Actor, Critic, Encoder, Optimiser};
+use crate::nn::{Actor, Critic, Encoder};
 use crate::ops::{TapeError, Var};
 use crate::tape::Tape;
 
@@ -28,7 +28,7 @@ pub struct Batch {
     /// Frame stacks, f32[B, C·F, H, W] in 0..255, or embeddings, f32[B, F·width].
     pub obs: Var,
     pub next_obs: Var,
-    /// f32[B, |A|].
+    /// f32[B, |A|]; for agents that choose one-hot rows f32[B, N].
     pub action: Var,
     /// f32[B, 1].
     pub reward: Var,
@@ -123,45 +123,7 @@ impl Sac<'_> {
 
     /// Records the critic's Adam step.
     pub fn critic_step(&self, loss: &Var, trace: &mut Trace) -> Result<(), TapeError> {
-        name(trace, "loss.critic", loss);
-        self.tape.watch("critic_loss", loss)?;
-        self.adam_step(&self.learner.critic, "critic_step", loss, trace)
-    }
-
-    /// Records an Adam step. The trace gets the gradients as `grad.STEP.PARAMETER`.
-    pub fn adam_step(
-        &self,
-        optimiser: &Optimiser,
-        step: &str,
-        loss: &Var,
-        trace: &mut Trace,
-    ) -> Result<(), TapeError> {
-        let gradients = optimiser.step(self.tape, &self.learner.online, loss)?;
-        let named = gradients.into_iter();
-        trace.extend(named.map(|(n, g)| (format!("grad.{step}.{n}"), g)));
-        Ok(())
-    }
-
-    /// The optimiser of the auxiliary phase of agent `op`, which trains `part`.
-    ///
-    /// # Errors
-    /// [`TapeError::Option`] where the learner has no such part.
-    pub fn auxiliary(&self, op: &'static str, part: &str) -> Result<&Optimiser, TapeError> {
-        (self.learner.auxiliary.as_ref()).ok_or_else(|| TapeError::Option {
-            op,
-            message: format!("the learner has no {part}"),
-        })
-    }
-
-    /// Records the Adam step of an auxiliary phase, its loss watched as `aux_loss`.
-    pub fn auxiliary_step(
-        &self,
-        optimiser: &Optimiser,
-        loss: &Var,
-        trace: &mut Trace,
-    ) -> Result<(), TapeError> {
-        self.tape.watch("aux_loss", loss)?;
-        self.adam_step(optimiser, "aux_step", loss, trace)
+        critic_step(self.learner, self.tape, loss, trace)
     }
 
     /// Records the Adam steps of actor and temperature. `features` are those of the
@@ -173,6 +135,12 @@ impl Sac<'_> {
         trace: &mut Trace,
     ) -> Result<(), TapeError> {
         let learner = self.learner;
+        let (Some(actor), Some(temperature)) = (&learner.actor, &learner.temperature) else {
+            return Err(TapeError::Option {
+                op: "sac",
+                message: "the learner has no actor".to_string(),
+            });
+        };
         let features = features.detach()?;
         let raw = Actor::forward(
             &learner.scope(self.tape, "actor"),
@@ -206,8 +174,8 @@ impl Sac<'_> {
         name(trace, "loss.actor", &actor_loss);
         name(trace, "loss.alpha", &alpha_loss);
         // Both gradients are taken before either step.
-        self.adam_step(&learner.actor, "actor_step", &actor_loss, trace)?;
-        self.adam_step(&learner.temperature, "alpha_step", &alpha_loss, trace)
+        learner.adam_step(self.tape, actor, "actor_step", &actor_loss, trace)?;
+        learner.adam_step(self.tape, temperature, "alpha_step", &alpha_loss, trace)
     }
 
     /// Records one whole update (SPEC.md A.4): the critic always, actor, temperature
@@ -227,6 +195,18 @@ impl Sac<'_> {
         }
         Ok(trace)
     }
+}
+
+/// Records a critic's Adam step, whatever its loss is made of.
+pub(super) fn critic_step(
+    learner: &Learner,
+    tape: &Tape,
+    loss: &Var,
+    trace: &mut Trace,
+) -> Result<(), TapeError> {
+    name(trace, "loss.critic", loss);
+    tape.watch("critic_loss", loss)?;
+    learner.adam_step(tape, &learner.critic, "critic_step", loss, trace)
 }
 
 /// Whose turn it is in an update.

@@ -10,11 +10,12 @@
 //! auxiliary minimises  BCE(decoder(z(overlay(s)), a), mask)         mask from the updated critic
 //! ```
 
+use super::learner::Learner;
 use super::sac::{Batch, Sac, Trace, Turn, name};
 use crate::nn::{Decoder, Encoder};
 use crate::ops::{TapeError, Var};
 use crate::saliency::{QuantileMask, attribution};
-use crate::tape::Gradient;
+use crate::tape::{Gradient, Tape};
 
 /// SGQN's own settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -91,32 +92,37 @@ pub fn update(
         sac.learner.update_targets(tape)?;
     }
     if turn.auxiliary {
-        auxiliary_step(sac, input, &after.mask, &mut trace)?;
+        auxiliary_step(sac.learner, tape, input, &after.mask, &mut trace)?;
     }
     Ok(trace)
 }
 
 /// The mask that the encoder predicts for pixels and action: logits f32[B, 3F, H, W]
 /// (SPEC.md A.6.4).
-pub fn predicted_mask(sac: &Sac, obs: &Var, action: &Var) -> Result<Var, TapeError> {
-    let learner = sac.learner;
-    let critic = learner.scope(sac.tape, "critic");
+pub fn predicted_mask(
+    learner: &Learner,
+    tape: &Tape,
+    obs: &Var,
+    action: &Var,
+) -> Result<Var, TapeError> {
+    let critic = learner.scope(tape, "critic");
     let features = Encoder::cnn(&critic.sub("encoder"), obs, &learner.shape)?;
     let z = Encoder::projection(&critic.sub("encoder"), &features)?;
-    let decoder = learner.scope(sac.tape, "attribution_predictor.decoder");
+    let decoder = learner.scope(tape, "attribution_predictor.decoder");
     Decoder::forward(&decoder, &z, action, &learner.shape)
 }
 
 /// Records the auxiliary Adam step over CNN, projection and decoder.
-fn auxiliary_step(
-    sac: &Sac,
+pub(super) fn auxiliary_step(
+    learner: &Learner,
+    tape: &Tape,
     input: &SgqnBatch,
     mask: &Var,
     trace: &mut Trace,
 ) -> Result<(), TapeError> {
-    let optimiser = sac.auxiliary("sgqn", "decoder")?;
-    let shape = &sac.learner.shape;
-    let logits = predicted_mask(sac, &input.overlaid, &input.batch.action)?;
+    let optimiser = learner.auxiliary_of("sgqn", "decoder")?;
+    let shape = &learner.shape;
+    let logits = predicted_mask(learner, tape, &input.overlaid, &input.batch.action)?;
     let (b, side) = (input.batch.obs.shape()[0], shape.image_size);
     let targets = mask
         .detach()?
@@ -124,5 +130,5 @@ fn auxiliary_step(
     let loss = logits.bce_with_logits(&targets)?;
     name(trace, "out.aux_logits", &logits);
     name(trace, "loss.aux", &loss);
-    sac.auxiliary_step(optimiser, &loss, trace)
+    learner.auxiliary_step(tape, optimiser, &loss, trace)
 }

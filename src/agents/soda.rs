@@ -35,7 +35,7 @@ pub struct SodaViews {
 /// Shapes that do not fit; a learner without SODA's networks.
 pub fn auxiliary_step(sac: &Sac, views: &SodaViews, trace: &mut Trace) -> Result<(), TapeError> {
     let (learner, tape) = (sac.learner, sac.tape);
-    let optimiser = sac.auxiliary("soda", "predictor")?;
+    let optimiser = learner.auxiliary_of("soda", "predictor")?;
     let predictor = learner.scope(tape, "predictor");
     let critic = learner.scope(tape, "critic");
     let features = Encoder::cnn(&critic.sub("encoder"), &views.overlaid, &learner.shape)?;
@@ -53,7 +53,7 @@ pub fn auxiliary_step(sac: &Sac, views: &SodaViews, trace: &mut Trace) -> Result
     ] {
         name(trace, label, var);
     }
-    sac.auxiliary_step(optimiser, &loss, trace)?;
+    learner.auxiliary_step(tape, optimiser, &loss, trace)?;
     learner.update_predictor_target(tape)
 }
 

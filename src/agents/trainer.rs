@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::agent::Agent;
 use super::batches::OverlayBank;
+use super::choices::Choices;
 use super::evaluate::{self, Actor};
 use super::eye::{Eye, Retina};
 use super::memory::{self, ProgramMemory, TrainingMemory};
@@ -19,15 +20,10 @@ use crate::envs::native::Mode;
 use crate::envs::{EnvError, EnvOptions, EnvSpec, Environment, Transition, open};
 use crate::gpu::Gpu;
 use crate::media::image_file::{self, Fit};
-use crate::ops::Stream;
 use crate::run::{
     CheckpointMeta, CheckpointStore, MetricsWriter, ReplayLog, RunDirectory, TensorboardWriter,
 };
 use crate::{Error, envs::native::picture::procedural_picture};
-
-/// Stream of the random actions before the first update; the device's streams of
-/// training are numbered from 0.
-const RANDOM_ACTION: u32 = 0xAC7;
 
 /// What a person watches while training runs.
 #[derive(Debug, Clone, Default)]
@@ -122,17 +118,11 @@ impl Trainer {
         notice: &mut dyn FnMut(String),
     ) -> Result<Trainer, Error> {
         let spec = env_options(config, Mode::Train, 1, python.clone()).describe()?;
-        if let Some(count) = spec.discrete_actions {
-            return Err(Error::DiscreteActions {
-                agent: config.agent,
-                env: config.env.clone(),
-                count,
-            });
-        }
         // Before anything is compiled.
+        Choices::of_agent(config, spec.actions())?;
         tuning::restore(gpu, &directory)?;
         let eye = Eye::of_run(gpu, config, &directory)?;
-        let mut agent = Agent::with_eye(gpu, config, spec.action_dim, eye)?;
+        let mut agent = Agent::with_eye(gpu, config, spec.actions(), eye)?;
         let shape = ReplayShape {
             capacity: config.replay_capacity,
             frame_stack: config.frame_stack,
@@ -254,14 +244,14 @@ impl Trainer {
             return Err(Error::TrainingDeviceLost { run, step, reason });
         }
         match error {
-            Error::Env(EnvError::Bridge(source @ BridgeError::RepeatedDeaths { .. })) => {
-                Err(Error::EnvironmentGone {
-                    run,
-                    step,
-                    source: Box::new(source),
-                    not_saved: self.checkpoint().err().map(|e| e.to_string()),
-                })
-            }
+            Error::Env(EnvError::Bridge(
+                source @ (BridgeError::RepeatedDeaths { .. } | BridgeError::NoEpisodeEnds { .. }),
+            )) => Err(Error::EnvironmentGone {
+                run,
+                step,
+                source: Box::new(source),
+                not_saved: self.checkpoint().err().map(|e| e.to_string()),
+            }),
             error => Err(error),
         }
     }
@@ -276,8 +266,9 @@ impl Trainer {
             self.step(&mut report)?;
             report.step = self.progress.step;
             report.updates = self.progress.updates;
-            report.notices = self.env.take_notices();
+            report.notices.extend(self.env.take_notices());
             watch(&report);
+            report.notices.clear();
             report.evaluation = None;
             if self
                 .progress
@@ -304,20 +295,13 @@ impl Trainer {
         if step == self.config.init_steps {
             self.agent.standardise(&self.replay)?;
         }
-        let action = if step < self.config.init_steps {
-            let stream = Stream {
-                seed: self.config.seed,
-                stream: RANDOM_ACTION,
-            };
-            stream.uniform(step as u32, self.spec.action_dim, -1.0, 1.0)?
-        } else {
-            let slots: Vec<u32> = self
-                .progress
-                .stack
-                .iter()
-                .map(|&f| self.replay.slot(f))
-                .collect();
-            self.policy.act(&slots, true)?
+        let action = match self.agent.random_action(step)? {
+            Some(action) => action,
+            None => {
+                let stack = self.progress.stack.iter();
+                let slots: Vec<u32> = stack.map(|&f| self.replay.slot(f)).collect();
+                self.policy.act(&slots, true)?
+            }
         };
         if step >= self.config.init_steps {
             let burst = self.config.burst_updates && step == self.config.init_steps;
@@ -398,7 +382,6 @@ impl Trainer {
     }
 
     fn evaluate(&mut self, report: &mut Report) -> Result<(), Error> {
-        self.progress.next_evaluation = self.progress.step + self.config.eval_freq;
         let mut options = env_options(&self.config, Mode::Train, 1, self.python.clone());
         options.seed = evaluation_seed(self.config.seed);
         let actor = Actor::Agent(&self.agent);
@@ -408,7 +391,10 @@ impl Trainer {
             self.config.frame_stack,
             &actor,
             self.config.eval_episodes,
+            &mut |text| report.notices.push(text),
         )?;
+        // One that did not come to its end is made up for by whoever goes on.
+        self.progress.next_evaluation = self.progress.step + self.config.eval_freq;
         let returns: Vec<f32> = episodes.iter().map(|episode| episode.value).collect();
         let mean = evaluate::mean(&returns);
         let mut values = vec![("train", f64::from(mean))];

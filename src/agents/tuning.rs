@@ -1,15 +1,22 @@
 //! Which kernels were measured to be quickest, kept: for a machine in the user's cache
 //! folder, for a run in its `tuning.json`.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::Error;
 use crate::gpu::shader::SHADERS;
 use crate::gpu::{Choices, Gpu};
-use crate::run::{RunDirectory, RunError, atomic};
+use crate::run::{RunDirectory, RunError, atomic, lock};
 
 /// Names the folder of the cache in place of the platform's own.
 pub const CACHE_VARIABLE: &str = "FOVEATE_CACHE";
+
+/// Held in the cache's folder while a file there is changed.
+const KEEP_LOCK: &str = "tuning.lock";
+/// Measuring has a budget of half a minute; candidates are made beside it.
+const LONGEST_TURN: Duration = Duration::from_secs(120);
 
 /// A device, and the choices that were made for it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -135,8 +142,11 @@ impl TuningCache {
     /// # Errors
     /// [`RunError::Io`] where the folder cannot be written.
     pub fn keep(&self, gpu: &Gpu, choices: &Choices) -> Result<(), RunError> {
-        std::fs::create_dir_all(&self.folder)
-            .map_err(|e| RunError::io("create", &self.folder, e))?;
+        atomic::create_folder(&self.folder)?;
+        // Read, changed and written: by one process at a time, or one takes away what
+        // another has just added.
+        let _turn = lock::wait_for(&self.folder.join(KEEP_LOCK))?;
+        atomic::remove_stale(&self.folder)?;
         let mut all = self.load(gpu).unwrap_or_default();
         for (class, key) in choices.iter() {
             all.insert(class, key);
@@ -146,6 +156,24 @@ impl TuningCache {
             ..Tuned::now(gpu)
         };
         atomic::write(&self.path(gpu), &tuned.to_json())
+    }
+
+    /// Waits, not for ever, until no other process measures this device: runs that are
+    /// begun together would measure each other, and each the same. Gives what holds the
+    /// turn until it is dropped, and adds to the device's choices what others kept
+    /// meanwhile.
+    pub fn take_turn(&self, gpu: &Gpu) -> Option<File> {
+        atomic::create_folder(&self.folder).ok()?;
+        let name = format!("measuring-{}.lock", device_name(gpu));
+        let turn = lock::wait_at_most(&self.folder.join(name), LONGEST_TURN);
+        let mut choices = gpu.choices();
+        for (class, key) in self.load(gpu).unwrap_or_default().iter() {
+            if choices.get(class).is_none() {
+                choices.insert(class, key);
+            }
+        }
+        gpu.set_choices(choices);
+        turn
     }
 
     /// Where it lies.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde_json::json;
 
 use super::error::CliError;
-use super::output::print;
+use super::output::{note, print};
 use super::progress::Progress;
 use super::session::{Session, Trained, choose_modes_together, evaluation_options};
 use crate::agents::evaluate::Actor;
@@ -222,7 +222,9 @@ fn collect(
     Recording::prepare(&arguments.out, arguments.png)?;
     let mut progress = Progress::of("frame", arguments.quiet);
     while recording.count() < frames {
-        let sight = collector.sight()?;
+        let sight = collector.sight();
+        collector.take_notices().iter().for_each(|n| note(n));
+        let sight = sight?;
         recording.push(&Moment {
             frame: &sight.frame,
             saliency: sight.saliency.as_deref(),

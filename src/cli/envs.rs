@@ -8,7 +8,7 @@ use serde_json::json;
 use super::error::CliError;
 use super::output::{print, table};
 use crate::Error;
-use crate::envs::bridge::{Bridge, BridgeError, BridgeOptions, interpreter};
+use crate::envs::bridge::{Bridge, BridgeError, BridgeOptions, install_command, interpreter};
 use crate::envs::native::{IDS, Mode};
 use crate::envs::{EnvError, EnvSpec, RealSuite, SUITES, Transition, describe, modes_of};
 
@@ -156,7 +156,7 @@ fn probe(suite: &RealSuite, python: Option<&PathBuf>) -> Found {
         },
         Err(error) => {
             let install = install(suite, python, &error);
-            missing(suite, error.to_string(), Some(install))
+            missing(suite, error.to_string(), install)
         }
     }
 }
@@ -175,21 +175,18 @@ fn missing(suite: &RealSuite, error: String, install: Option<String>) -> Found {
     }
 }
 
-/// The command that makes a suite usable.
-fn install(suite: &RealSuite, python: Option<&PathBuf>, error: &BridgeError) -> String {
+/// The command that makes a suite usable, where something that can be installed is what it
+/// lacks.
+fn install(suite: &RealSuite, python: Option<&PathBuf>, error: &BridgeError) -> Option<String> {
     match error {
         BridgeError::PythonNotFound { .. } | BridgeError::NoRenderer { .. } => {
-            "make real-envs".to_string()
+            Some("make real-envs".to_string())
         }
-        _ => {
+        BridgeError::ModuleMissing { .. } => {
             let program = interpreter(python.map(PathBuf::as_path));
-            let packages: Vec<String> = suite.packages.iter().map(|p| format!("'{p}'")).collect();
-            format!(
-                "{} -m pip install {}",
-                program.display(),
-                packages.join(" ")
-            )
+            Some(install_command(&program, suite.packages))
         }
+        _ => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The moments of one episode, as one or several agents see and explain them.
 
 use super::error::CliError;
+use super::output::note;
 use super::progress::Progress;
 use super::session::{Trained, evaluation_options};
 use crate::agents::Report;
@@ -119,7 +120,9 @@ impl Episode<'_> {
             let mut over = false;
             for (i, witness) in witnesses.iter_mut().enumerate() {
                 let mut answer = [Transition::default()];
-                witness.env.step(&action, &mut answer)?;
+                let stepped = witness.env.step(&action, &mut answer);
+                witness.env.take_notices().iter().for_each(|n| note(n));
+                stepped?;
                 let [answer] = answer;
                 if i == 0 {
                     total += answer.reward;

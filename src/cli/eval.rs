@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::error::CliError;
-use super::output::{print, table};
+use super::output::{note, print, table};
 use super::session::{Session, Trained, adapter_name, choose_modes, evaluation_options};
 use super::summary::{Returns, returns_of};
 use crate::agents::evaluate::{self, Actor};
@@ -75,7 +75,8 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     for mode in modes {
         let options = evaluation_options(&trained.config, mode, trained.python.clone());
         let stack = trained.config.frame_stack;
-        let played = evaluate::episodes(&gpu, &options, stack, &actor, episodes)?;
+        let mut told = |text: String| note(&text);
+        let played = evaluate::episodes(&gpu, &options, stack, &actor, episodes, &mut told)?;
         results.push(InMode {
             mode,
             returns: returns_of(&played),
@@ -107,8 +108,9 @@ pub(super) fn evaluate(
 ) -> Result<Returns, CliError> {
     let options = evaluation_options(&trained.config, mode, trained.python.clone());
     let frame_stack = trained.config.frame_stack;
-    let returns = evaluate::returns(gpu, &options, frame_stack, actor, episodes)?;
-    Ok(Returns(returns))
+    let mut told = |text: String| note(&text);
+    let played = evaluate::episodes(gpu, &options, frame_stack, actor, episodes, &mut told)?;
+    Ok(returns_of(&played))
 }
 
 fn as_json(gpu: &Gpu, trained: &Trained, adapted: bool, results: &[InMode]) -> Value {
@@ -127,7 +129,7 @@ fn as_json(gpu: &Gpu, trained: &Trained, adapted: bool, results: &[InMode]) -> V
         "env": trained.config.env,
         "seed": trained.config.seed,
         "step": trained.step,
-        "adapted": adapted,
+        "adapts": adapted,
         "adapter": adapter_name(gpu),
         "modes": modes,
     })

@@ -52,10 +52,15 @@ impl<'a> Fleet<'a> {
                         self.training.push(*run);
                         self.say(*run, if *resume { "resumes" } else { "begins" });
                     }
-                    Stage::Evaluate => {
+                    Stage::Evaluate { looks } => {
                         self.reached(*run, u64::MAX);
-                        self.say(*run, "is trained, is evaluated");
+                        let looks: Vec<_> = looks.iter().map(|look| look.name()).collect();
+                        self.say(
+                            *run,
+                            &format!("is trained, is evaluated in {}", looks.join(", ")),
+                        );
                     }
+                    Stage::Animate => self.say(*run, "is filmed"),
                 }
             }
             Event::Done { run, outcome } => {
@@ -70,6 +75,13 @@ impl<'a> Fleet<'a> {
                     &format!("FAILED ({}: {})", failure.stage, failure.ended),
                 );
             }
+            Event::NotAnimated { run, failure } => self.say(
+                *run,
+                &format!(
+                    "has no animation ({})",
+                    failure.log.last().unwrap_or(&failure.ended)
+                ),
+            ),
             Event::Tick => {
                 for run in self.training.clone() {
                     if let Some(planned) = self.plan.runs.get(run) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::error::CliError;
 use super::output::{print, table};
 use super::sweep::command_line;
+use crate::report::table::Row;
 use crate::report::{self, Results, Table, page};
 use crate::sweep::SweepFolder;
 
@@ -42,8 +43,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
     print(&text)
 }
 
-/// The table for a terminal.
+/// The tables for a terminal.
 fn as_text(compared: &Table) -> String {
+    let mut text = rows(compared, &compared.rows);
+    if !compared.success.is_empty() {
+        text.push_str("\n\nsuccess in per cent\n");
+        text.push_str(&rows(compared, &compared.success));
+    }
+    text
+}
+
+fn rows(compared: &Table, of: &[Row]) -> String {
     let mut head = vec!["look".to_owned(), "task".to_owned()];
     head.extend(compared.columns.iter().cloned());
     let mut right = vec![false, false];
@@ -52,7 +62,7 @@ fn as_text(compared: &Table) -> String {
         head.push("Δ".to_owned());
     }
     let mut rows = vec![head];
-    for row in &compared.rows {
+    for row in of {
         let mut cells = vec![row.look.to_string(), row.title().to_owned()];
         cells.extend(row.cells.iter().map(|cell| cell.text()));
         if compared.columns.len() > 1 {

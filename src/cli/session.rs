@@ -104,6 +104,10 @@ impl Session {
         gpu.set_tuning(Some(Tuning {
             budget: TUNING_BUDGET,
             notice: Arc::new(note),
+            turn: Some(Arc::new({
+                let cache = cache.clone();
+                move |gpu| Some(Box::new(cache.take_turn(gpu)?) as Box<dyn std::any::Any>)
+            })),
             keep: Arc::new(move |gpu, choices| {
                 if let Err(error) = cache.keep(gpu, choices) {
                     note(&format!("warning: what was measured is not kept: {error}"));
@@ -154,7 +158,7 @@ impl Trained {
         // It acts with the kernels that it was trained with.
         tuning::restore(gpu, &directory)?;
         let eye = Eye::kept(gpu, &config, &directory)?;
-        let agent = Agent::with_eye(gpu, &config, spec.action_dim, eye)?;
+        let agent = Agent::with_eye(gpu, &config, spec.actions(), eye)?;
         let meta = load_agent(&directory, &agent, &mut |text| note(&text))?;
         Ok(Trained {
             directory,

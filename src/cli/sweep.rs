@@ -1,24 +1,30 @@
 //! `foveate sweep`: every run of a grid, each in a process of its own.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::fleet::Fleet;
 use super::output::{note, print};
 use super::session::{Session, choose_modes};
 use crate::Error;
-use crate::agents::env_options;
+use crate::agents::{check_folders, env_options};
 use crate::config::{Config, Inputs};
+use crate::envs::backgrounds::Backgrounds;
 use crate::envs::native::Mode;
 use crate::envs::{EnvError, offers_saliency};
-use crate::sweep::children::quoted;
-use crate::sweep::{Children, Event, Failure, Grid, Plan, SweepError, SweepFolder, sweep};
+use crate::pretrained::{EncoderOptions, PretrainedEncoder};
+use crate::run::directory::ENCODER;
+use crate::shell::quoted;
+use crate::sweep::{
+    Children, Event, Failure, Grid, Plan, PlannedRun, State, SweepError, SweepFolder, sweep,
+};
 
 const EXAMPLES: &str = "\
 Examples:
   foveate sweep grid.toml
   foveate sweep grid.toml --out runs/comparison --jobs 2
+  foveate sweep grid.toml --animations
   foveate report runs/comparison
 
 A grid:
@@ -35,7 +41,8 @@ A grid:
 Every combination is a run: a process of its own trains it, another evaluates it in every
 look. Whatever ends the sweep (Ctrl-C, a crash, a power cut), the same command goes on
 from there: what is done is kept, what has begun is resumed, what has failed is tried
-again. The grid may grow meanwhile.";
+again. The grid may grow meanwhile: what it has more is done. PAD adapts itself while it is
+evaluated (foveate eval --adapt).";
 
 /// Train and evaluate a grid of runs: agents × tasks × seeds.
 #[derive(Debug, clap::Args)]
@@ -54,9 +61,14 @@ pub(super) struct Arguments {
     /// Python for real environments [env: FOVEATE_PYTHON]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
-    /// Choose kernels by estimate, as in foveate train
+    /// Choose kernels by estimate, as in foveate train. Without: runs that measure wait
+    /// for each other
     #[arg(long)]
     no_tune: bool,
+    /// Film where the agents look, for the first seed of each column and task: foveate
+    /// report shows it. Also of runs that are done
+    #[arg(long)]
+    animations: bool,
     /// No progress on standard error
     #[arg(long)]
     quiet: bool,
@@ -66,9 +78,9 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let (grid, text) = Grid::read(&arguments.grid)?;
     let plan = Plan::of(grid).map_err(|error| error.of(&arguments.grid))?;
     // Whatever may be wrong with the grid is said before anything is written.
-    let repeats = open_worlds(&plan, arguments)?;
-    let children = children(session, arguments)?;
     let root = root(arguments);
+    let repeats = open_worlds(&plan, &root, arguments)?;
+    let children = children(session, arguments)?;
     let folder = SweepFolder::create(&root, &plan, &text, &command_line())?;
 
     let total: Vec<u64> = (plan.runs.iter().zip(&repeats))
@@ -107,13 +119,15 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     }
 }
 
-/// Asks every world of the plan what it is, once. Returns how many control steps each
-/// run's agent steps are.
-fn open_worlds(plan: &Plan, arguments: &Arguments) -> Result<Vec<usize>, CliError> {
+/// Asks every world of the plan what it is, once, and looks at every file that runs will
+/// need, however late. Returns how many control steps each run's agent steps are.
+fn open_worlds(plan: &Plan, root: &Path, arguments: &Arguments) -> Result<Vec<usize>, CliError> {
+    let earlier = SweepFolder::open(root).ok();
+    let mut looked_at: Vec<&Path> = vec![];
     for task in &plan.grid.tasks {
         choose_modes(task, &plan.grid.looks, &[])?;
     }
-    let mut asked: Vec<(&Config, usize)> = vec![];
+    let mut asked: Vec<(&Config, usize, Option<usize>)> = vec![];
     let mut repeats = vec![];
     for run in &plan.runs {
         let config = &run.config;
@@ -125,22 +139,70 @@ fn open_worlds(plan: &Plan, arguments: &Arguments) -> Result<Vec<usize>, CliErro
             let id = config.env.clone();
             return Err(failed(Error::Env(EnvError::NoSaliency { id })).into());
         }
-        let known = asked.iter().find(|(other, _)| {
+        // What is done needs no files any more.
+        let is_done = earlier
+            .as_ref()
+            .is_some_and(|folder| matches!(folder.state(plan, run), Ok(State::Done(_))));
+        if !is_done {
+            check_files(plan, run, earlier.as_ref(), &mut looked_at, arguments).map_err(failed)?;
+        }
+        let known = asked.iter().find(|(other, _, _)| {
             other.env == config.env
                 && other.image_size == config.image_size
                 && other.action_repeat == config.action_repeat
         });
-        repeats.push(match known {
-            Some((_, repeat)) => *repeat,
+        let (repeat, choices) = match known {
+            Some((_, repeat, choices)) => (*repeat, *choices),
             None => {
                 let options = env_options(config, Mode::Train, 1, arguments.python.clone());
-                let repeat = options.describe().map_err(failed)?.action_repeat;
-                asked.push((config, repeat));
-                repeat
+                let spec = options.describe().map_err(failed)?;
+                asked.push((config, spec.action_repeat, spec.discrete_actions));
+                (spec.action_repeat, spec.discrete_actions)
             }
-        });
+        };
+        if let Some(count) = choices {
+            return Err(failed(Error::DiscreteActions {
+                agent: config.agent,
+                env: config.env.clone(),
+                count,
+            })
+            .into());
+        }
+        repeats.push(repeat);
     }
     Ok(repeats)
+}
+
+/// Whether the folders and weights that a run names are there, and, if it is to be shown
+/// them, whether all backgrounds are clips. `looked_at`: folders of backgrounds that were
+/// found to be right.
+fn check_files<'a>(
+    plan: &Plan,
+    run: &'a PlannedRun,
+    earlier: Option<&SweepFolder>,
+    looked_at: &mut Vec<&'a Path>,
+    arguments: &Arguments,
+) -> Result<(), Error> {
+    let config = &run.config;
+    check_folders(config)?;
+    // A run that has begun has a copy of its encoder.
+    let begun = earlier.is_some_and(|folder| folder.directory(run).join(ENCODER).exists());
+    if let (Some(path), false) = (config.encoder.weights(), begun) {
+        let options = EncoderOptions {
+            heads: config.encoder_heads,
+            image_size: None,
+        };
+        PretrainedEncoder::side_of(path, &options)?;
+    }
+    let shown = |look: &Mode| matches!(look, Mode::VideoEasy | Mode::VideoHard);
+    if let (Some(folder), true) = (&config.backgrounds, plan.grid.looks.iter().any(shown))
+        && !looked_at.contains(&folder.as_path())
+    {
+        let python = arguments.python.clone();
+        Backgrounds::of_folder(folder, config.rendered_size(), python)?.check()?;
+        looked_at.push(folder);
+    }
+    Ok(())
 }
 
 fn children(session: &Session, arguments: &Arguments) -> Result<Children, CliError> {
@@ -161,6 +223,7 @@ fn children(session: &Session, arguments: &Arguments) -> Result<Children, CliErr
             true => vec!["--no-tune".into()],
             false => vec![],
         },
+        animations: arguments.animations,
     })
 }
 

@@ -10,10 +10,10 @@ use super::output::{bytes, duration, note, print};
 use super::profile;
 use super::progress::Progress;
 use super::session::{Session, adapter_name, evaluation_options};
-use super::summary::{self, Returns};
+use super::summary;
 use crate::Error;
 use crate::agents::evaluate::{self, Actor};
-use crate::agents::{Eye, ProgramMemory, Trainer, TrainingMemory, tuning};
+use crate::agents::{Eye, ProgramMemory, Trainer, TrainingMemory, check_folders, tuning};
 use crate::config::{Config, Inputs, Layers};
 use crate::envs::native::Mode;
 use crate::envs::{EnvError, offers_saliency};
@@ -119,22 +119,25 @@ const MOST_PROFILED: u64 = 100;
 impl Arguments {
     fn layers(&self, saved: Option<Config>) -> Layers {
         let mut set = self.set.clone();
-        // Also when the run is resumed from elsewhere.
+        // Whole paths: also when the run is resumed or evaluated from elsewhere.
+        let whole = |path: &String| {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+            path.display().to_string()
+        };
         let encoder = self
             .encoder
             .as_ref()
             .map(|given| match given.split_once(':') {
                 Some((kind, path)) if !path.is_empty() => {
-                    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
-                    format!("{kind}:{}", path.display())
+                    format!("{kind}:{}", whole(&path.to_owned()))
                 }
                 _ => given.clone(),
             });
         for (key, value) in [
             ("encoder", &encoder),
             ("inputs", &self.inputs),
-            ("backgrounds", &self.backgrounds),
-            ("overlays", &self.overlays),
+            ("backgrounds", &self.backgrounds.as_ref().map(whole)),
+            ("overlays", &self.overlays.as_ref().map(whole)),
         ] {
             set.extend(value.iter().map(|value| format!("{key}={value}")));
         }
@@ -160,6 +163,7 @@ impl Arguments {
             let id = config.env.clone();
             return Err(Error::Env(EnvError::NoSaliency { id }).into());
         }
+        check_folders(&config)?;
         if let Some(path) = config.encoder.weights() {
             if !layers.gives("image_size").map_err(Error::from)? {
                 let options = EncoderOptions {
@@ -226,8 +230,15 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let options = evaluation_options(&config, Mode::Train, arguments.python.clone());
     let actor = Actor::Agent(trainer.agent());
     let episodes = config.eval_episodes;
-    let returns = evaluate::returns(&gpu, &options, config.frame_stack, &actor, episodes)?;
-    let returns = Returns(returns);
+    let played = evaluate::episodes(
+        &gpu,
+        &options,
+        config.frame_stack,
+        &actor,
+        episodes,
+        &mut |text| note(&text),
+    )?;
+    let returns = summary::returns_of(&played);
     let directory = trainer.directory();
     let curve = directory.media().join("curve.png");
     let title = format!("{} on {}, seed {}", config.agent, config.env, config.seed);

@@ -80,6 +80,10 @@ choice! {
         SacConsistency = "sac-consistency",
         /// SGQN without its consistency term: the paper's ablation (A.5).
         SacSelfSupervision = "sac-self-supervision",
+        /// A deep Q-network: a value for each of a few actions (Mnih et al. 2015).
+        Dqn = "dqn",
+        /// SGQN on it: what its paper names as future work.
+        SgqnDqn = "sgqn-dqn",
     }
 }
 
@@ -101,12 +105,20 @@ impl AgentKind {
     /// The phase that it has besides SAC's.
     pub fn auxiliary(self) -> Option<Auxiliary> {
         match self {
-            AgentKind::Sgqn | AgentKind::SacSelfSupervision => Some(Auxiliary::Mask),
+            AgentKind::Sgqn | AgentKind::SacSelfSupervision | AgentKind::SgqnDqn => {
+                Some(Auxiliary::Mask)
+            }
             AgentKind::Curl => Some(Auxiliary::Contrast),
             AgentKind::Soda | AgentKind::SveaSoda => Some(Auxiliary::Soda),
             AgentKind::Pad => Some(Auxiliary::InverseDynamics),
             _ => None,
         }
+    }
+
+    /// Whether it chooses among actions by their values, without an actor; else it names
+    /// the components of its actions.
+    pub fn chooses(self) -> bool {
+        matches!(self, AgentKind::Dqn | AgentKind::SgqnDqn)
     }
 
     /// Whether its critic also learns from augmented observations, as SVEA's.

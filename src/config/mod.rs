@@ -52,7 +52,8 @@ pub struct Config {
     /// `action_repeat` of them). I.1.
     pub budget: Budget,
 
-    /// Height and width in pixels of what the networks see: 84 (A.1). A multiple of 4
+    /// Height and width in pixels of what the networks see: 84 (A.1), of Meta-World 64
+    /// (F.3). A multiple of 4
     /// (the decoder doubles twice), at least four times as many as there are
     /// convolutions.
     pub image_size: usize,
@@ -146,6 +147,22 @@ pub struct Config {
     pub encoder_tau: f64,
     /// Steps between updates of the targets: 2 (A.2), ≥ 1.
     pub critic_target_update_freq: u64,
+
+    /// Whether the online network chooses what the target network values: double
+    /// Q-learning (van Hasselt et al. 2016). Of `dqn` and `sgqn-dqn`, as are the next three.
+    #[serde(default = "double_q")]
+    pub double_q: bool,
+    /// Share of random actions when learning begins: 1 (Mnih et al. 2015), in [0, 1].
+    #[serde(default = "epsilon_start")]
+    pub epsilon_start: f64,
+    /// Share of random actions in the end: 0.1 (Mnih et al. 2015), in [0, 1], at most
+    /// `epsilon_start`. Evaluations take none.
+    #[serde(default = "epsilon_end")]
+    pub epsilon_end: f64,
+    /// Agent steps that lead evenly from the one to the other: 250,000 (Mnih et al. 2015: a
+    /// million frames, four to an agent step), ≥ 1.
+    #[serde(default = "epsilon_decay_steps")]
+    pub epsilon_decay_steps: u64,
 
     /// Learning rate of the temperature's Adam: 1e-4 (A.2), finite, ≥ 0.
     pub alpha_lr: f64,
@@ -251,6 +268,22 @@ fn soda_tau() -> f64 {
     0.005
 }
 
+fn double_q() -> bool {
+    true
+}
+
+fn epsilon_start() -> f64 {
+    1.0
+}
+
+fn epsilon_end() -> f64 {
+    0.1
+}
+
+fn epsilon_decay_steps() -> u64 {
+    250_000
+}
+
 fn rgb() -> Inputs {
     Inputs::Rgb
 }
@@ -271,6 +304,19 @@ impl Config {
             Budget::AgentSteps => self.steps,
             Budget::Frames => self.steps.div_ceil(action_repeat.max(1) as u64),
         }
+    }
+
+    /// ε: the probability that the action of an agent step is random. Before `init_steps`
+    /// it is 1; afterwards 0 but for agents that choose.
+    pub fn epsilon(&self, step: u64) -> f64 {
+        let Some(learning) = step.checked_sub(self.init_steps) else {
+            return 1.0;
+        };
+        if !self.agent.chooses() {
+            return 0.0;
+        }
+        let decayed = (learning as f64 / self.epsilon_decay_steps.max(1) as f64).min(1.0);
+        self.epsilon_start + decayed * (self.epsilon_end - self.epsilon_start)
     }
 
     /// Whether pictures are laid over observations.

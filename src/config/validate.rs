@@ -99,6 +99,7 @@ impl Config {
             ("actor_update_freq", self.actor_update_freq),
             ("critic_target_update_freq", self.critic_target_update_freq),
             ("aux_update_freq", self.aux_update_freq),
+            ("epsilon_decay_steps", self.epsilon_decay_steps),
             ("eval_freq", self.eval_freq),
             ("checkpoint_freq", self.checkpoint_freq),
             ("log_freq", self.log_freq),
@@ -137,9 +138,18 @@ impl Config {
             ("critic_tau", self.critic_tau),
             ("encoder_tau", self.encoder_tau),
             ("soda_tau", self.soda_tau),
+            ("epsilon_start", self.epsilon_start),
+            ("epsilon_end", self.epsilon_end),
         ] {
             require((0.0..=1.0).contains(&rate), key, rate, "from 0 to 1")?;
         }
+        let (start, end) = (self.epsilon_start, self.epsilon_end);
+        require(
+            end <= start,
+            "epsilon_end",
+            end,
+            &format!("at most epsilon_start, {start}"),
+        )?;
         let rho = self.rho;
         require(
             rho > 0.0 && rho < 1.0,

@@ -85,6 +85,27 @@ impl Backgrounds {
         }
     }
 
+    /// Looks at every file that an episode may come to, so that a wrong one is said before
+    /// the first: GIFs whole, of videos the first two frames.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn check(&mut self) -> Result<(), Error> {
+        let Source::Files(files) = &self.source else {
+            return Ok(());
+        };
+        for file in files {
+            match file {
+                ClipSource::Stills(_) | ClipSource::Gif(_) => drop(read_clip(file)?),
+                ClipSource::Video(path) => {
+                    let first = self.decoder.decode_first(path, self.size, Some(2));
+                    check_moves(path, first.map_err(EnvError::from)?.len())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Clip `index` modulo [`count`](Self::count), its pictures stretched to the square
     /// as the benchmark does it ([`resize_bilinear`]).
     ///

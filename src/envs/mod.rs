@@ -14,6 +14,31 @@ pub use open::{
     EnvOptions, RealSuite, SUITES, describe, known_ids, modes_of, offers_saliency, open,
 };
 
+/// What may be done in an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActionSpace {
+    /// So many components, each in [−1, 1].
+    Continuous(usize),
+    /// One of so many actions, named by its number.
+    Discrete(usize),
+}
+
+impl ActionSpace {
+    /// Numbers that name an action.
+    pub fn dim(self) -> usize {
+        match self {
+            ActionSpace::Continuous(components) => components,
+            ActionSpace::Discrete(_) => 1,
+        }
+    }
+}
+
+impl From<usize> for ActionSpace {
+    fn from(components: usize) -> ActionSpace {
+        ActionSpace::Continuous(components)
+    }
+}
+
 /// What an environment is, as the agent needs to know it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EnvSpec {
@@ -30,6 +55,16 @@ pub struct EnvSpec {
     pub episode_steps: usize,
     /// Physics (control) steps per agent step; rewards are summed over them.
     pub action_repeat: usize,
+}
+
+impl EnvSpec {
+    /// What may be done.
+    pub fn actions(&self) -> ActionSpace {
+        match self.discrete_actions {
+            Some(count) => ActionSpace::Discrete(count),
+            None => ActionSpace::Continuous(self.action_dim),
+        }
+    }
 }
 
 /// What one environment answers to one action.

@@ -43,6 +43,9 @@ impl Choices {
 /// What is done with choices that were added on a device.
 pub type Keep = Arc<dyn Fn(&Gpu, &Choices) + Send + Sync>;
 
+/// What is held while a device is measured: its turn among those who want to.
+pub type Turn = Arc<dyn Fn(&Gpu) -> Option<Box<dyn std::any::Any>> + Send + Sync>;
+
 /// Permission to measure, while programs are compiled, what has not been chosen yet.
 #[derive(Clone)]
 pub struct Tuning {
@@ -50,6 +53,9 @@ pub struct Tuning {
     pub budget: Duration,
     /// Is told what is being done.
     pub notice: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Is asked before anything is measured, and may wait and add to the device's choices;
+    /// what it gives is dropped when measuring ends. None: nobody else measures.
+    pub turn: Option<Turn>,
     /// Is given all choices after some were added.
     pub keep: Keep,
 }

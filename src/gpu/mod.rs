@@ -23,7 +23,7 @@ mod timestamps;
 pub use adapter::{AdapterReport, GpuOptions, adapters};
 pub use arena::{ARENA_ALIGNMENT, Arena, ArenaEntry, ArenaLayout};
 pub use buffer::{BufferRange, Readback};
-pub use choices::{Choices, Tuning};
+pub use choices::{Choices, Tuning, Turn};
 pub use cooperative::Cooperative;
 pub use device::{Capabilities, Gpu};
 pub use error::GpuError;

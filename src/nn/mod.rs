@@ -18,7 +18,7 @@ pub use layout::{Init, ParameterLayout};
 pub use mae::{Mae, MaeShape};
 pub use method::{Method, SaliencyLoss, UnknownMethod};
 pub use multimae::{Modality, MultiMae, MultiMaeShape, Reconstruction, Task};
-pub use networks::{Actor, Critic, Decoder, Encoder, NetworkShape, Trunk};
+pub use networks::{Actor, Critic, Decoder, Encoder, NetworkShape, Trunk, ValueHead};
 pub use optimiser::Optimiser;
 pub use patches::{PatchLoss, PixelOrder, patchify, unpatchify};
 pub use position::{FirstCoordinate, Interpolation, PositionGrid};

@@ -19,7 +19,7 @@ pub struct NetworkShape {
     /// Whether actor and critics share CNN and projection, which the critics alone train
     /// and which have no target (SPEC.md B.8).
     pub shared_encoder: bool,
-    /// |A|.
+    /// |A|; for agents that choose, how many actions there are to choose from.
     pub action_dim: usize,
     /// Convolutions that the auxiliary phase shares too, the first with stride 2.
     pub num_shared_layers: usize,
@@ -290,6 +290,24 @@ impl Critic {
     ) -> Result<[Var; 2], TapeError> {
         let z = Encoder::state(&scope.sub("encoder"), features, shape)?;
         Critic::trunks(scope, &z, action)
+    }
+}
+
+/// A value for each of N actions, on the critics' encoder (Mnih et al. 2015).
+#[derive(Debug)]
+pub struct ValueHead;
+
+impl ValueHead {
+    /// Appends `prefix.Q.trunk.*`.
+    pub fn push(layout: &mut ParameterLayout, prefix: &str, shape: &NetworkShape) {
+        let sizes = [shape.state_dim(), shape.hidden_dim, shape.action_dim];
+        Trunk::push(layout, &format!("{prefix}.Q.trunk"), sizes);
+    }
+
+    /// Features → Q of every action, [B, N].
+    pub fn forward(scope: &Scope, features: &Var, shape: &NetworkShape) -> Result<Var, TapeError> {
+        let z = Encoder::state(&scope.sub("encoder"), features, shape)?;
+        Trunk::forward(&scope.sub("Q.trunk"), &z)
     }
 }
 

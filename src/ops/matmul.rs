@@ -16,6 +16,8 @@ const SIDE: usize = 8;
 /// tiles in workgroup memory see there.
 const FEW_GROUPS: usize = 32;
 const FEW_SUBGROUPS: usize = 8;
+/// What a value costs that comes in a pair, of what it costs alone (software Vulkan).
+const PAIR_LOAD: (usize, usize) = (3, 5);
 /// Shortest piece of k that is worth a workgroup.
 const SHORTEST_PIECE: usize = 256;
 
@@ -33,8 +35,8 @@ enum Kind {
     /// In registers.
     Registers,
     /// In registers, rows shared between the lanes of a subgroup; so many terms of the
-    /// sum at a time.
-    Subgroup { unroll: usize },
+    /// sum at a time. With pairs a load brings two neighbours.
+    Subgroup { unroll: usize, pairs: bool },
     /// In workgroup memory.
     Tiled(TiledProduct),
 }
@@ -51,7 +53,10 @@ impl Tile {
             rows: 8 * constant("ROWS")? * constant("LANES")? / SIDE,
             columns: SIDE * constant("COLUMNS")?,
             kind: match shader.subgroups {
-                true => Kind::Subgroup { unroll },
+                true => Kind::Subgroup {
+                    unroll,
+                    pairs: constant("PAIRS").is_some(),
+                },
                 false => Kind::Registers,
             },
         })
@@ -70,8 +75,17 @@ impl Tile {
         n.div_ceil(self.columns) * m.div_ceil(self.rows)
     }
 
-    /// Pieces that the sum over k is cut into. They depend on shapes and tile alone:
-    /// sums have one order.
+    /// Terms in a piece of the sum over k: all, or fewer to give the device more to do.
+    /// They depend on shapes and tile alone: sums have one order.
+    fn piece(&self, sizes: [usize; 3]) -> usize {
+        let piece = sizes[2].div_ceil(self.splits(sizes));
+        match self.kind {
+            Kind::Subgroup { pairs: true, .. } => piece.next_multiple_of(2),
+            _ => piece,
+        }
+    }
+
+    /// Pieces that the sum is cut into, but for rounding.
     fn splits(&self, [m, n, k]: [usize; 3]) -> usize {
         let few = match self.kind {
             Kind::Registers => FEW_GROUPS,
@@ -82,15 +96,18 @@ impl Tile {
     }
 
     /// Estimated cost on software Vulkan, where one subgroup is a workgroup.
-    fn work(&self, unroll: usize, [m, n, k]: [usize; 3]) -> usize {
+    fn work(&self, unroll: usize, pairs: bool, [m, n, k]: [usize; 3]) -> usize {
         let (rows, columns) = (self.rows / 8, self.columns / SIDE);
-        let (loads, sums) = (unroll * (rows + columns), 8 * rows * columns);
+        let (mut loads, sums) = (unroll * (rows + columns), 8 * rows * columns);
+        if pairs {
+            loads = loads * PAIR_LOAD.0 / PAIR_LOAD.1;
+        }
         self.groups(m, n) * (k.div_ceil(unroll) * work(loads, sums, unroll) + 2 * work(sums, 0, 0))
     }
 
     /// The tiles that suit a device, the one for a product that the estimate prefers
     /// first; and others that it can run, but not quickly.
-    fn candidates(cx: &Lower, sizes: [usize; 3]) -> (Vec<Tile>, Vec<Tile>) {
+    fn candidates(cx: &Lower, op: &MatMul, sizes: [usize; 3]) -> (Vec<Tile>, Vec<Tile>) {
         let capabilities = cx.capabilities();
         let pieces = |tile: &TiledProduct| tile.pieces(sizes, SHORTEST_PIECE);
         let tiled = TiledProduct::candidates(cx, "matmul/matmul.", sizes, pieces);
@@ -106,8 +123,11 @@ impl Tile {
         // Sharing rows between lanes wins on software Vulkan (subgroups of 8).
         if capabilities.subgroup_size == Some(8) {
             let mut shared = tiles("matmul/matmul.subgroup_");
+            if let Some(prefix) = op.pairs(sizes) {
+                shared.extend(tiles(prefix));
+            }
             shared.sort_by_key(|tile| match tile.kind {
-                Kind::Subgroup { unroll } => tile.work(unroll, sizes),
+                Kind::Subgroup { unroll, pairs } => tile.work(unroll, pairs, sizes),
                 _ => usize::MAX,
             });
             if capabilities.software {
@@ -166,6 +186,18 @@ impl MatMul {
             (*b0, *b1)
         };
         (k == k2 && m * n * k > 0).then_some([m, n, k])
+    }
+
+    /// The tiles that load neighbours in pairs, where memory runs along an even number of
+    /// rows, columns or terms, and terms are even.
+    fn pairs(&self, [m, n, k]: [usize; 3]) -> Option<&'static str> {
+        let even = |size: usize| size.is_multiple_of(2);
+        match (self.transpose_a, self.transpose_b) {
+            (false, false) if even(k) && even(n) => Some("matmul/matmul.pairs_nn_"),
+            (false, true) if even(k) => Some("matmul/matmul.pairs_nt_"),
+            (true, false) if even(k) && even(m) && even(n) => Some("matmul/matmul.pairs_tn_"),
+            _ => None,
+        }
     }
 }
 
@@ -236,7 +268,7 @@ impl Op for MatMul {
             Epilogue::Gate(_) => cx.input(2 + self.bias as usize),
             _ => a.clone(),
         };
-        let (tiles, others) = Tile::candidates(cx, [m, n, k]);
+        let (tiles, others) = Tile::candidates(cx, self, [m, n, k]);
         let layout = |transposed| if transposed { "t" } else { "n" };
         let class = format!(
             "matmul {m}x{k}x{n} {}{}{}",
@@ -251,7 +283,7 @@ impl Op for MatMul {
             let what = "matmul".to_string();
             return Err(GpuError::Rejected { what, reason }.into());
         };
-        let piece = k.div_ceil(tile.splits([m, n, k]));
+        let piece = tile.piece([m, n, k]);
         let splits = k.div_ceil(piece);
         let (a_i, a_k) = if self.transpose_a { (1, m) } else { (k, 1) };
         let (b_k, b_j) = if self.transpose_b { (1, k) } else { (n, 1) };

@@ -67,6 +67,15 @@ impl PretrainedEncoder {
         })
     }
 
+    /// Whether [`PretrainedEncoder::open_with`] would recognise the file, without a device.
+    /// Gives the side of the images that it takes.
+    ///
+    /// # Errors
+    /// [`WeightsError`].
+    pub fn side_of(path: &Path, options: &EncoderOptions) -> Result<usize, WeightsError> {
+        Ok(recognise(&WeightsFile::read(path)?, options)?.image_size())
+    }
+
     /// Kinds of images that it takes: RGB and, if it was trained with it, saliency.
     pub fn modalities(&self) -> &[Modality] {
         &self.modalities

@@ -1,14 +1,17 @@
 //! The tables as CSV (RFC 4180), numbers in full.
 
+use super::published::Metric;
 use super::results::Results;
 use super::table::Table;
 
 /// One line for each cell of the table; what is not there is empty.
 pub fn tables(table: &Table) -> String {
-    let head = "look,task,column,runs,returned,failed,missing,mean,deviation,best,lead,\
+    let head = "look,task,metric,column,runs,returned,failed,missing,mean,deviation,best,lead,\
                 lead_percent,published_mean,published_deviation,published_source";
     let mut text = format!("{head}\n");
-    for row in &table.rows {
+    let returns = table.rows.iter().map(|row| (Metric::Return, row));
+    let success = table.success.iter().map(|row| (Metric::Success, row));
+    for (metric, row) in returns.chain(success) {
         for (index, (column, cell)) in table.columns.iter().zip(&row.cells).enumerate() {
             let lead = row.lead.filter(|_| row.is_best(index));
             let published = cell.published.as_ref();
@@ -17,6 +20,7 @@ pub fn tables(table: &Table) -> String {
                 &[
                     row.look.to_string(),
                     row.title().to_owned(),
+                    metric.name().to_owned(),
                     column.clone(),
                     cell.runs.to_string(),
                     cell.returns.len().to_string(),
@@ -39,7 +43,7 @@ pub fn tables(table: &Table) -> String {
 
 /// One line for each run in each look.
 pub fn runs(results: &Results) -> String {
-    let mut text = "run,agent,task,seed,settings,status,step,look,return\n".to_owned();
+    let mut text = "run,agent,task,seed,settings,status,step,look,return,success_rate\n".to_owned();
     for result in &results.runs {
         let run = &result.run;
         let settings: Vec<_> = (run.settings.iter())
@@ -59,7 +63,8 @@ pub fn runs(results: &Results) -> String {
                     result.status().to_owned(),
                     step.map_or(String::new(), |step| step.to_string()),
                     look.to_string(),
-                    number(outcome.and_then(|outcome| outcome.mean(*look))),
+                    number(result.mean(*look)),
+                    number(result.success_rate(*look)),
                 ],
             );
         }

@@ -8,33 +8,39 @@ pub fn write(results: &Results, table: &Table, notes: &[String]) -> String {
     let mut text = format!("# {}\n", escape(&results.name));
     for &look in &results.plan.grid.looks {
         text.push_str(&format!("\n## Look {look}\n\n"));
-        let mut head = vec!["task".to_owned()];
-        head.extend(table.columns.iter().map(|column| escape(column)));
-        let mut rule = vec!["---".to_owned()];
-        rule.resize(head.len(), "---:".to_owned());
-        if table.columns.len() > 1 {
-            head.push("Δ".to_owned());
-            rule.push("---:".to_owned());
-        }
-        text.push_str(&line(&head));
-        text.push_str(&line(&rule));
-        for row in table.of_look(look) {
-            text.push_str(&line(&cells(row, table.columns.len())));
+        text.push_str(&rows(table, table.of_look(look)));
+        if table.success_of_look(look).next().is_some() {
+            text.push_str("\nSuccess in per cent:\n\n");
+            text.push_str(&rows(table, table.success_of_look(look)));
         }
     }
     text.push('\n');
     for note in notes {
         text.push_str(&format!("- {}\n", escape(note)));
     }
-    let lost: Vec<_> = (results.runs.iter())
-        .filter(|run| run.outcome().is_none())
-        .collect();
+    let lost: Vec<_> = (results.runs.iter()).filter(|run| !run.is_done()).collect();
     if !lost.is_empty() {
         text.push_str("\n## Runs that are not there\n\n");
         for result in lost {
             let name = escape(&result.run.name);
             text.push_str(&format!("- {name}: {}\n", result.status()));
         }
+    }
+    text
+}
+
+fn rows<'a>(table: &Table, rows: impl Iterator<Item = &'a Row>) -> String {
+    let mut head = vec!["task".to_owned()];
+    head.extend(table.columns.iter().map(|column| escape(column)));
+    let mut rule = vec!["---".to_owned()];
+    rule.resize(head.len(), "---:".to_owned());
+    if table.columns.len() > 1 {
+        head.push("Δ".to_owned());
+        rule.push("---:".to_owned());
+    }
+    let mut text = line(&head) + &line(&rule);
+    for row in rows {
+        text.push_str(&line(&cells(row, table.columns.len())));
     }
     text
 }

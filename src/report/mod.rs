@@ -35,11 +35,14 @@ use crate::run::{RunError, atomic};
 use crate::sweep::plan::plain;
 use page::{Extras, Figure};
 
+const PAGE: &str = "index.html";
+
 /// Writes `tables.md`, `tables.csv`, `runs.csv`, a `curve-TASK.png` for each task and
 /// `index.html` into the folder `out`; returns their paths. `command` is what made them.
 ///
 /// # Errors
-/// [`Error::Run`] for files, [`Error::Media`] for curves.
+/// [`RunError::Foreign`] if there is an `index.html` that no report wrote; [`Error::Run`]
+/// for files, [`Error::Media`] for curves.
 pub fn write(
     results: &Results,
     table: &Table,
@@ -47,6 +50,7 @@ pub fn write(
     command: &str,
 ) -> Result<Vec<PathBuf>, Error> {
     atomic::create_folder(out)?;
+    require_ours(out)?;
     let mut files = vec![];
     let mut put = |name: &str, text: &str| -> Result<(), Error> {
         let path = out.join(name);
@@ -75,10 +79,27 @@ pub fn write(
         animations: animations(results)?,
         command: command.to_owned(),
     };
-    let path = out.join("index.html");
+    let path = out.join(PAGE);
     atomic::write(&path, page::write(results, table, &extras).as_bytes())?;
     files.push(path);
     Ok(files)
+}
+
+/// An earlier report is replaced, somebody else's page is not.
+fn require_ours(out: &Path) -> Result<(), RunError> {
+    let path = out.join(PAGE);
+    if !path.exists() {
+        return Ok(());
+    }
+    let is_ours = read(&path)?
+        .windows(page::GENERATOR.len())
+        .any(|part| part == page::GENERATOR.as_bytes());
+    // Earlier versions did not sign it.
+    let beside = ["tables.md", "tables.csv", "runs.csv"].map(|name| out.join(name).is_file());
+    match is_ours || beside == [true; 3] {
+        true => Ok(()),
+        false => Err(RunError::Foreign { path }),
+    }
 }
 
 /// Of every column on every task those of the first run that has any: the page has to be

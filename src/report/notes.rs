@@ -1,8 +1,12 @@
 //! What a reader has to know about the tables.
 
 use super::published::STEPS;
-use super::results::Results;
+use super::results::{Results, RunResult};
 use super::table::Table;
+use crate::config::AgentKind;
+
+/// What `published.csv` calls the paper.
+const VISARL: &str = "ViSaRL table I";
 
 /// Sentences to stand under the tables.
 pub fn of(results: &Results, table: &Table) -> Vec<String> {
@@ -34,8 +38,12 @@ pub fn of(results: &Results, table: &Table) -> Vec<String> {
     if !sources.is_empty() {
         notes.push(format!(
             "Published: what papers report for the same task, look, agent and repetition of \
-             actions after {} agent steps, with their own settings. Sources: {}.",
-            thousands(STEPS),
+             actions{}, with their own settings. Sources: {}.",
+            match sources[..] == [VISARL] {
+                // Which does not print how many.
+                true => String::new(),
+                false => format!(" after {} agent steps", thousands(STEPS)),
+            },
             cited(&sources)
         ));
     }
@@ -51,6 +59,40 @@ pub fn of(results: &Results, table: &Table) -> Vec<String> {
              suite."
                 .to_owned(),
         );
+    }
+    if !table.success.is_empty() {
+        notes.push(
+            "Success: episodes in which the task was done at any step, in per cent.".to_owned(),
+        );
+    }
+    if results
+        .plan
+        .runs
+        .iter()
+        .any(|r| r.config.agent == AgentKind::Pad)
+    {
+        notes.push(
+            "PAD adapts itself to each episode while it is evaluated, without rewards (foveate \
+             eval --adapt), as where its returns are published."
+                .to_owned(),
+        );
+    }
+    let evaluated = |run: &&RunResult| run.outcome().is_some();
+    if results.runs.iter().all(|run| run.animations.is_empty())
+        && let Some(run) = results.runs.iter().find(evaluated)
+    {
+        notes.push(format!(
+            "No run has an animation: foveate sweep --animations films the first seed of each \
+             agent and task, foveate explain --run runs/{} this one.",
+            run.run.name
+        ));
+    }
+    for run in results.runs.iter().filter(|run| !run.damage.is_empty()) {
+        notes.push(format!(
+            "Damaged and passed over, of run {}: {}.",
+            run.run.name,
+            run.damage.join("; ")
+        ));
     }
     notes
 }
@@ -101,6 +143,11 @@ fn cited(sources: &[&str]) -> String {
     }
     if sources.contains(&"SVEA") {
         papers.push("SVEA (Hansen, Su and Wang 2021), as in the benchmark's README".to_owned());
+    }
+    if sources.contains(&VISARL) {
+        papers.push(
+            "ViSaRL (Liang, Thomason and Bıyık 2024), table I, in tasks of version 2".to_owned(),
+        );
     }
     papers.join("; ")
 }

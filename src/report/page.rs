@@ -7,6 +7,9 @@ use crate::sweep::State;
 
 const STYLE: &str = include_str!("page.css");
 
+/// What tells a page of this program from other files.
+pub(super) const GENERATOR: &str = "<meta name=\"generator\" content=\"foveate report\">";
+
 /// A picture of the page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
@@ -32,7 +35,7 @@ pub fn write(results: &Results, table: &Table, extras: &Extras) -> String {
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{name}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{name}</h1>\n\
+         {GENERATOR}\n<title>{name}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{name}</h1>\n\
          <p class=\"lead\">{}</p>\n",
         escape(&standing(results))
     );
@@ -40,6 +43,13 @@ pub fn write(results: &Results, table: &Table, extras: &Extras) -> String {
     for &look in &results.plan.grid.looks {
         let rows: Vec<&Row> = table.of_look(look).collect();
         page.push_str(&format!("<h3>Look {look}</h3>\n{}", table_of(table, &rows)));
+        let success: Vec<&Row> = table.success_of_look(look).collect();
+        if !success.is_empty() {
+            let table = table_of(table, &success);
+            page.push_str(&format!(
+                "<h3>Look {look}: success in per cent</h3>\n{table}"
+            ));
+        }
     }
     let notes = extras
         .notes
@@ -65,7 +75,13 @@ pub fn standing(results: &Results) -> String {
         done if done == all => format!("all {all} runs are done"),
         done => format!("{done} of {all} runs are done"),
     }];
-    for status in ["failed", "unfinished", "not evaluated", "missing"] {
+    for status in [
+        "failed",
+        "damaged",
+        "unfinished",
+        "not evaluated",
+        "missing",
+    ] {
         let count = results.count(status);
         parts.extend((count > 0).then(|| format!("{count} {status}")));
     }
@@ -145,7 +161,7 @@ fn figures(title: &str, figures: &[Figure], captions: bool) -> String {
 /// The runs that are not there, with what is known about why.
 fn lost(results: &Results) -> String {
     let lost: Vec<&RunResult> = (results.runs.iter())
-        .filter(|result| result.outcome().is_none())
+        .filter(|result| !result.is_done())
         .collect();
     if lost.is_empty() {
         return String::new();
@@ -156,7 +172,7 @@ fn lost(results: &Results) -> String {
     for result in lost {
         let (class, why) = match &result.state {
             State::Failed(outcome) => (" class=\"failed\"", why(outcome)),
-            _ => ("", String::new()),
+            _ => ("", escape(&result.damage.join("; "))),
         };
         html.push_str(&format!(
             "<tr><td>{}</td><td{class}>{}</td><td>{why}</td></tr>\n",

@@ -15,12 +15,38 @@ pub struct Published {
     pub source: &'static str,
 }
 
-/// What a paper reports for an agent (as `--agent` names it; `svea-conv` with random
-/// convolutions) on a task in a look, at so many control steps per agent step.
-pub fn find(task: &str, look: &str, agent: &str, action_repeat: usize) -> Option<Published> {
+/// What is measured of an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// Mean return.
+    Return,
+    /// Episodes in which the task was done, in per cent.
+    Success,
+}
+
+impl Metric {
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::Return => "return",
+            Metric::Success => "success_percent",
+        }
+    }
+}
+
+/// What a paper reports for an agent (as [`crate::sweep::PlannedRun::published_as`] names
+/// it) on a task in a look, at so many control steps per agent step.
+pub fn find(
+    task: &str,
+    look: &str,
+    metric: Metric,
+    agent: &str,
+    action_repeat: usize,
+) -> Option<Published> {
     rows().find_map(|row| {
-        let [t, l, a, repeat, mean, deviation, source] = row;
-        let same = (t, l, a) == (task, look, agent) && repeat.parse() == Ok(action_repeat);
+        let [t, l, m, a, repeat, mean, deviation, source] = row;
+        let same = (t, l, m, a) == (task, look, metric.name(), agent)
+            && repeat.parse() == Ok(action_repeat);
         same.then(|| {
             Some(Published {
                 mean: mean.parse().ok()?,
@@ -32,7 +58,7 @@ pub fn find(task: &str, look: &str, agent: &str, action_repeat: usize) -> Option
 }
 
 /// The lines of the file that hold numbers.
-fn rows() -> impl Iterator<Item = [&'static str; 7]> {
+fn rows() -> impl Iterator<Item = [&'static str; 8]> {
     (TABLE.lines())
         .filter(|line| !line.starts_with('#'))
         .skip(1)
@@ -51,10 +77,14 @@ mod tests {
     fn every_line_is_read_and_none_twice() {
         let lines = TABLE.lines().filter(|line| !line.starts_with('#')).skip(1);
         assert_eq!(rows().count(), lines.count());
-        let mut keys: Vec<_> = rows().map(|row| [row[0], row[1], row[2], row[3]]).collect();
-        for [task, look, agent, repeat] in &keys {
+        let mut keys: Vec<_> = rows()
+            .map(|row| [row[0], row[1], row[2], row[3], row[4]])
+            .collect();
+        for [task, look, metric, agent, repeat] in &keys {
             assert!(look.parse::<Mode>().is_ok(), "{look}");
-            let found = find(task, look, agent, repeat.parse().unwrap()).unwrap();
+            let metrics = [Metric::Return, Metric::Success];
+            let metric = metrics.into_iter().find(|m| m.name() == *metric).unwrap();
+            let found = find(task, look, metric, agent, repeat.parse().unwrap()).unwrap();
             assert!(found.mean.is_finite() && found.deviation.is_some());
         }
         let count = keys.len();
@@ -66,7 +96,7 @@ mod tests {
     #[test]
     fn numbers_are_those_of_the_papers() {
         let at = |task, look, agent, repeat| {
-            let found = find(task, look, agent, repeat)?;
+            let found = find(task, look, Metric::Return, agent, repeat)?;
             Some((found.mean, found.deviation.unwrap(), found.source))
         };
         let walk = "dm_control/walker-walk";
@@ -79,5 +109,9 @@ mod tests {
         let expected = Some((837.0, 23.0, "SVEA"));
         assert_eq!(at(swing, "color-hard", "svea-conv", 8), expected);
         assert_eq!(at("native/cartpole", "video-easy", "svea", 8), None);
+        let drawer = "metaworld/drawer-open-v3";
+        assert_eq!(at(drawer, "train", "visarl-multimae", 1), None);
+        let found = find(drawer, "train", Metric::Success, "visarl-multimae", 1).unwrap();
+        assert_eq!((found.mean, found.deviation), (83.0, Some(20.0)));
     }
 }

@@ -22,6 +22,9 @@ pub struct Results {
     pub runs: Vec<RunResult>,
 }
 
+/// The state of a run that a damaged file keeps from telling more.
+const DAMAGED: &str = "damaged";
+
 /// What there is of one run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunResult {
@@ -31,20 +34,44 @@ pub struct RunResult {
     pub evaluations: Vec<(f64, f64)>,
     /// Its GIF files, sorted.
     pub animations: Vec<PathBuf>,
+    /// What is wrong with files of it, which were passed over.
+    pub damage: Vec<String>,
+    /// Its returns, perhaps not in all looks.
+    returned: Option<Outcome>,
+    /// Episodes that it is to be evaluated in.
+    episodes: usize,
 }
 
 impl RunResult {
-    /// What came of it, if it is done.
+    /// What came of it, if it was evaluated at all: perhaps not in all looks.
     pub fn outcome(&self) -> Option<&Outcome> {
-        match &self.state {
-            State::Done(outcome) => Some(outcome),
-            _ => None,
-        }
+        self.returned.as_ref()
+    }
+
+    /// Mean return in a look, if it was evaluated there as the grid wants.
+    pub fn mean(&self, look: Mode) -> Option<f64> {
+        self.in_look(look)?.mean(look)
+    }
+
+    /// The share of episodes in a look in which the task was done, where the task says.
+    pub fn success_rate(&self, look: Mode) -> Option<f64> {
+        self.in_look(look)?.success_rate(look)
+    }
+
+    fn in_look(&self, look: Mode) -> Option<&Outcome> {
+        let outcome = self.outcome()?;
+        (outcome.episodes(look) == Some(self.episodes)).then_some(outcome)
+    }
+
+    /// Whether it is trained and evaluated.
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, State::Done(_))
     }
 
     /// Its state in one word.
     pub fn status(&self) -> &'static str {
         match self.state {
+            _ if !self.is_done() && !self.damage.is_empty() => DAMAGED,
             State::New => "missing",
             State::Begun => "unfinished",
             State::Trained => "not evaluated",
@@ -55,22 +82,42 @@ impl RunResult {
 }
 
 impl Results {
-    /// Reads what is there, also while it is being swept.
+    /// Reads what is there, also while it is being swept. A damaged file of one run is no
+    /// reason to show nothing of the others: it is named in [`RunResult::damage`].
     ///
     /// # Errors
-    /// [`Error::Sweep`] for a grid or an outcome that cannot be read, [`Error::Run`] for
-    /// metrics and folders.
+    /// [`Error::Sweep`] for a grid that cannot be read, [`Error::Run`] for files and
+    /// folders that cannot be read at all.
     pub fn read(folder: &SweepFolder) -> Result<Results, Error> {
         let (plan, grid) = folder.plan()?;
         let mut runs = vec![];
         for run in &plan.runs {
+            let mut damage = vec![];
+            let (state, outcome) = match Outcome::read(&folder.outcome(run)) {
+                Ok(outcome) => (folder.state(&plan, run)?, outcome),
+                Err(error @ RunError::Damaged { .. }) => {
+                    damage.push(error.to_string());
+                    (folder.trained_so_far(run), None)
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let returned = outcome.filter(Outcome::has_returns);
             let directory = folder.directory(run);
-            let state = folder.state(&plan, run)?;
+            let evaluations = match evaluations(&directory, returned.as_ref()) {
+                Err(error @ RunError::Damaged { .. }) => {
+                    damage.push(error.to_string());
+                    vec![]
+                }
+                evaluations => evaluations?,
+            };
             runs.push(RunResult {
                 run: run.clone(),
-                evaluations: evaluations(&directory, &state)?,
+                evaluations,
                 state,
-                animations: animations(&directory)?,
+                animations: folder.animations(run)?,
+                damage,
+                returned,
+                episodes: plan.episodes(run),
             });
         }
         // "." and the like have a name too.
@@ -99,36 +146,17 @@ impl Results {
 }
 
 /// Those of training, and the last one, of the trained agent.
-fn evaluations(directory: &Path, state: &State) -> Result<Vec<(f64, f64)>, RunError> {
+fn evaluations(directory: &Path, outcome: Option<&Outcome>) -> Result<Vec<(f64, f64)>, RunError> {
     let path = directory.join("metrics.jsonl");
     let mut points = match path.exists() {
         true => metrics::points(&metrics::read(&path)?, "eval", "train"),
         false => vec![],
     };
-    if let State::Done(outcome) = state
+    if let Some(outcome) = outcome
         && let (Some(step), Some(mean)) = (outcome.step(), outcome.mean(Mode::Train))
         && points.last().is_none_or(|(last, _)| *last < step as f64)
     {
         points.push((step as f64, mean));
     }
     Ok(points)
-}
-
-fn animations(directory: &Path) -> Result<Vec<PathBuf>, RunError> {
-    let folder = directory.join("media");
-    if !folder.is_dir() {
-        return Ok(vec![]);
-    }
-    let mut files = vec![];
-    for entry in std::fs::read_dir(&folder).map_err(|e| RunError::io("list", &folder, e))? {
-        let path = entry.map_err(|e| RunError::io("list", &folder, e))?.path();
-        if path
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("gif"))
-        {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }

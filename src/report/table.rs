@@ -1,7 +1,7 @@
 //! Returns side by side, as in the SGQN paper: tasks in rows, for each look; agents in
 //! columns.
 
-use super::published::{self, Published};
+use super::published::{self, Metric, Published};
 use super::results::{Results, RunResult};
 use super::statistics::{self, Lead};
 use crate::envs::native::Mode;
@@ -15,6 +15,8 @@ const AVERAGED: &str = "dm_control/";
 pub struct Table {
     pub columns: Vec<String>,
     pub rows: Vec<Row>,
+    /// The same of success, in per cent of the episodes; only of tasks that speak of it.
+    pub success: Vec<Row>,
 }
 
 /// A task in a look, or the average of tasks in a look.
@@ -34,7 +36,8 @@ pub struct Row {
 pub struct Cell {
     /// Runs that there should be.
     pub runs: usize,
-    /// The mean return of each run that is there, in the order of the seeds.
+    /// The mean return of each run that is there, in the order of the seeds; in rows of
+    /// success the share of its episodes in which the task was done, in per cent.
     pub returns: Vec<f64>,
     /// Runs that failed.
     pub failed: usize,
@@ -132,18 +135,32 @@ impl Table {
     pub fn of(results: &Results) -> Table {
         let columns = results.plan.columns();
         let mut rows: Vec<Row> = vec![];
+        let mut success = vec![];
         for &look in &results.plan.grid.looks {
             let mut of_look = vec![];
             for task in &results.plan.grid.tasks {
-                let cell = |column: &String| cell(results.of(task, column), look);
-                let cells = columns.iter().map(cell).collect();
-                of_look.push(Row::new(look, Some(task.clone()), cells));
+                let row = |metric| {
+                    let cell = |column: &String| cell(results.of(task, column), look, metric);
+                    let cells = columns.iter().map(cell).collect();
+                    Row::new(look, Some(task.clone()), cells)
+                };
+                of_look.push(row(Metric::Return));
+                let mut told = row(Metric::Success);
+                if told.cells.iter().any(|cell| !cell.returns.is_empty()) {
+                    // A per cent of per cents would say nothing.
+                    told.lead.iter_mut().for_each(|lead| lead.percent = None);
+                    success.push(told);
+                }
             }
             let average = average(look, &of_look, columns.len());
             rows.extend(of_look);
             rows.extend(average);
         }
-        Table { columns, rows }
+        Table {
+            columns,
+            rows,
+            success,
+        }
     }
 
     /// The rows of a look.
@@ -151,11 +168,14 @@ impl Table {
         self.rows.iter().filter(move |row| row.look == look)
     }
 
+    /// Those of success in a look.
+    pub fn success_of_look(&self, look: Mode) -> impl Iterator<Item = &Row> {
+        self.success.iter().filter(move |row| row.look == look)
+    }
+
     /// Where the published numbers in it are from, each source once.
     pub fn sources(&self) -> Vec<&'static str> {
-        let cells = self
-            .rows
-            .iter()
+        let cells = (self.rows.iter().chain(&self.success))
             .filter(|r| r.task.is_some())
             .flat_map(|r| &r.cells);
         let mut sources: Vec<_> = cells
@@ -167,21 +187,23 @@ impl Table {
     }
 }
 
-fn cell<'a>(runs: impl Iterator<Item = &'a RunResult>, look: Mode) -> Cell {
+fn cell<'a>(runs: impl Iterator<Item = &'a RunResult>, look: Mode, metric: Metric) -> Cell {
     let mut cell = Cell::default();
     for result in runs {
         cell.runs += 1;
-        match &result.state {
-            State::Failed(_) => cell.failed += 1,
-            State::Done(outcome) => {
-                cell.returns.extend(outcome.mean(look));
-                if let End::Done { action_repeat, .. } = outcome.end {
-                    let run = &result.run;
-                    let agent = run.published_as();
-                    cell.published = published::find(&run.task, look.name(), agent, action_repeat);
-                }
-            }
-            State::New | State::Begun | State::Trained => {}
+        let value = match metric {
+            Metric::Return => result.mean(look),
+            Metric::Success => result.success_rate(look).map(|rate| 100.0 * rate),
+        };
+        let is_lost = value.is_none() && matches!(result.state, State::Failed(_));
+        cell.failed += usize::from(is_lost);
+        cell.returns.extend(value);
+        if let (Some(_), Some(End::Done { action_repeat, .. })) =
+            (value, result.outcome().map(|outcome| &outcome.end))
+        {
+            let run = &result.run;
+            let (agent, look) = (run.published_as(), look.name());
+            cell.published = published::find(&run.task, look, metric, agent, *action_repeat);
         }
     }
     cell

@@ -1,76 +1,40 @@
 //! Files that are there whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::RunError;
+use crate::files::{self, WholeFile};
 
-const TEMPORARY: &str = ".tmp";
+/// A temporary file that nobody has touched for so long belongs to a dead process.
+const STALE: Duration = Duration::from_secs(3_600);
 
-/// A file being written beside its final place. [`AtomicFile::commit`] syncs it,
-/// renames it there and syncs the folder; dropped before that, it is removed.
+/// A [`WholeFile`] whose errors say what could not be done to which file, and whose new
+/// name outlives a power cut.
 #[derive(Debug)]
 pub(crate) struct AtomicFile {
     path: PathBuf,
-    temporary: PathBuf,
-    writer: Option<BufWriter<File>>,
+    file: WholeFile,
 }
 
 impl AtomicFile {
     pub(crate) fn create(path: &Path) -> Result<AtomicFile, RunError> {
-        let mut name = std::ffi::OsString::from(".");
-        name.push(path.file_name().unwrap_or_default());
-        name.push(TEMPORARY);
-        let temporary = path.with_file_name(name);
-        let file = File::create(&temporary).map_err(|e| RunError::io("create", &temporary, e))?;
-        Ok(AtomicFile {
-            path: path.to_owned(),
-            temporary,
-            writer: Some(BufWriter::with_capacity(1 << 20, file)),
-        })
+        let file = WholeFile::create(path)
+            .map_err(|e| RunError::io("create", &files::temporary(path), e))?;
+        let path = path.to_owned();
+        Ok(AtomicFile { path, file })
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), RunError> {
-        match &mut self.writer {
-            Some(writer) => writer
-                .write_all(bytes)
-                .map_err(|e| RunError::io("write", &self.path, e)),
-            None => Ok(()),
-        }
+        let written = self.file.write(bytes);
+        written.map_err(|e| RunError::io("write", &self.path, e))
     }
 
-    pub(crate) fn commit(mut self) -> Result<(), RunError> {
-        if let Some(writer) = self.writer.take() {
-            let synced = finish(writer).and_then(|()| fs::rename(&self.temporary, &self.path));
-            if let Err(error) = synced {
-                let _ = fs::remove_file(&self.temporary);
-                return Err(RunError::io("write", &self.path, error));
-            }
-        }
+    pub(crate) fn commit(self) -> Result<(), RunError> {
+        let done = self.file.commit();
+        done.map_err(|e| RunError::io("write", &self.path, e))?;
         sync_parent(&self.path)
-    }
-}
-
-fn finish(writer: BufWriter<File>) -> std::io::Result<()> {
-    match writer.into_inner() {
-        Ok(file) => file.sync_all(),
-        Err(error) => {
-            let (error, unwritten) = error.into_parts();
-            // Taken apart, or dropping it would try to write once more.
-            let _ = unwritten.into_parts();
-            Err(error)
-        }
-    }
-}
-
-impl Drop for AtomicFile {
-    fn drop(&mut self) {
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.into_parts();
-            // Nothing more can be done here; the next start removes leftovers.
-            let _ = fs::remove_file(&self.temporary);
-        }
     }
 }
 
@@ -100,11 +64,25 @@ pub(super) fn sync_parent(path: &Path) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Removes the temporary files that a killed process left in `folder`.
+/// Removes the temporary files that a killed process left in `folder`, which is locked: no
+/// other process writes into it.
 pub(crate) fn remove_leftovers(folder: &Path) -> Result<(), RunError> {
     for name in file_names(folder)? {
-        if name.starts_with('.') && name.ends_with(TEMPORARY) {
+        if files::is_temporary(&name, "") {
             remove(&folder.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// The same of a folder that others may write into: those that are old.
+pub(crate) fn remove_stale(folder: &Path) -> Result<(), RunError> {
+    for name in file_names(folder)? {
+        let path = folder.join(&name);
+        let touched = fs::metadata(&path).and_then(|data| data.modified());
+        let age = touched.ok().and_then(|at| at.elapsed().ok());
+        if files::is_temporary(&name, "") && age.is_some_and(|age| age > STALE) {
+            remove(&path)?;
         }
     }
     Ok(())

@@ -18,9 +18,11 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::lock::{self, Held};
 use super::{RunError, Trace, atomic};
+use crate::files;
 
 const LOCK: &str = "run.lock";
 const CONFIG: &str = "config.toml";
@@ -239,9 +241,12 @@ fn require_unused(root: &Path) -> Result<(), RunError> {
     let occupied = |path: &Path| -> Result<bool, RunError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         Ok(match name.as_ref() {
-            LOCK | ".config.toml.tmp" => false,
+            LOCK => false,
+            name if files::is_temporary(name, CONFIG) => false,
             // What `train --no-tune` writes first; alone it may be anybody's.
-            TUNING | ".tuning.json.tmp" => !root.join(LOCK).is_file(),
+            name if name == TUNING || files::is_temporary(name, TUNING) => {
+                !root.join(LOCK).is_file()
+            }
             "checkpoints" | "replay" | "tensorboard" | "media" if path.is_dir() => {
                 !atomic::file_names(path)?.is_empty()
             }
@@ -258,6 +263,15 @@ fn require_unused(root: &Path) -> Result<(), RunError> {
         }
     }
     Ok(())
+}
+
+/// Waits until no process trains into `root`, `at_most` so long: one whose parent was
+/// killed ends by itself, but not at once.
+pub(crate) fn await_end(root: &Path, at_most: Duration) {
+    let deadline = Instant::now() + at_most;
+    while lock::is_held(&root.join(LOCK)) && Instant::now() < deadline {
+        std::thread::sleep(lock::LOOK);
+    }
 }
 
 fn lock(root: &Path) -> Result<File, RunError> {

@@ -92,6 +92,9 @@ pub enum RunError {
     /// A replay segment that the checkpoint needs is not there.
     #[error("replay segment '{}' is missing: the checkpoint needs it", path.display())]
     MissingSegment { path: PathBuf },
+    /// A file in the way of a report that no report is.
+    #[error("'{}' was not written by foveate report: name another folder with --out, or move it away", path.display())]
+    Foreign { path: PathBuf },
     /// What is to be appended to the replay log does not continue it.
     #[error("the replay log cannot take this: {0}")]
     ReplayMisuse(String),
@@ -107,6 +110,7 @@ impl RunError {
                 | RunError::NothingToResume { .. }
                 | RunError::NotARun { .. }
                 | RunError::Locked { .. }
+                | RunError::Foreign { .. }
                 | RunError::Architecture { .. }
         )
     }

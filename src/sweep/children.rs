@@ -10,23 +10,27 @@ use super::folder::SweepFolder;
 use super::outcome::Failure;
 use super::plan::{Plan, PlannedRun};
 use super::schedule::{Launch, Stage};
+use crate::config::AgentKind;
+use crate::shell::quoted;
 
 /// Lines of a log that tell why a run failed.
 const LAST_LINES: usize = 8;
 /// Longer lines are cut.
 const LONGEST_LINE: usize = 400;
 
-/// Starts `foveate train` and `foveate eval`.
+/// Starts `foveate train`, `foveate eval` and `foveate explain`.
 #[derive(Debug, Clone)]
 pub struct Children {
     /// The program.
     pub program: PathBuf,
     /// Options that all its commands are given, before the command's name.
     pub common: Vec<OsString>,
-    /// Options of `train` and `eval`.
+    /// Options of `train`, `eval` and `explain`.
     pub both: Vec<OsString>,
     /// Options of `train`.
     pub train: Vec<OsString>,
+    /// Whether to film the first seed of every column and task.
+    pub animations: bool,
 }
 
 impl Children {
@@ -36,7 +40,7 @@ impl Children {
         directory: &Path,
         plan: &Plan,
         run: &PlannedRun,
-        stage: Stage,
+        stage: &Stage,
     ) -> Vec<OsString> {
         let mut words: Vec<String> = vec![];
         match stage {
@@ -46,14 +50,17 @@ impl Children {
                 words.push(format!("--env={}", run.task));
                 words.push(format!("--seed={}", run.seed));
                 words.extend(run.set.iter().map(|option| format!("--set={option}")));
-                words.extend(resume.then(|| "--resume".to_owned()));
+                words.extend((*resume).then(|| "--resume".to_owned()));
             }
-            Stage::Evaluate => {
-                let looks: Vec<_> = plan.grid.looks.iter().map(|look| look.name()).collect();
+            Stage::Evaluate { looks } => {
+                let looks: Vec<_> = looks.iter().map(|look| look.name()).collect();
                 words.extend(["eval", "--json"].map(str::to_owned));
                 words.push(format!("--modes={}", looks.join(",")));
                 words.push(format!("--episodes={}", plan.episodes(run)));
+                // As PAD's returns are published.
+                words.extend((run.config.agent == AgentKind::Pad).then(|| "--adapt".to_owned()));
             }
+            Stage::Animate => words.extend(["explain", "--quiet"].map(str::to_owned)),
         }
         let mut given = self.common.clone();
         given.extend(words.into_iter().map(OsString::from));
@@ -103,12 +110,16 @@ struct Ended {
 }
 
 impl Launch for Children {
+    fn animates(&self) -> bool {
+        self.animations
+    }
+
     fn launch(
         &self,
         folder: &SweepFolder,
         plan: &Plan,
         run: &PlannedRun,
-        stage: Stage,
+        stage: &Stage,
     ) -> Result<String, Failure> {
         let log = folder.log(run);
         let arguments = self.arguments(&folder.directory(run), plan, run, stage);
@@ -144,13 +155,4 @@ pub fn last_lines(log: &Path) -> Vec<String> {
         }
     }
     lines
-}
-
-/// An argument as a shell takes it.
-pub fn quoted(argument: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+@%".contains(c);
-    match !argument.is_empty() && argument.chars().all(plain) {
-        true => argument.to_owned(),
-        false => format!("'{}'", argument.replace('\'', r"'\''")),
-    }
 }

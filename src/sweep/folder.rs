@@ -16,6 +16,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,11 +26,13 @@ use super::outcome::Outcome;
 use super::plan::{Plan, PlannedRun};
 use crate::config::Config;
 use crate::run::lock::{self, Held};
-use crate::run::{RunDirectory, RunError, atomic};
+use crate::run::{RunDirectory, RunError, atomic, directory};
 
 const GRID: &str = "grid.toml";
 const COMMANDS: &str = "commands.json";
 const LOCK: &str = "sweep.lock";
+/// A child ends by itself when its parent is gone, but finishes what it is at.
+const ORPHAN: Duration = Duration::from_secs(10);
 /// No line of `metrics.jsonl` is longer.
 const LONGEST_LINE: u64 = 1 << 14;
 
@@ -177,17 +180,44 @@ impl SweepFolder {
     pub fn state(&self, plan: &Plan, run: &PlannedRun) -> Result<State, SweepError> {
         let outcome = Outcome::read(&self.outcome(run))?;
         match outcome {
-            Some(outcome) if outcome.covers(&plan.grid.looks, plan.episodes(run)) => {
+            Some(outcome) if outcome.has_returns() && outcome.missing(plan, run).is_empty() => {
                 return Ok(State::Done(outcome));
             }
             Some(outcome) if outcome.failure().is_some() => return Ok(State::Failed(outcome)),
             _ => {}
         }
-        Ok(match self.is_begun(run) {
+        Ok(self.trained_so_far(run))
+    }
+
+    /// How far the training of a run has come, whatever became of it afterwards.
+    pub fn trained_so_far(&self, run: &PlannedRun) -> State {
+        match self.is_begun(run) {
             false => State::New,
             true if self.is_trained(run) => State::Trained,
             true => State::Begun,
-        })
+        }
+    }
+
+    /// Waits for a process that still trains the run, because its own sweep was killed a
+    /// moment ago.
+    pub fn await_orphan(&self, run: &PlannedRun) {
+        directory::await_end(&self.directory(run), ORPHAN);
+    }
+
+    /// The GIF files of a run, sorted.
+    ///
+    /// # Errors
+    /// [`RunError::Io`].
+    pub fn animations(&self, run: &PlannedRun) -> Result<Vec<PathBuf>, RunError> {
+        let folder = self.directory(run).join("media");
+        if !folder.is_dir() {
+            return Ok(vec![]);
+        }
+        let names = atomic::file_names(&folder)?;
+        let is_gif = |name: &String| name.to_lowercase().ends_with(".gif");
+        Ok((names.into_iter().filter(is_gif))
+            .map(|name| folder.join(name))
+            .collect())
     }
 
     /// Whether `foveate train` has to resume the run.
@@ -204,7 +234,11 @@ impl SweepFolder {
         };
         // What does not fit is left to `train --resume`, which says why.
         let fits = Config::read(&directory.config()).is_ok_and(|saved| {
-            let planned = &run.config;
+            let mut planned = run.config.clone();
+            if planned.encoder.weights().is_some() && !run.gives("image_size") {
+                // Then the encoder has said it, when the run began.
+                planned.image_size = saved.image_size;
+            }
             saved.steps == planned.steps && planned.check_resume(&saved).is_ok()
         });
         fits && directory.summary().is_file()

@@ -5,7 +5,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::plan::PlannedRun;
+use super::plan::{Plan, PlannedRun};
+use crate::config::AgentKind;
 use crate::envs::native::Mode;
 use crate::run::{RunError, atomic};
 
@@ -20,6 +21,9 @@ pub struct Outcome {
     pub version: String,
     #[serde(flatten)]
     pub end: End,
+    /// Why a later attempt to evaluate it further failed; what was there before is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_since: Option<Failure>,
 }
 
 /// How a run ended.
@@ -56,6 +60,7 @@ impl Outcome {
             seed: run.seed,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             end,
+            failed_since: None,
         }
     }
 
@@ -88,14 +93,45 @@ impl Outcome {
         atomic::write(path, format!("{json}\n").as_bytes())
     }
 
-    /// Whether the run ended well and was evaluated in all of `looks`, in so many
-    /// episodes of each.
-    pub fn covers(&self, looks: &[Mode], episodes: usize) -> bool {
-        looks.iter().all(|look| {
-            self.mode(*look)
-                .and_then(|mode| mode.get("episodes")?.as_u64())
-                == Some(episodes as u64)
-        })
+    /// The looks of the plan that `run` has not been evaluated in, or not as it wants: in
+    /// so many episodes, and PAD while it adapts itself, as it is published.
+    pub fn missing(&self, plan: &Plan, run: &PlannedRun) -> Vec<Mode> {
+        let adapts = self.evaluation().and_then(|e| e.get("adapts")?.as_bool());
+        if run.config.agent == AgentKind::Pad && adapts != Some(true) {
+            return plan.grid.looks.clone();
+        }
+        let episodes = plan.episodes(run);
+        let lacks = |look: &Mode| self.episodes(*look) != Some(episodes);
+        plan.grid.looks.iter().copied().filter(lacks).collect()
+    }
+
+    /// Episodes that it was evaluated in, in a look.
+    pub fn episodes(&self, look: Mode) -> Option<usize> {
+        let episodes = self.mode(look)?.get("episodes")?.as_u64()?;
+        usize::try_from(episodes).ok()
+    }
+
+    /// The share of episodes in a look in which the task was done; none where the task
+    /// does not say.
+    pub fn success_rate(&self, look: Mode) -> Option<f64> {
+        self.mode(look)?.get("success_rate")?.as_f64()
+    }
+
+    /// Whether there are returns in it.
+    pub fn has_returns(&self) -> bool {
+        self.evaluation().is_some()
+    }
+
+    /// `evaluation` with what this outcome has of other looks.
+    pub(super) fn merged_into(&self, mut evaluation: Value) -> Value {
+        let ours = self.evaluation().and_then(|e| e.get("modes")?.as_object());
+        let theirs = evaluation.get_mut("modes").and_then(Value::as_object_mut);
+        if let (Some(ours), Some(theirs)) = (ours, theirs) {
+            for (look, value) in ours {
+                theirs.entry(look).or_insert_with(|| value.clone());
+            }
+        }
+        evaluation
     }
 
     /// Mean return in a look; none if there is none, or none that is a number.
@@ -104,10 +140,10 @@ impl Outcome {
         mean.is_finite().then_some(mean)
     }
 
-    /// Why it failed, if it did.
+    /// Why it failed, if it did, at the last attempt.
     pub fn failure(&self) -> Option<&Failure> {
         match &self.end {
-            End::Done { .. } => None,
+            End::Done { .. } => self.failed_since.as_ref(),
             End::Failed(failure) => Some(failure),
         }
     }
@@ -122,7 +158,8 @@ impl Outcome {
         self.evaluation()?.get("adapter")?.as_str()
     }
 
-    fn evaluation(&self) -> Option<&Value> {
+    /// What `foveate eval --json` printed.
+    pub(super) fn evaluation(&self) -> Option<&Value> {
         match &self.end {
             End::Done { evaluation, .. } => Some(evaluation),
             End::Failed(_) => None,

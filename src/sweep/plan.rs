@@ -6,7 +6,8 @@ use toml::Value;
 
 use super::error::GridError;
 use super::grid::Grid;
-use crate::config::{AgentKind, Augmentation, Config, Layers};
+use crate::config::{AgentKind, Augmentation, Config, EncoderKind, Layers, Preset};
+use crate::nn::Method;
 
 /// A grid of more runs is a mistake.
 const MOST_RUNS: usize = 10_000;
@@ -39,10 +40,26 @@ impl PlannedRun {
         text
     }
 
-    /// The name under which papers publish the returns of such an agent.
+    /// Whether its options say what `key` is; else its preset does.
+    pub fn gives(&self, key: &str) -> bool {
+        let is_it = |option: &String| option.split('=').next() == Some(key);
+        self.set.iter().any(is_it)
+    }
+
+    /// The name under which papers publish what came of such an agent.
     pub fn published_as(&self) -> &str {
-        match (self.config.agent, self.config.svea_augmentation) {
-            (AgentKind::Svea, Augmentation::Conv) => "svea-conv",
+        let config = &self.config;
+        match (config.agent, &config.encoder, config.preset) {
+            (AgentKind::Sac, EncoderKind::Cnn, Preset::Visarl) => "visarl-cnn",
+            (
+                AgentKind::Sac,
+                EncoderKind::Pretrained {
+                    method: Method::MultiMae,
+                    ..
+                },
+                Preset::Visarl,
+            ) => "visarl-multimae",
+            (AgentKind::Svea, ..) if config.svea_augmentation == Augmentation::Conv => "svea-conv",
             _ => &self.agent,
         }
     }

@@ -10,26 +10,34 @@ use super::error::SweepError;
 use super::folder::{State, SweepFolder};
 use super::outcome::{End, Failure, Outcome};
 use super::plan::{Plan, PlannedRun};
+use crate::envs::native::Mode;
 
 /// Between looks at how far the runs are.
 const TICK: Duration = Duration::from_millis(250);
+const EVALUATE: &str = "evaluate";
 
 /// What a run is taken through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
     Train {
         /// Whether to go on from what is in the run directory.
         resume: bool,
     },
-    Evaluate,
+    Evaluate {
+        /// Those that it lacks.
+        looks: Vec<Mode>,
+    },
+    /// An animation of where the agent looks.
+    Animate,
 }
 
 impl Stage {
     /// Its name in messages and files.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Stage::Train { .. } => "train",
-            Stage::Evaluate => "evaluate",
+            Stage::Evaluate { .. } => EVALUATE,
+            Stage::Animate => "animate",
         }
     }
 }
@@ -37,6 +45,11 @@ impl Stage {
 /// Something that trains and evaluates: child processes, or what a test puts in their
 /// place. It is called from several threads.
 pub trait Launch: Sync {
+    /// Whether the first seed of every column and task is to be filmed.
+    fn animates(&self) -> bool {
+        false
+    }
+
     /// Takes `run` through a stage, to its end. Returns what it printed, which after
     /// [`Stage::Evaluate`] is JSON.
     fn launch(
@@ -44,7 +57,7 @@ pub trait Launch: Sync {
         folder: &SweepFolder,
         plan: &Plan,
         run: &PlannedRun,
-        stage: Stage,
+        stage: &Stage,
     ) -> Result<String, Failure>;
 }
 
@@ -59,6 +72,8 @@ pub enum Event {
     Done { run: usize, outcome: Outcome },
     /// A run did not come to its end.
     Failed { run: usize, failure: Failure },
+    /// A run that is done could not be filmed.
+    NotAnimated { run: usize, failure: Failure },
     /// A moment has passed.
     Tick,
 }
@@ -85,7 +100,9 @@ pub fn sweep(
     let mut pending = vec![];
     for (index, run) in plan.runs.iter().enumerate() {
         match folder.state(plan, run)? {
-            State::Done(_) => watch(&Event::WasDone { run: index }),
+            State::Done(_) if !lacks_animation(folder, plan, run, launch)? => {
+                watch(&Event::WasDone { run: index });
+            }
             _ => pending.push(index),
         }
     }
@@ -128,6 +145,17 @@ pub fn sweep(
     Ok(failed)
 }
 
+/// Whether a run that is done is to be filmed and can be.
+fn lacks_animation(
+    folder: &SweepFolder,
+    plan: &Plan,
+    run: &PlannedRun,
+    launch: &dyn Launch,
+) -> Result<bool, SweepError> {
+    let wanted = launch.animates() && plan.grid.seeds.first() == Some(&run.seed);
+    Ok(wanted && folder.is_trained(run) && folder.animations(run)?.is_empty())
+}
+
 struct Worker<'a> {
     folder: &'a SweepFolder,
     plan: &'a Plan,
@@ -137,25 +165,41 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// One run to its end; how it ends is written beside it.
+    /// One run to its end; how it ends is written beside it. What is known of it is kept
+    /// if an attempt to add to it fails.
     fn take(&self, index: usize) {
         let Some(run) = self.plan.runs.get(index) else {
             return;
         };
-        let end = match self.stages(index, run) {
-            Ok(evaluation) => End::Done {
-                action_repeat: (self.action_repeats)(index),
-                evaluation,
+        // One that cannot be read has stopped the sweep before.
+        let before = Outcome::read(&self.folder.outcome(run)).ok().flatten();
+        let before = before.filter(Outcome::has_returns);
+        let outcome = match (self.stages(index, run, before.as_ref()), before) {
+            (Ok(evaluation), _) => {
+                let action_repeat = (self.action_repeats)(index);
+                Outcome::new(
+                    run,
+                    End::Done {
+                        action_repeat,
+                        evaluation,
+                    },
+                )
+            }
+            (Err(failure), Some(before)) => Outcome {
+                failed_since: Some(failure),
+                ..before
             },
-            Err(failure) => End::Failed(failure),
+            (Err(failure), None) => Outcome::new(run, End::Failed(failure)),
         };
-        let outcome = Outcome::new(run, end);
         let written = outcome.write(&self.folder.outcome(run));
         let failure = match (outcome.failure(), written) {
             (Some(failure), _) => Some(failure.clone()),
-            (None, Err(error)) => Some(not_kept(Stage::Evaluate, error.to_string())),
+            (None, Err(error)) => Some(not_kept(error.to_string())),
             (None, Ok(())) => None,
         };
+        if failure.is_none() {
+            self.animate(index, run);
+        }
         self.tell(match failure {
             Some(failure) => Event::Failed {
                 run: index,
@@ -168,21 +212,63 @@ impl Worker<'_> {
         });
     }
 
-    fn stages(&self, index: usize, run: &PlannedRun) -> Result<Value, Failure> {
+    /// Training, where it is not at its end, and evaluation in the looks that `before`
+    /// lacks. Of an agent that was trained just now nothing is known yet.
+    fn stages(
+        &self,
+        index: usize,
+        run: &PlannedRun,
+        mut before: Option<&Outcome>,
+    ) -> Result<Value, Failure> {
+        self.folder.await_orphan(run);
         if !self.folder.is_trained(run) {
             let resume = self.folder.is_begun(run);
             self.stage(index, run, Stage::Train { resume })?;
+            before = None;
         }
-        let printed = self.stage(index, run, Stage::Evaluate)?;
-        let evaluation: Value = serde_json::from_str(&printed)
-            .map_err(|e| not_kept(Stage::Evaluate, format!("it printed no JSON: {e}")))?;
+        let looks = match before {
+            Some(before) => before.missing(self.plan, run),
+            None => self.plan.grid.looks.clone(),
+        };
+        if let (Some(evaluation), true) = (before.and_then(Outcome::evaluation), looks.is_empty()) {
+            return Ok(evaluation.clone());
+        }
+        let printed = self.stage(index, run, Stage::Evaluate { looks })?;
+        let mut evaluation: Value = serde_json::from_str(&printed)
+            .map_err(|e| not_kept(format!("it printed no JSON: {e}")))?;
+        if let Some(before) = before {
+            evaluation = before.merged_into(evaluation);
+        }
         require_numbers(self.plan, run, &evaluation)?;
         Ok(evaluation)
     }
 
+    /// The animation of a run that is done, if it is to have one. Without it the run is
+    /// done all the same.
+    fn animate(&self, index: usize, run: &PlannedRun) {
+        let filmed = match lacks_animation(self.folder, self.plan, run, self.launch) {
+            Ok(true) => self.stage(index, run, Stage::Animate).map(drop),
+            Ok(false) => Ok(()),
+            Err(error) => Err(Failure {
+                stage: Stage::Animate.name().to_owned(),
+                ended: error.to_string(),
+                log: vec![],
+            }),
+        };
+        if let Err(failure) = filmed {
+            self.tell(Event::NotAnimated {
+                run: index,
+                failure,
+            });
+        }
+    }
+
     fn stage(&self, index: usize, run: &PlannedRun, stage: Stage) -> Result<String, Failure> {
-        self.tell(Event::Begins { run: index, stage });
-        self.launch.launch(self.folder, self.plan, run, stage)
+        self.tell(Event::Begins {
+            run: index,
+            stage: stage.clone(),
+        });
+        self.launch.launch(self.folder, self.plan, run, &stage)
     }
 
     fn tell(&self, event: Event) {
@@ -201,15 +287,15 @@ fn require_numbers(plan: &Plan, run: &PlannedRun, evaluation: &Value) -> Result<
     for look in &plan.grid.looks {
         if outcome.mean(*look).is_none() {
             let why = format!("its return in look '{look}' is no number");
-            return Err(not_kept(Stage::Evaluate, why));
+            return Err(not_kept(why));
         }
     }
     Ok(())
 }
 
-fn not_kept(stage: Stage, why: String) -> Failure {
+fn not_kept(why: String) -> Failure {
     Failure {
-        stage: stage.name().to_owned(),
+        stage: EVALUATE.to_owned(),
         ended: why,
         log: vec![],
     }

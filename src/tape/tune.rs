@@ -25,18 +25,24 @@ pub(super) fn tune(gpu: &Gpu, memory: &Memory, work: &[Work]) -> Result<(), Tape
     let Some(mut tuning) = gpu.tuning() else {
         return Ok(());
     };
-    let started = Instant::now();
-    let mut open: Vec<(&Work, OpenChoice)> = vec![];
-    for w in work.iter().filter(|w| !w.op.is_alias()) {
-        for choice in sandbox(gpu, memory, w, None)?.open {
-            if choice.candidates.len() > 1 && !open.iter().any(|(_, o)| o.class == choice.class) {
-                open.push((w, choice));
-            }
-        }
-    }
+    let mut open = open_choices(gpu, memory, work)?;
     if open.is_empty() || tuning.budget.is_zero() {
         return Ok(());
     }
+    // Dropped, and with it the turn given on, when all is measured.
+    let _turn = match tuning.turn.as_ref() {
+        Some(turn) => {
+            let turn = turn(gpu);
+            // Whoever had the turn before may have closed some, or all.
+            open = open_choices(gpu, memory, work)?;
+            if open.is_empty() {
+                return Ok(());
+            }
+            turn
+        }
+        None => None,
+    };
+    let started = Instant::now();
     (tuning.notice)(&format!(
         "measuring which kernels are quickest for {} shapes on {}, {} s at most",
         open.len(),
@@ -63,6 +69,23 @@ pub(super) fn tune(gpu: &Gpu, memory: &Memory, work: &[Work]) -> Result<(), Tape
     tuning.budget = tuning.budget.saturating_sub(started.elapsed());
     gpu.set_tuning(Some(tuning));
     Ok(())
+}
+
+/// Every choice that nobody has made yet, once, with an operation that it is for.
+fn open_choices<'a>(
+    gpu: &Gpu,
+    memory: &Memory,
+    work: &'a [Work],
+) -> Result<Vec<(&'a Work, OpenChoice)>, TapeError> {
+    let mut open: Vec<(&Work, OpenChoice)> = vec![];
+    for w in work.iter().filter(|w| !w.op.is_alias()) {
+        for choice in sandbox(gpu, memory, w, None)?.open {
+            if choice.candidates.len() > 1 && !open.iter().any(|(_, o)| o.class == choice.class) {
+                open.push((w, choice));
+            }
+        }
+    }
+    Ok(open)
 }
 
 /// One operation lowered apart from its program.

@@ -38,6 +38,104 @@ fn open_with(dir: &TempDir) -> Result<Bridge, BridgeError> {
     })
 }
 
+/// Episodes that are saved by their actions: what is played again, and what is drawn.
+#[test]
+fn a_replay_is_drawn_once_and_what_has_ended_is_not_played_again() {
+    let script = r#"
+import sys, types
+for name in ("messages", "adapter"):
+    module = sys.modules["foveate_" + name] = types.ModuleType("foveate_" + name)
+    with open("%s/%s.py" % (sys.argv[1], name)) as f:
+        exec(f.read(), module.__dict__)
+Step, Repeated = module.Step, module.Repeated
+
+class Random:
+    def __init__(self, words): self.word = words[-1]
+    def randint(self, low, high): return 7 * self.word
+class np:
+    class random: RandomState = Random
+
+class Counter(Repeated):
+    def __init__(self):
+        self.size, self.acted, self.drawn = 2, 0, 0
+        self.prepare(np, {"seed": 5, "n": 1, "image_size": 2})
+    def begin(self, index, seed): self.sum = seed
+    def advance(self, index, action):
+        self.acted += 1
+        self.sum += action[0]
+        return Step(action[0], self.sum > 100, False, None, action[0])
+    def frame(self, index):
+        self.drawn += 1
+        return bytes([int(self.sum)]) * 12
+
+old = Counter()
+never = old.save(0)
+assert Counter().restore(0, never) == (bytes(12), False)
+assert old.reset(0) == bytes([7]) * 12
+for _ in range(9):
+    step = old.step(0, [10.0])
+assert step.frame == bytes([97]) * 12 and old.drawn == 10
+saved = old.save(0)
+new = Counter()
+assert new.restore(0, saved) == (bytes([97]) * 12, False)
+assert (new.acted, new.drawn) == (9, 1), (new.acted, new.drawn)
+assert new.step(0, [10.0]) == old.step(0, [10.0])
+assert new.running == [False]
+saved = new.save(0)
+last = Counter()
+assert last.restore(0, saved) == (bytes([107]) * 12, False)
+assert (last.acted, last.drawn, last.running) == (0, 0, [False])
+assert last.reset(0) == new.reset(0) == bytes([14]) * 12
+# One that does not repeat itself is broken off.
+saved = new.save(0)
+saved["picture"] += 1
+assert last.restore(0, saved)[1]
+"#;
+    let worker = concat!(env!("CARGO_MANIFEST_DIR"), "/src/envs/bridge/worker");
+    let ran = Command::new("python3")
+        .args(["-S", "-c", script, worker])
+        .output();
+    let Ok(ran) = ran else {
+        eprintln!("skipped: there is no python3");
+        return;
+    };
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{said}");
+}
+
+/// Gymnasium's own exception names no module: what it was raised from does.
+#[test]
+fn a_missing_module_is_named_however_it_is_told() {
+    let gymnasium = r#"
+class error:
+    class Error(Exception): pass
+    class UnregisteredEnv(Error): pass
+    class DependencyNotInstalled(Error): pass
+registry = {}
+def make(name, **options):
+    try:
+        import pygame_of_dreams
+    except ImportError as e:
+        raise error.DependencyNotInstalled("pygame is not installed") from (e if "-v0" in name else None)
+"#;
+    let Some(dir) = python_with(&[NUMPY, ("gymnasium.py", gymnasium)]) else {
+        return;
+    };
+    let open = |id: &str| {
+        let options = BridgeOptions {
+            python: Some(dir.path().join("python")),
+            ..BridgeOptions::new(id)
+        };
+        Bridge::open(options).unwrap_err().to_string()
+    };
+    let named = open("gym/Dream-v0");
+    assert!(
+        named.contains("cannot import 'pygame_of_dreams': pygame is not installed"),
+        "{named}"
+    );
+    assert!(!open("gym/Dream-v1").contains('?'));
+}
+
 pub const NUMPY: (&str, &str) = (
     "numpy.py",
     "class random:\n    class RandomState:\n        def __init__(self, seed): pass\n",

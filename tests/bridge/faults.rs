@@ -236,6 +236,25 @@ fn a_worker_that_hangs_is_ended() {
     assert!(!runs(bridge.worker_id()));
 }
 
+/// A restore may have to play whole episodes again.
+#[test]
+fn a_restore_may_take_longer_the_longer_episodes_are() {
+    let spec = format!(
+        r#"{{"spec":{{"id":"{ID}","n":1,"image_size":2,"action_dim":2,"episode_steps":1000,"action_repeat":4}},"versions":{{}}}}"#
+    );
+    let restored = [[9; FRAME].as_slice(), &[0]].concat();
+    let fake = Fake::new()
+        .reply("long", OPEN | REPLY, spec.as_bytes())
+        .reply("restored", RESTORE | REPLY, &restored);
+    let options = BridgeOptions {
+        call_timeout: Duration::from_millis(500),
+        ..fake.options("cat long; sleep 2; cat restored; exec cat >/dev/null")
+    };
+    let mut bridge = Bridge::open(options).unwrap();
+    bridge.restore(b"state").unwrap();
+    assert_eq!(bridge.frames(), [9; FRAME]);
+}
+
 #[test]
 fn rubbish_is_recognised() {
     let mut damaged = protocol::encode(STEP | REPLY, &step_payload(1.0, [0, 0]));
@@ -250,6 +269,8 @@ fn rubbish_is_recognised() {
         .reply("no_json", ERROR, b"oh no");
     for (answer, says) in [
         ("echo Welcome to gym", "Welcome to gym"),
+        // Nothing follows that could be waited for.
+        ("printf oops", "found \"oops\""),
         ("cat damaged", "CRC-32 differs"),
         ("cat endless", "4294967295 bytes"),
         ("cat short", "a reply of 5 bytes, expected 24"),

@@ -203,6 +203,39 @@ fn deaths_long_ago_do_not_count() {
     assert_eq!(bridge.take_notices().len(), 4);
 }
 
+/// Deaths so far apart that each alone would be mended, and yet no episode ever ends: an
+/// evaluation, which plays lost episodes again, would go on for ever.
+#[test]
+fn deaths_between_which_no_episode_ends_stop_it_however_far_apart() {
+    let fault = r#"{"during": "step", "after": 4, "how": "exit"}"#;
+    let stub = Stub::new(&format!("[{}]", [fault; 20].join(",")));
+    let options = BridgeOptions {
+        restarts: Restarts { most: 2, within: 3 },
+        ..stub.options(1)
+    };
+    let mut bridge = LastingBridge::new(Bridge::open(options).unwrap());
+    let error = 'played: {
+        for _ in 0..10 {
+            bridge.reset(0).unwrap();
+            for _ in 0..5 {
+                match step(&mut bridge) {
+                    Ok(_) => {}
+                    Err(error) => break 'played error,
+                }
+            }
+        }
+        panic!("it went on");
+    };
+    assert!(
+        matches!(&error, BridgeError::NoEpisodeEnds { deaths: 3, .. }),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("about to exit"), "{error}");
+    assert_eq!(bridge.take_notices().len(), 2);
+    // As after other deaths that are not mended: a state says what is lost.
+    bridge.save().unwrap();
+}
+
 #[test]
 fn a_worker_that_cannot_be_replaced_counts_as_another_death() {
     let mut plan = vec![r#"{"during": "step", "how": "exit"}"#];

@@ -1,6 +1,7 @@
 //! `foveate train` with every agent, and what is done with what it learned.
 
 use std::fs;
+use std::path::Path;
 
 use foveate::data::ImageSet;
 
@@ -23,6 +24,9 @@ fn every_agent_trains_with_its_own_losses() {
         ("sac-consistency", "--set=batch=5", true, false),
         ("sac-self-supervision", "--set=batch=5", false, true),
         ("sgqn", "--set=batch=5", true, true),
+        ("dqn", "--set=batch=5", false, false),
+        ("dqn", "--set=double_q=false", false, false),
+        ("sgqn-dqn", "--set=batch=5", true, true),
     ] {
         let name = format!("{agent}-{}", more.rsplit('=').next().unwrap());
         let run = folder.path().join(&name);
@@ -42,6 +46,7 @@ fn every_agent_trains_with_its_own_losses() {
                 "{name}: {loss}: {metrics}"
             );
         }
+        assert_eq!(metrics.contains("actor_loss"), !agent.ends_with("dqn"));
     }
     // An augmentation changes what is learned.
     let last = |name: &str| fs::read(checkpoints(&folder.path().join(name)).last().unwrap());
@@ -111,15 +116,76 @@ fn only_pad_is_evaluated_while_it_adapts() {
         let evaluate = ["eval", &run_flag, "--episodes=1", "--modes=train"];
         assert!(!foveate(&evaluate).succeeds().contains("adapted"));
         let as_json = [&evaluate[..], &["--json"]].concat();
-        assert_eq!(json(foveate(&as_json).succeeds())["adapted"], false);
+        assert_eq!(json(foveate(&as_json).succeeds())["adapts"], false);
         let adapting = foveate(&[&evaluate[..], &["--adapt"]].concat());
         match agent {
             "pad" => {
                 assert!(adapting.succeeds().contains("adapted to each episode"));
                 let adapting = foveate(&[&as_json[..], &["--adapt"]].concat());
-                assert_eq!(json(adapting.succeeds())["adapted"], true);
+                assert_eq!(json(adapting.succeeds())["adapts"], true);
             }
             _ => adapting.fails(2, &["--adapt is not for agent rad", "pad"]),
         }
     }
+}
+
+/// What agents that choose have learned is evaluated, explained by every method, scored and
+/// collected from like that of any other; they are profiled, and go on where they stopped.
+#[test]
+fn agents_that_choose_are_looked_at_like_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = ["dqn", "sgqn-dqn"].map(|agent| folder.path().join(agent));
+    let flags = runs
+        .each_ref()
+        .map(|run| format!("--run={}", run.display()));
+    for (agent, run_flag) in ["dqn", "sgqn-dqn"].into_iter().zip(&flags) {
+        let agent = format!("--agent={agent}");
+        let given = ["train", &agent, "--env=native/cartpole", run_flag];
+        let half = [&given[..], &["--steps=16", "--profile=2"], SMALL].concat();
+        foveate(&half).succeeds();
+        let on = ["train", run_flag, "--resume", "--steps=24", "--quiet"];
+        foveate(&on).succeeds();
+        // As if nobody had stopped it.
+        let whole = folder.path().join("whole");
+        let whole_flag = format!("--run={}", whole.display());
+        let given = ["train", &agent, "--env=native/cartpole", &whole_flag];
+        foveate(&[&given[..], &["--steps=24"], SMALL].concat()).succeeds();
+        let last = |run| fs::read(checkpoints(run).last().unwrap()).unwrap();
+        let run = Path::new(run_flag.trim_start_matches("--run="));
+        assert!(last(run) == last(&whole), "{agent}");
+        fs::remove_dir_all(&whole).unwrap();
+        assert!(run.join("profile.txt").exists());
+
+        let evaluate = ["eval", run_flag, "--episodes=1", "--modes=train"];
+        assert!(foveate(&evaluate).succeeds().contains("train"));
+        let out = folder.path().join("frames");
+        let policy = format!("--policy={}", run.display());
+        let collect = [
+            "collect",
+            &policy,
+            "--frames=3",
+            "--quiet",
+            "--fresh",
+            "--out",
+        ];
+        foveate(&[&collect[..], &[text(&out)]].concat()).succeeds();
+    }
+    let methods = "--method=gradient,guided,guided-gradcam,occlusion,rise";
+    let score = ["explain", &flags[0], &flags[1], methods, "--score"];
+    let few = ["--modes=train", "--episode-steps=2", "--masks=8"];
+    let scored = foveate(&[&score[..], &few].concat());
+    let table = scored.succeeds();
+    for name in ["dqn", "sgqn-dqn", "guided-gradcam", "rise"] {
+        assert!(table.contains(name), "{name}: {table}");
+    }
+    let out = folder.path().join("maps");
+    let raw = [
+        "explain",
+        &flags[1],
+        "--episode-steps=2",
+        "--raw",
+        "--quiet",
+    ];
+    foveate(&[&raw[..], &["--out", text(&out)]].concat()).succeeds();
+    assert!(out.join("maps.safetensors").exists());
 }

@@ -92,3 +92,56 @@ fn deaths_again_and_again_stop_it_with_a_checkpoint_to_go_on_from() {
     resumed.succeeds();
     assert!(run.join("summary.json").exists());
 }
+
+/// An evaluation that could not be played is made up for by the run that goes on.
+#[test]
+fn an_evaluation_whose_environment_dies_is_not_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    // What the environment is, the environment of training, those of the evaluation.
+    let fault = r#"{"during": "step", "after": 1, "how": "raise"}"#;
+    let plan = format!("[null, null, {fault}, {fault}, {fault}, {fault}]");
+    let python = python(folder.path(), &plan);
+    let often = "--set=eval_freq=10";
+    let stopped = train(folder.path(), &python, &[often]);
+    stopped.fails(1, &["the environment failed at step 10"]);
+    train(folder.path(), &python, &["--resume"]).succeeds();
+    let metrics = fs::read_to_string(folder.path().join("run/metrics.jsonl")).unwrap();
+    let evaluated: Vec<&str> = (metrics.lines())
+        .filter(|line| line.contains(r#""kind":"eval""#))
+        .collect();
+    assert!(
+        evaluated.len() == 1 && evaluated[0].contains(r#""step":10,"#),
+        "{metrics}"
+    );
+}
+
+#[test]
+fn an_evaluation_tells_of_deaths() {
+    let folder = tempfile::tempdir().unwrap();
+    let well = python(folder.path(), "[]");
+    train(folder.path(), &well, &[]).succeeds();
+    let dying = folder.path().join("dying");
+    fs::create_dir(&dying).unwrap();
+    let plan = r#"[null, {"during": "step", "after": 7, "how": "kill"}]"#;
+    let dying = python(&dying, plan);
+    let run = format!("--run={}", folder.path().join("run").display());
+    let python = format!("--python={}", text(&dying));
+    let answer = foveate(&[
+        "eval",
+        &run,
+        &python,
+        "--modes=train",
+        "--episodes=2",
+        "--json",
+    ]);
+    assert!(
+        answer.succeeds().contains("\"episodes\": 2"),
+        "{}",
+        answer.out
+    );
+    assert!(
+        answer.err.contains("another worker took over"),
+        "{}",
+        answer.err
+    );
+}

@@ -146,7 +146,7 @@ fn grids_are_of_the_moments_that_are_asked_for() {
 fn a_moment_after_the_end_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let promised = r#"{"promises": 9}"#;
-    let plan = format!("[{}]", vec![promised; 9].join(","));
+    let plan = format!("[{}]", [promised; 9].join(","));
     let python = super::dying::python(folder.path(), &plan);
     let run = format!("--run={}", folder.path().join("run").display());
     let python = format!("--python={}", text(&python));

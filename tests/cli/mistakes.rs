@@ -32,6 +32,14 @@ fn names_that_do_not_exist_are_answered_with_the_nearest() {
             &["tyni", "'tiny'"],
         ),
         (
+            &["--agent=dqn", "--env=native/walker-walk"],
+            &["dqn", "'native/walker-walk'", "6 components", "81", "sgqn"],
+        ),
+        (
+            &["--agent=sgqndqn", "--env=native/reach"],
+            &["sgqndqn", "'sgqn-dqn'"],
+        ),
+        (
             &["--agent=sac", "--env=native/reach", "--set=bacth=4"],
             &["bacth", "'batch'"],
         ),

@@ -211,6 +211,29 @@ fn a_run_that_fails_is_listed_with_the_end_of_its_log() {
 }
 
 #[test]
+fn animations_are_made_and_shown() {
+    let text_of = GRID
+        .replace("[1, 2]", "[1]")
+        .replace("[\"sac\", \"sgqn\"]", "[\"sac\"]")
+        .replace("\"train\", \"video-hard\"", "\"train\"")
+        .replace("steps = 120", "steps = 20");
+    let (_keep, file, out) = grid(&text_of);
+    sweep(&file, &out, &["--quiet"]).succeeds();
+    let report = || {
+        foveate(&["report", text(&out)]).succeeds();
+        fs::read_to_string(out.join("report/index.html")).unwrap()
+    };
+    let html = report();
+    assert!(html.contains("foveate sweep --animations"), "{html}");
+    let answer = sweep(&file, &out, &["--animations"]);
+    answer.succeeds();
+    assert!(answer.err.contains("is filmed"), "{}", answer.err);
+    let html = report();
+    assert_eq!(html.matches("data:image/gif").count(), 1);
+    assert!(!html.contains("foveate sweep --animations"), "{html}");
+}
+
+#[test]
 fn a_wrong_grid_is_refused_before_anything_is_written() {
     let cases = [
         ("\"sgqn\"", "\"sgqm\"", &["grid.toml", "sgqm", "'sgqn'"][..]),
@@ -230,6 +253,32 @@ fn a_wrong_grid_is_refused_before_anything_is_written() {
         sweep(&file, &out, &[]).fails(2, said);
         assert!(!out.exists(), "{to}");
     }
+    // Files that would be asked for after all the training, or in the middle of it.
+    for (option, said) in [
+        ("backgrounds = '/nowhere/clips'", &["/nowhere/clips"][..]),
+        ("overlays = '/nowhere/places'", &["/nowhere/places"]),
+        ("encoder = 'multimae:/nowhere/mae'", &["/nowhere/mae"]),
+    ] {
+        let text = GRID.replace("overlay_pictures = 2", option);
+        let text = text.replace(
+            "\"sac\", \"sgqn\"",
+            match option.starts_with("encoder") {
+                true => "\"sac\"",
+                false => "\"sgqn\"",
+            },
+        );
+        let (_keep, file, out) = grid(&text);
+        sweep(&file, &out, &[]).fails(2, said);
+        assert!(!out.exists(), "{option}");
+    }
+    // A clip that is none, which the first episodes would not show.
+    let clips = tempfile::tempdir().unwrap();
+    fs::write(clips.path().join("b.gif"), "no GIF").unwrap();
+    let option = format!("backgrounds = '{}'", text(clips.path()));
+    let (_keep, file, out) = grid(&GRID.replace("overlay_pictures = 2", &option));
+    sweep(&file, &out, &[]).fails(2, &["b.gif"]);
+    assert!(!out.exists());
+
     let (keep, file, out) = grid(GRID);
     sweep(&keep.path().join("missing.toml"), &out, &[]).fails(2, &["missing.toml"]);
     sweep(&file, &out, &["--jobs=0"]).fails(2, &["--jobs"]);

@@ -58,6 +58,7 @@ pub fn learner_of(auxiliary: Option<Auxiliary>, own: Option<&Golden>) -> Learner
         encoder_tau: 0.05,
         soda_tau: 0.005,
         auxiliary,
+        chooses: false,
     };
     let learner = Learner::new(&gpu(), &shape(), &options).unwrap();
     let golden = Golden::open("sgqn/params");

@@ -180,6 +180,65 @@ fn every_tile_in_workgroup_memory() {
     }
 }
 
+/// Tiles that load neighbours in pairs: what comes in pairs is even, all else is any size.
+#[test]
+fn every_tile_of_pairs() {
+    let gpu = own_gpu();
+    if gpu.capabilities().subgroup_size != Some(8) {
+        println!("skipped: lanes share rows in subgroups of 8");
+        return;
+    }
+    const LETTERS: [(&str, [bool; 2], [usize; 3]); 3] = [
+        ("nn", [false, false], [1, 2, 2]),
+        ("nt", [false, true], [1, 1, 2]),
+        ("tn", [true, false], [2, 2, 2]),
+    ];
+    for (letters, layout, steps) in LETTERS {
+        let prefix = format!("matmul/matmul.pairs_{letters}_");
+        let tiles = SHADERS.iter().filter(|s| s.key.starts_with(&prefix));
+        assert_eq!(tiles.clone().count(), 4, "{prefix}");
+        for tile in tiles {
+            for sizes in SIZES {
+                let sizes = std::array::from_fn(|i| sizes[i].next_multiple_of(steps[i]));
+                let what = format!("{} {sizes:?}", tile.key);
+                let product = forced(&gpu, tile.key, sizes, layout);
+                assert_close(&what, &product.got, &product.expected, 1e-5);
+            }
+        }
+    }
+}
+
+/// An odd number where a pair would be needed takes another tile, even if a cache names
+/// one of pairs.
+#[test]
+fn pairs_are_not_used_for_odd_sizes() {
+    let gpu = own_gpu();
+    for (letters, layout, [m, n, k]) in [
+        ("nn", [false, false], [8, 9, 8]),
+        ("nn", [false, false], [8, 8, 9]),
+        ("nt", [false, true], [8, 8, 9]),
+        ("tn", [true, false], [9, 8, 8]),
+    ] {
+        let [ta, tb] = layout;
+        let mut choices = Choices::default();
+        let key = SHADERS.iter().find(|s| {
+            s.key
+                .starts_with(&format!("matmul/matmul.pairs_{letters}_"))
+        });
+        choices.insert(format!("matmul {m}x{k}x{n} {letters}"), key.unwrap().key);
+        gpu.set_choices(choices);
+        let tape = Tape::new();
+        let a = tape.full(&if ta { [k, m] } else { [m, k] }, 1.0);
+        let b = tape.full(&if tb { [n, k] } else { [k, n] }, 1.0);
+        tape.output("y", &a.matmul_transposed(&b, ta, tb).unwrap());
+        let program = tape.compile(&gpu).unwrap();
+        assert!(program.dispatches().all(|d| !d.1.contains("pairs")));
+        program.run().unwrap();
+        let got: Vec<f32> = program.read_blocking("y").unwrap();
+        assert!(got.iter().all(|&v| v == k as f32), "{letters} {got:?}");
+    }
+}
+
 /// Each operand is rounded to 11 significant bits, in whichever direction: two parts in
 /// 2¹⁰ of every term. The sums are f32.
 #[test]

@@ -38,6 +38,7 @@ fn learner() -> Learner {
         encoder_tau: 0.05,
         soda_tau: 0.005,
         auxiliary: None,
+        chooses: false,
     };
     Learner::new(&gpu(), &shape, &options).unwrap()
 }
@@ -66,6 +67,8 @@ fn every_gradient_lies_in_its_place() {
     }
     let named = learner
         .actor
+        .as_ref()
+        .unwrap()
         .step(&tape, &learner.online, &loss.unwrap())
         .unwrap();
     assert_eq!(named.len(), (0..names.len()).filter(|i| i % 3 != 0).count());
@@ -91,7 +94,8 @@ fn shared_gradients_are_copied() {
     let biases = ["actor.mlp.0.bias", "actor.mlp.2.bias"];
     let [a, b] = biases.map(|n| tape.state(&learner.online, n).unwrap());
     let loss = a.add(&b).unwrap().sum_all().unwrap();
-    learner.actor.step(&tape, &learner.online, &loss).unwrap();
+    let actor = learner.actor.as_ref().unwrap();
+    actor.step(&tape, &learner.online, &loss).unwrap();
     let program = tape.compile(&gpu()).unwrap();
     assert!(program.dispatches().any(|(op, _)| op == "pack"));
     program.poison().unwrap();

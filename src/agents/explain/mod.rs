@@ -21,11 +21,12 @@ pub const BATCH: usize = 64;
 pub struct Explanation {
     /// The observation itself, [3F, S, S] in 0..255.
     pub obs: Vec<f32>,
-    /// The action taken: the policy's mean.
+    /// The action taken, as the environment takes it: the policy's mean, or the action of
+    /// the largest Q.
     pub action: Vec<f32>,
-    /// Q1 of observation and action.
+    /// Q1 of observation and action; of agents that choose, Q.
     pub q: f32,
-    /// Attribution M of Q1 to the pixels, [3F, S, S], signed. Gradients are per unit of
+    /// Attribution M of that to the pixels, [3F, S, S], signed. Gradients are per unit of
     /// 0..255, Guided Grad-CAM is such a gradient times the cam; occlusion and RISE have
     /// the unit of Q, the same for the channels of a frame, RISE for all frames.
     pub map: Vec<f32>,

@@ -3,14 +3,15 @@
 use crate::agents::agent::Agent;
 use crate::agents::sgqn::predicted_mask;
 use crate::config::Auxiliary;
-use crate::nn::{Actor, Encoder};
+use crate::nn::Encoder;
 use crate::ops::{TapeError, Var};
 use crate::saliency::{GradCam, QuantileMask, attribution};
 use crate::tape::{Gradient, Tape, Tensor};
 
 /// Records the explanation of what the agent's CNN sees, f32[B, C·F, S, S] in 0..255, or of
-/// frames as an environment draws them where the encoder is frozen, and names its outputs `obs`, `action`, `q`, `map`, `mask` and, for SGQN, `predicted`. Of
-/// more planes than RGB (inputs `rgbs`) the first three are shown.
+/// frames as an environment draws them where the encoder is frozen, and names its outputs
+/// `obs`, `action`, `q`, `map`, `mask` and, for SGQN, `predicted`. Of more planes than RGB
+/// (inputs `rgbs`) the first three are shown.
 pub fn record(agent: &Agent, tape: &Tape, obs: &Var, rule: Gradient) -> Result<(), TapeError> {
     let chosen = Chosen::record(agent, tape, obs)?;
     let map = attribution(tape, &chosen.q, obs, rule)?;
@@ -39,14 +40,13 @@ pub(super) fn choice(agent: &Agent, tape: &Tape, pixels: &Var) -> Result<(), Tap
     Ok(())
 }
 
-/// Records Q1 of changed pictures [B, C·F, S, S] and one action, input `action`
+/// Records Q1 (or DQN's Q) of changed pictures [B, C·F, S, S] and one action, input `action`
 /// f32[1, |A|]: f32[B, 1].
 pub(super) fn value(agent: &Agent, tape: &Tape, changed: &Var) -> Result<Var, TapeError> {
-    let (count, dim) = (changed.shape()[0], agent.learner().shape.action_dim);
+    let (count, dim) = (changed.shape()[0], agent.action_dim());
     let action = tape.input("action", Tensor::f32(&[1, dim]));
     let (features, _) = features(agent, tape, changed)?;
-    let [q, _] = (agent.sac(tape)).q(&features, &action.broadcast_to(&[count, dim])?)?;
-    Ok(q)
+    agent.worth(tape, &features, &action.broadcast_to(&[count, dim])?)
 }
 
 /// Records the outputs `map` and `mask` of a black box's map f32[G, S, S], G = 1 or F: every
@@ -81,19 +81,19 @@ struct Chosen {
 impl Chosen {
     /// Names the outputs `obs`, `action`, `q` and `predicted`.
     fn record(agent: &Agent, tape: &Tape, pixels: &Var) -> Result<Chosen, TapeError> {
-        let (sac, shape) = (agent.sac(tape), &agent.learner().shape);
         let (features, maps) = features(agent, tape, pixels)?;
-        let raw = Actor::forward(&agent.learner().scope(tape, "actor"), &features, shape)?;
-        let action = raw.slice(1, 0..shape.action_dim)?.tanh()?.detach()?;
-        let [q, _] = sac.q(&features, &action)?;
+        let decision = agent.decide(tape, &features)?;
         tape.output("obs", &agent.eye().rgb(pixels)?);
-        tape.output("action", &action);
-        tape.output("q", &q);
+        tape.output("action", &decision.action);
+        tape.output("q", &decision.q);
         if predicts(agent) {
-            let logits = predicted_mask(&sac, pixels, &action)?;
+            let logits = predicted_mask(agent.learner(), tape, pixels, &decision.taken)?;
             tape.output("predicted", &logits.sigmoid()?);
         }
-        Ok(Chosen { q, maps })
+        Ok(Chosen {
+            q: decision.q,
+            maps,
+        })
     }
 }
 

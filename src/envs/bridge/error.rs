@@ -18,10 +18,11 @@ pub enum BridgeError {
     },
     /// The interpreter lacks a package.
     #[error(
-        "{python} cannot import '{module}': {message}; run `make real-envs` for a Python environment that has it, or name another with --python or FOVEATE_PYTHON"
+        "{python} cannot import {}: {message}; run `make real-envs` for a Python environment that has it, or name another with --python or FOVEATE_PYTHON",
+        if module.is_empty() { "what the suite needs".to_owned() } else { format!("'{module}'") }
     )]
     ModuleMissing {
-        /// Module that could not be imported.
+        /// Module that could not be imported; empty where Python does not say which.
         module: String,
         /// Interpreter that was used.
         python: String,
@@ -137,6 +138,17 @@ pub enum BridgeError {
         deaths: usize,
         /// Agent steps of the group.
         within: u64,
+        /// The last one.
+        last: Box<BridgeError>,
+    },
+    /// Workers died one after the other, perhaps long after each other, and no episode
+    /// came to its end meanwhile: going on would go on for ever.
+    #[error(
+        "{deaths} workers died one after the other before any episode came to its end, which is more than is mended; the last time: {last}"
+    )]
+    NoEpisodeEnds {
+        /// Deaths since the last end of an episode, the last included.
+        deaths: usize,
         /// The last one.
         last: Box<BridgeError>,
     },

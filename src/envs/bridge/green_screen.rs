@@ -35,12 +35,14 @@ struct Shown {
 }
 
 impl GreenScreen {
-    /// Backgrounds for `n` environments with frames of `size`. The first that will be
-    /// seen is loaded, so that what is wrong with it is said now.
+    /// Backgrounds for `n` environments with frames of `size`. All are looked at and the
+    /// first that will be seen is loaded, so that what is wrong with one is said now and
+    /// not in the middle of an evaluation.
     ///
     /// # Errors
     /// Those of [`Backgrounds::load`].
-    pub fn new(backgrounds: Backgrounds, n: usize, size: usize) -> Result<GreenScreen, Error> {
+    pub fn new(mut backgrounds: Backgrounds, n: usize, size: usize) -> Result<GreenScreen, Error> {
+        backgrounds.check()?;
         let mut screen = GreenScreen {
             backgrounds,
             shown: (0..n).map(|_| Shown::default()).collect(),
@@ -163,6 +165,8 @@ fn is_green([r, g, b]: [u8; 3]) -> bool {
 mod tests {
     use super::*;
     use crate::envs::native::Mode;
+    use crate::media::Rgb8;
+    use crate::media::animation::{Loops, write_gif};
 
     /// Decided by Python's colorsys.
     #[test]
@@ -190,6 +194,25 @@ mod tests {
         ] {
             assert_eq!(is_green(pixel), green, "{pixel:?}");
         }
+    }
+
+    #[test]
+    fn a_clip_that_is_none_is_found_before_the_first_episode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let pictures = [0, 255].map(|v| Rgb8::filled(4, 4, [v; 3]).unwrap());
+        for name in ["a.gif", "b.gif", "d.gif"] {
+            write_gif(&path(name), &pictures, 100, Loops::Forever).unwrap();
+        }
+        let made = || {
+            let backgrounds = Backgrounds::of_folder(folder.path(), 4, None).unwrap();
+            GreenScreen::new(backgrounds, 1, 4)
+        };
+        made().unwrap();
+        // Neither the first nor the second one.
+        std::fs::write(path("d.gif"), "no GIF").unwrap();
+        let error = made().unwrap_err().to_string();
+        assert!(error.contains("d.gif"), "{error}");
     }
 
     #[test]

@@ -11,6 +11,10 @@ use crate::envs::{EnvSpec, Outcome, Transition};
 
 /// How long a worker that was asked to leave may take.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// What a restore may take more than another call for each step that it may have to play
+/// again, as suites do that cannot be saved otherwise; and in all.
+const REPLAYED_STEP: Duration = Duration::from_millis(100);
+const LONGEST_REPLAY: Duration = Duration::from_secs(600);
 
 /// A group of environments of a real suite.
 ///
@@ -223,7 +227,10 @@ impl Bridge {
                 reason: format!("it has {} bytes", state.len()),
             });
         }
-        let reply = self.call("restore", protocol::RESTORE, state)?;
+        let steps = (self.n().saturating_mul(self.spec.episode_steps)).min(u32::MAX as usize);
+        let replay = (REPLAYED_STEP.saturating_mul(steps as u32)).min(LONGEST_REPLAY);
+        let timeout = self.options.call_timeout + replay;
+        let reply = self.call_within("restore", protocol::RESTORE, state, timeout)?;
         let size = self.frames.len();
         self.check_reply("restore", &reply, size + self.n())?;
         let (frames, broken_off) = reply.payload.split_at(size);

@@ -138,7 +138,7 @@ pub(super) fn answered(
     let traceback = Tail(error.traceback.unwrap_or_default());
     Err(match error.kind.as_str() {
         "module_missing" => BridgeError::ModuleMissing {
-            module: error.module.unwrap_or_else(|| "?".into()),
+            module: error.module.unwrap_or_default(),
             python: String::new(),
             message: error.message,
         },

@@ -25,7 +25,7 @@ pub use environment::BridgeEnvironment;
 pub use error::{BridgeError, Tail};
 pub use group::Bridge;
 pub use options::BridgeOptions;
-pub use python::interpreter;
+pub use python::{install_command, interpreter};
 pub use restart::{LastingBridge, Restarts};
 pub use video::VideoDecoder;
 

@@ -36,7 +36,8 @@ pub struct BridgeOptions {
     pub command: Option<Vec<OsString>>,
     /// How long starting, importing and building may take.
     pub open_timeout: Duration,
-    /// How long any other call may take.
+    /// How long any other call may take; a restore in proportion to the steps of the
+    /// episodes longer, which some suites have to play again.
     pub call_timeout: Duration,
     /// How often a [`LastingBridge`](super::LastingBridge) replaces dead workers.
     pub restarts: Restarts,

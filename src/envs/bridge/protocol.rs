@@ -141,6 +141,9 @@ pub struct VideoRequest {
     pub path: String,
     /// Height and width that its frames are resized to.
     pub size: usize,
+    /// So many frames at most, from the first; all where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub most: Option<usize>,
 }
 
 /// The payload of the reply to [`OPEN`].
@@ -207,26 +210,31 @@ pub fn encode(kind: u16, payload: &[u8]) -> Vec<u8> {
 /// clear that what comes is not a message.
 pub fn read(stream: &mut impl Read) -> Result<Message, StreamFault> {
     let mut header = [0; HEADER_BYTES];
-    // The first four bytes decide alone, so that a short line of rubbish is
-    // recognised without waiting for more.
-    fill(stream, &mut header[..4])?;
-    if header[..4] != MAGIC {
-        // Some more of it, if it is there already, tells a person what it is.
-        let mut start = header[..4].to_vec();
-        let mut more = [0; 60];
-        let got = stream.read(&mut more).unwrap_or(0);
-        start.extend_from_slice(&more[..got]);
-        return Err(StreamFault::Rubbish(format!(
-            "expected a message, found \"{}\"",
-            start.escape_ascii()
-        )));
+    // What does not begin like a message is recognised without waiting for more of it; what
+    // came with it tells a person what it is.
+    let mut got = 0;
+    while got < MAGIC.len() {
+        got += match stream.read(&mut header[got..]) {
+            Ok(0) => return Err(StreamFault::End),
+            Ok(more) => more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            Err(_) => return Err(StreamFault::End),
+        };
+        let known = got.min(MAGIC.len());
+        if header[..known] != MAGIC[..known] {
+            return Err(StreamFault::Rubbish(format!(
+                "expected a message, found \"{}\"",
+                header[..got].escape_ascii()
+            )));
+        }
     }
-    fill(stream, &mut header[4..6])?;
+    let version_end = got.max(6);
+    fill(stream, &mut header[got..version_end])?;
     let version = u16::from_le_bytes([header[4], header[5]]);
     if version != VERSION {
         return Err(StreamFault::Version(version));
     }
-    fill(stream, &mut header[6..])?;
+    fill(stream, &mut header[version_end..])?;
     let kind = u16::from_le_bytes([header[6], header[7]]);
     let length = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
     let crc = u32::from_le_bytes([header[12], header[13], header[14], header[15]]);

@@ -3,9 +3,11 @@
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use super::process::Launch;
+use crate::shell;
 
 /// The modules of the worker that ships inside this program, each after those that it
 /// imports.
@@ -45,6 +47,30 @@ pub(super) struct Python {
 /// The Python that would run a worker, chosen as [`super::BridgeOptions::python`].
 pub fn interpreter(option: Option<&Path>) -> PathBuf {
     choose(option).program
+}
+
+/// The command that gives a Python these packages. One that belongs to the system is left
+/// alone, as its pip wants it (PEP 668): a virtual environment is made from it, where
+/// foveate looks for one.
+pub fn install_command(program: &Path, packages: &[&str]) -> String {
+    let quoted = |path: &Path| shell::quoted(&path.display().to_string());
+    let packages: Vec<String> = packages.iter().map(|p| format!("'{p}'")).collect();
+    let packages = packages.join(" ");
+    let named = quoted(program);
+    match is_virtual(program) {
+        true => format!("{named} -m pip install {packages}"),
+        false => format!(
+            "{named} -m venv .venv && {} -m pip install {packages}",
+            quoted(Path::new(VENV_PYTHON))
+        ),
+    }
+}
+
+/// Whether it says of itself that it runs in a virtual environment.
+fn is_virtual(program: &Path) -> bool {
+    let script = "import sys; sys.exit(sys.prefix == sys.base_prefix)";
+    let asked = Command::new(program).args(["-c", script]).output();
+    asked.is_ok_and(|answer| answer.status.success())
 }
 
 /// The option, else `FOVEATE_PYTHON`, else `.venv`, else the system's.

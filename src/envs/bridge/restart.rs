@@ -6,7 +6,9 @@
 //! reward of 0 and the frame that was seen last, and [`LastingBridge::outcome`] says that
 //! this transition never happened and must not be learned from. The run goes on with
 //! the next reset. Workers that die again and again end it:
-//! [`BridgeError::RepeatedDeaths`].
+//! [`BridgeError::RepeatedDeaths`] where deaths are close together,
+//! [`BridgeError::NoEpisodeEnds`] where no episode comes to its end between them, however
+//! long episodes are.
 
 use std::collections::VecDeque;
 
@@ -16,8 +18,8 @@ use crate::envs::{EnvSpec, Outcome, Transition};
 /// How often workers may be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restarts {
-    /// Deaths that are mended among any `within` steps of the group; the next one is
-    /// an error. 0: none is mended.
+    /// Deaths that are mended among any `within` steps of the group, and between two
+    /// ends of episodes; the next one is an error. 0: none is mended.
     pub most: usize,
     /// Agent steps of the group.
     pub within: u64,
@@ -51,6 +53,8 @@ pub struct LastingBridge {
     /// Agent steps so far, and at which of them workers died of late.
     steps: u64,
     deaths: VecDeque<u64>,
+    /// Deaths since an episode came to its end.
+    fruitless: usize,
     /// Workers replaced since the beginning, also before a restore.
     replaced: u64,
     /// The last worker is dead and there will be no other.
@@ -70,6 +74,7 @@ impl LastingBridge {
             ended: vec![false; n],
             steps: 0,
             deaths: VecDeque::new(),
+            fruitless: 0,
             replaced: 0,
             given_up: false,
             notices: vec![],
@@ -115,7 +120,8 @@ impl LastingBridge {
     /// Begins an episode of environment `index`.
     ///
     /// # Errors
-    /// [`BridgeError::RepeatedDeaths`], [`BridgeError::NoSuchIndex`].
+    /// [`BridgeError::RepeatedDeaths`], [`BridgeError::NoEpisodeEnds`],
+    /// [`BridgeError::NoSuchIndex`].
     pub fn reset(&mut self, index: usize) -> Result<(), BridgeError> {
         let size = frame_bytes(self.spec().image_size);
         let mut frame = vec![0; size];
@@ -134,7 +140,8 @@ impl LastingBridge {
     /// One agent step of every environment, as [`Bridge::step`].
     ///
     /// # Errors
-    /// [`BridgeError::RepeatedDeaths`], and those of wrong arguments.
+    /// [`BridgeError::RepeatedDeaths`], [`BridgeError::NoEpisodeEnds`], and those of
+    /// wrong arguments.
     pub fn step(
         &mut self,
         actions: &[f32],
@@ -160,7 +167,12 @@ impl LastingBridge {
                         truncated: true,
                     }
                 }
-                false => self.frames[at.clone()].copy_from_slice(&fresh[at]),
+                false => {
+                    self.frames[at.clone()].copy_from_slice(&fresh[at]);
+                    if transition.terminated || transition.truncated {
+                        self.fruitless = 0;
+                    }
+                }
             }
         }
         self.ended.copy_from_slice(&self.lost);
@@ -183,7 +195,7 @@ impl LastingBridge {
     }
 
     /// Everything that decides the group's future. After [`BridgeError::RepeatedDeaths`]
-    /// that is a fresh worker whose episodes are lost.
+    /// or [`BridgeError::NoEpisodeEnds`] that is a fresh worker whose episodes are lost.
     ///
     /// # Errors
     /// [`BridgeError::RepeatedDeaths`].
@@ -259,14 +271,23 @@ impl LastingBridge {
             let recent = |at: &u64| at + within > self.steps;
             self.deaths.retain(recent);
             self.lost.fill(true);
-            if self.deaths.len() >= most {
+            let (deaths, fruitless) = (self.deaths.len() + 1, self.fruitless + 1);
+            if deaths.max(fruitless) > most {
                 self.given_up = true;
-                return Err(BridgeError::RepeatedDeaths {
-                    deaths: self.deaths.len() + 1,
-                    within,
-                    last: Box::new(error),
+                let last = Box::new(error);
+                return Err(match deaths > most {
+                    true => BridgeError::RepeatedDeaths {
+                        deaths,
+                        within,
+                        last,
+                    },
+                    false => BridgeError::NoEpisodeEnds {
+                        deaths: fruitless,
+                        last,
+                    },
                 });
             }
+            self.fruitless = fruitless;
             self.deaths.push_back(self.steps);
             self.replaced += 1;
             match self.reopened() {

@@ -38,6 +38,19 @@ impl VideoDecoder {
     /// [`BridgeError::Video`] for a file that cannot be decoded, or where Python or
     /// OpenCV is missing; those of a worker that dies.
     pub fn decode(&mut self, path: &Path, size: usize) -> Result<Vec<Vec<u8>>, BridgeError> {
+        self.decode_first(path, size, None)
+    }
+
+    /// [`decode`](Self::decode) of the first `most` frames.
+    ///
+    /// # Errors
+    /// Those of [`decode`](Self::decode).
+    pub fn decode_first(
+        &mut self,
+        path: &Path,
+        size: usize,
+        most: Option<usize>,
+    ) -> Result<Vec<Vec<u8>>, BridgeError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let needs = |reason: String| BridgeError::Video {
             reason: format!(
@@ -51,6 +64,7 @@ impl VideoDecoder {
         let request = VideoRequest {
             path: text.to_owned(),
             size,
+            most,
         };
         let request = serde_json::to_vec(&request).unwrap_or_default();
         let mut worker = match self.worker.take() {
@@ -65,9 +79,9 @@ impl VideoDecoder {
         let reply = match reply {
             Err(BridgeError::ModuleMissing { message, .. }) => {
                 let python = super::python::choose(self.options.python.as_deref()).program;
+                let command = super::install_command(&python, &["opencv-python-headless<5"]);
                 return Err(needs(format!(
-                    "{message}; run `make real-envs`, or `{} -m pip install 'opencv-python-headless<5'`",
-                    python.display()
+                    "{message}; run `make real-envs` in a checkout of foveate, or `{command}`"
                 )));
             }
             reply => reply?,

@@ -18,7 +18,10 @@ fn open() -> Result<(Peer, Device), Failure> {
     let info = setup.adapter.get_info();
     let kind = format!("{:?}", info.device_type).to_lowercase();
     let peer = Peer {
-        name: "burn",
+        name: match cfg!(feature = "autotune") {
+            true => "burn",
+            false => "burn-untuned",
+        },
         version: "0.22.1".to_string(),
         device: format!("{}, {:?}, {}", info.name, info.backend, info.driver_info),
         kind: kind.trim_end_matches("gpu").to_string(),

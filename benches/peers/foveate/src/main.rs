@@ -22,6 +22,7 @@ fn open() -> Result<(Peer, Gpu), Failure> {
     gpu.set_tuning(Some(Tuning {
         budget: Duration::from_secs(30),
         notice: Arc::new(|_| ()),
+        turn: None,
         keep: Arc::new(|_, _| ()),
     }));
     let info = gpu.info();

@@ -23,7 +23,8 @@ import zlib
 
 from foveate_messages import Refusal
 
-Step = collections.namedtuple("Step", "reward terminated truncated success score frame")
+Step = collections.namedtuple("Step", "reward terminated truncated success score frame",
+                              defaults=[None])
 
 
 def imported(module):
@@ -37,7 +38,12 @@ def imported(module):
 
 
 def missing(error):
-    return Refusal("module_missing", str(error), module=getattr(error, "name", None) or "?")
+    # Gymnasium's own exceptions name no module; what they were raised from does.
+    seen, module = error, None
+    while seen is not None and not module:
+        module = getattr(seen, "name", None)
+        seen = seen.__cause__ or seen.__context__
+    return Refusal("module_missing", str(error), module=module)
 
 
 def unknown(suite, name, known):
@@ -126,8 +132,10 @@ class Repeated:
     and its actions, which are played again. Where that leads to another picture, the
     environment does not repeat itself, and the episode is broken off: a new one begins.
 
-    An adapter gives `begin(index, seed)`, which starts the episode that a seed decides,
-    `advance(index, action)` → Step, and `frame(index)`.
+    An adapter has `size` and gives `begin(index, seed)`, which starts the episode that a
+    seed decides, `advance(index, action)` → Step without its frame, and `frame(index)`:
+    drawing is nearly all of the cost, and only the last picture of a replay is looked at.
+    An episode that has ended is not played again; its last picture is kept instead.
     """
 
     def prepare(self, np, options):
@@ -135,6 +143,8 @@ class Repeated:
         self.episodes = [0] * options["n"]
         self.actions = [[] for _ in self.episodes]
         self.running = [False] * options["n"]
+        # The last picture of each episode that is over.
+        self.last = [bytes(3 * options["image_size"] ** 2)] * options["n"]
 
     def episode_seed(self, index):
         stream = random_state(self.np, self.seed, index, self.episodes[index])
@@ -148,30 +158,35 @@ class Repeated:
         return self.frame(index)
 
     def step(self, index, action):
-        result = self.advance(index, action)
+        result = self.advance(index, action)._replace(frame=self.frame(index))
         self.actions[index].append([float(a) for a in action])
         self.running[index] = not (result.terminated or result.truncated)
+        if not self.running[index]:
+            self.last[index] = result.frame
         return result
 
     def save(self, index):
-        picture = self.frame(index) if self.actions[index] or self.running[index] else b""
-        return {"seed": self.seed, "episode": self.episodes[index],
-                "actions": self.actions[index], "running": self.running[index],
-                "picture": zlib.crc32(picture)}
+        saved = {"seed": self.seed, "episode": self.episodes[index],
+                 "running": self.running[index]}
+        if not self.running[index]:
+            # Over, or never begun: the next that happens is a reset.
+            return dict(saved, actions=[], frame=base64.b64encode(self.last[index]).decode())
+        return dict(saved, actions=self.actions[index],
+                    picture=zlib.crc32(self.frame(index)))
 
     def restore(self, index, saved):
         self.seed, self.episodes[index] = saved["seed"], saved["episode"]
-        self.actions[index] = saved["actions"]
-        begun = saved["running"] or saved["actions"]
+        self.actions[index], self.running[index] = saved["actions"], saved["running"]
+        if not saved["running"]:
+            if "frame" in saved:
+                self.last[index] = base64.b64decode(saved["frame"])
+            return self.last[index], False
         self.begin(index, self.episode_seed(index))
-        ended = False
         for action in saved["actions"]:
-            if ended:
-                break
             result = self.advance(index, action)
-            ended = result.terminated or result.truncated
+            if result.terminated or result.truncated:
+                return self.reset(index), True
         frame = self.frame(index)
-        self.running[index] = saved["running"]
-        if begun and (ended == saved["running"] or zlib.crc32(frame) != saved["picture"]):
+        if zlib.crc32(frame) != saved["picture"]:
             return self.reset(index), True
         return frame, False

@@ -32,7 +32,7 @@ class Service:
             return [json.dumps(self.open(json.loads(payload))).encode()]
         if kind == VIDEO:
             wanted = json.loads(payload)
-            return decoded(wanted["path"], wanted["size"])
+            return decoded(wanted["path"], wanted["size"], wanted.get("most"))
         if self.group is None:
             raise Refusal("protocol", "request %d before the group was opened" % kind)
         if kind == TASKS:

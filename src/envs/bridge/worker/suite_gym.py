@@ -35,7 +35,7 @@ class Gymnasium(Repeated):
             raise Refusal("unsuitable", str(e)) from e
         self.actions_of(self.envs[0].action_space)
         self.shows = is_picture(np, self.envs[0].observation_space)
-        if not self.shows and "rgb_array" not in (self.envs[0].metadata.get("render_modes") or []):
+        if not self.shows and not self.renders:
             raise Refusal("unsuitable", "its observations are no pictures, and it cannot "
                           "be rendered as rgb_array")
         self.action_repeat = options.get("action_repeat") or 1
@@ -60,12 +60,20 @@ class Gymnasium(Repeated):
 
     def make(self, name):
         size = {"width": self.size, "height": self.size} if self.is_mujoco(name) else {}
+        takes_mode = True
         try:
-            return self.gym.make(name, render_mode="rgb_array", **size)
-        except self.gym.error.DependencyNotInstalled as e:
+            try:
+                env = self.gym.make(name, render_mode="rgb_array", **size)
+            except TypeError as e:
+                if "'render_mode'" not in str(e):
+                    raise
+                # A constructor that does not know rendering: its observations may do.
+                takes_mode = False
+                env = self.gym.make(name)
+        except (self.gym.error.DependencyNotInstalled, ImportError) as e:
             raise missing(e) from e
-        except ImportError as e:
-            raise missing(e) from e
+        self.renders = takes_mode and "rgb_array" in (env.metadata.get("render_modes") or [])
+        return env
 
     def not_registered(self, name):
         known = self.tasks()
@@ -143,8 +151,7 @@ class Gymnasium(Repeated):
         self.taken[index] += 1
         terminated = bool(terminated)
         over = bool(truncated) or self.taken[index] >= self.episode_steps
-        return Step(reward, terminated, over and not terminated, success, reward,
-                    self.frame(index))
+        return Step(reward, terminated, over and not terminated, success, reward)
 
 
 def is_picture(np, space):

@@ -84,4 +84,4 @@ class MetaWorld(Repeated):
                 break
         self.taken[index] += 1
         truncated = bool(truncated) or self.taken[index] >= self.episode_steps
-        return Step(reward, False, truncated, success, reward, self.frame(index))
+        return Step(reward, False, truncated, success, reward)

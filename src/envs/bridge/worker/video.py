@@ -6,8 +6,9 @@ from foveate_adapter import chw, imported
 from foveate_messages import MAX_PAYLOAD, Refusal
 
 
-def decoded(path, size):
-    """The frames of a video, each `size`×`size`, CHW uint8."""
+def decoded(path, size, most=None):
+    """The frames of a video, each `size`×`size`, CHW uint8; of long ones the first
+    `most`."""
     np, cv2 = imported("numpy"), imported("cv2")
     if not os.path.isfile(path):
         raise Refusal("video", "there is no video file at '%s'" % path)
@@ -17,7 +18,7 @@ def decoded(path, size):
         cv2.setLogLevel(0)
     capture, frames = cv2.VideoCapture(path), []
     try:
-        while True:
+        while most is None or len(frames) < most:
             got, bgr = capture.read()
             if not got:
                 break

@@ -76,9 +76,9 @@ pub enum Error {
     /// Real suites have no scripted controller.
     #[error("'{id}' has no scripted expert; the native worlds have")]
     NoExpert { id: String },
-    /// Attribution by gradients where none reaches the pixels.
+    /// Attribution by convolutions where there are none.
     #[error(
-        "{method} needs gradients through an agent's own convolutions; this agent sees through a frozen encoder, which passes none: --method occlusion and --method rise ask only for values and are for every agent, --method attention shows where the encoder itself looks"
+        "{method} is about an agent's convolutions and the ReLUs between them; this agent sees through a frozen encoder, a vision transformer, which has neither: --method gradient, occlusion and rise are for every agent, --method attention shows where the encoder itself looks"
     )]
     FrozenEncoder { method: &'static str },
     /// A run directory without a checkpoint to load.

@@ -50,6 +50,7 @@ fn visarl_has_the_released_numbers() {
     assert_eq!((c.num_shared_layers, c.num_filters), (11, 32));
     assert_eq!((c.projection_dim, c.hidden_dim), (512, 1024));
     assert!(c.shared_encoder && c.burst_updates && !c.random_shift);
+    assert!(c.shift_next_obs);
     assert_eq!((c.actor_lr, c.critic_lr, c.alpha_lr), (1e-4, 1e-4, 1e-4));
     assert_eq!((c.actor_beta, c.critic_beta, c.alpha_beta), (0.9, 0.9, 0.9));
     assert_eq!(

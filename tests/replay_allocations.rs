@@ -241,14 +241,14 @@ fn agent(gpu: &Gpu, kind: AgentKind) -> Agent {
         capacity: config.replay_capacity,
         frame_stack: config.frame_stack,
         action_dim: ACTIONS,
-        observed: ObservedShape::rgb(config.image_size),
+        observed: ObservedShape::rgb(config.rendered_size()),
         episode_steps: STEPS as usize,
     };
     let mut replay = Replay::new(gpu, shape).unwrap();
-    let picture = vec![100; replay.store().shape().bytes()];
+    let frame = vec![100; replay.store().shape().bytes()];
     for _ in 0..STEPS + stack {
-        let frame = replay.next_frame().unwrap();
-        replay.write_frame(frame, &picture).unwrap();
+        let number = replay.next_frame().unwrap();
+        replay.write_frame(number, &frame).unwrap();
     }
     for step in 0..STEPS {
         let answer = Transition {
@@ -260,6 +260,7 @@ fn agent(gpu: &Gpu, kind: AgentKind) -> Agent {
         let stored = StoredTransition::new(&frames, step + stack, &answer, vec![0.1; ACTIONS]);
         replay.push(&stored).unwrap();
     }
+    let picture = vec![100; 3 * config.image_size * config.image_size];
     let bank = OverlayBank::new(gpu, &[picture], config.image_size).unwrap();
     let mut agent = Agent::new(gpu, &config, ACTIONS).unwrap();
     agent.compile_updates(&replay, Some(&bank)).unwrap();
@@ -273,7 +274,8 @@ fn agent(gpu: &Gpu, kind: AgentKind) -> Agent {
 #[test]
 fn an_update_allocates_no_more_than_wgpu_does_for_the_same_calls() {
     let gpu = gpu();
-    for kind in [AgentKind::Sac, AgentKind::Sgqn] {
+    for name in AgentKind::NAMES {
+        let kind: AgentKind = name.parse().unwrap();
         let agent = agent(&gpu, kind);
         for (turn, program) in agent.updates() {
             let what = format!("{kind:?}, {turn}, {} dispatches", program.calls().len());

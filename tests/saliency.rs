@@ -98,6 +98,28 @@ fn rise_is_the_mean_of_masks_weighted_by_what_they_leave() {
     }
 }
 
+/// More masks than the least device binds are refused with how many it does: 51 words each
+/// of 7×7 cells, and of large pictures the sums over every 256 of them.
+#[test]
+fn masks_fit_into_the_smallest_binding() {
+    let of = |masks, cells| Rise {
+        masks,
+        cells,
+        ..Default::default()
+    };
+    const BINDING: usize = 128 << 20;
+    for (picture, cells, most) in [
+        ([84, 84], 7, BINDING / (4 * 51)),
+        ([84, 84], 33, BINDING / (4 * (33 * 33 + 2))),
+        ([400, 300], 2, 256 * (BINDING / (4 * 400 * 300))),
+    ] {
+        assert_eq!(of(most, cells).masks(picture).unwrap().most(), most);
+        let error = of(most + 1, cells).masks(picture).unwrap_err().to_string();
+        let words = [format!("{} masks", most + 1), format!("{most} fit")];
+        assert!(words.iter().all(|w| error.contains(w)), "{error}");
+    }
+}
+
 #[test]
 fn occlusion_is_the_mean_of_what_windows_take_away() {
     let (x, weights) = picture_and_weights();

@@ -1,9 +1,11 @@
 // stack_frames: gathers frame stacks from one page of a frame store, as f32 in
-// 0..255, each stack displaced by its own shift: the page padded by `pad` with its
-// border pixels, then the exact window at (x, y) (SPEC.md A.3).
-// Tile: one frame of one stack per workgroup of 64, whose lanes stride over its pixels;
-// with QUADS, for software devices, over its rows, four pixels at a time (sides are
-// whole fours): no division for each pixel, and two loads for four. Frames in other
+// 0..255, of each stack a window at its own place, where border pixels are repeated
+// beyond the frame: y[b, c, i, j] = frame[c, clamp(i + origin + row_b), clamp(j + origin +
+// column_b)]. A shift is a window as large as the frame whose origin is before it, a crop
+// a smaller one (SPEC.md A.3). Places beyond `most` count as that.
+// Tile: one frame of one stack per workgroup of 64, whose lanes stride over the window's
+// pixels; with QUADS, for software devices, over its rows, four pixels at a time (windows
+// are whole fours): no division for each pixel, and two loads for four. Frames in other
 // pages are left to the other pages' dispatches.
 
 #include "common/lane.wgsl"
@@ -13,10 +15,13 @@ struct Params {
     stacks: u32,      // B
     frames: u32,      // F: frames in a stack
     planes: u32,      // C: of a frame
-    side: u32,        // S: height and width
+    side: u32,        // S: height and width of a frame
+    size: u32,        // W: of the window
     first_slot: u32,  // of this page
     last_slot: u32,   // one beyond the last of this page
-    pad: u32,
+    origin: i32,      // row and column of the window at place 0
+    most: u32,        // the last place, down and along
+    row_at: u32,      // which of a stack's two offsets is the row's; the other the column's
     has_offsets: u32,
 }
 
@@ -25,8 +30,8 @@ const LANES = 64u;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> page: array<u32>;     // u8[slots, C, S, S]
 @group(0) @binding(2) var<storage, read> slots: array<u32>;    // [B, F]
-@group(0) @binding(3) var<storage, read> offsets: array<u32>;  // [B, 2]: x, y in 0..=2 pad
-@group(0) @binding(4) var<storage, read_write> y: array<Lane>; // [B, C F, S, S]
+@group(0) @binding(3) var<storage, read> offsets: array<u32>;  // [B, 2]: places, 0..=most
+@group(0) @binding(4) var<storage, read_write> y: array<Lane>; // [B, C F, W, W]
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
@@ -41,24 +46,26 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     let side = params.side;
     let plane = side * side;
+    let size = params.size;
+    let window = size * size;
     let source = (slot - params.first_slot) * params.planes * plane; // in bytes
-    let target_base = item * params.planes * plane;
-    var shift_x = 0;
-    var shift_y = 0;
+    let target_base = item * params.planes * window;
+    var top = params.origin;
+    var left = params.origin;
     if params.has_offsets == 1u {
         let stack = item / params.frames;
-        shift_x = i32(offsets[2u * stack]) - i32(params.pad);
-        shift_y = i32(offsets[2u * stack + 1u]) - i32(params.pad);
+        top += i32(min(offsets[2u * stack + params.row_at], params.most));
+        left += i32(min(offsets[2u * stack + 1u - params.row_at], params.most));
     }
     let last = i32(side) - 1;
 #ifdef QUADS
-    let quads = side / 4u;
-    for (var r = lane; r < params.planes * side; r += LANES) {
-        let channel = r / side;
-        let row = clamp(i32(r - channel * side) + shift_y, 0, last);
+    let quads = size / 4u;
+    for (var r = lane; r < params.planes * size; r += LANES) {
+        let channel = r / size;
+        let row = clamp(i32(r - channel * size) + top, 0, last);
         let start = source + channel * plane + u32(row) * side;
         for (var q = 0u; q < quads; q += 1u) {
-            let columns = vec4i(i32(4u * q) + shift_x) + vec4i(0, 1, 2, 3);
+            let columns = vec4i(i32(4u * q) + left) + vec4i(0, 1, 2, 3);
             let bytes = start + vec4u(clamp(columns, vec4i(0), vec4i(last)));
             // Four neighbours lie in one word or in two.
             let words = bytes / 4u;
@@ -68,11 +75,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         }
     }
 #else
-    for (var i = lane; i < params.planes * plane; i += LANES) {
-        let channel = i / plane;
-        let pixel = i % plane;
-        let row = clamp(i32(pixel / side) + shift_y, 0, last);
-        let column = clamp(i32(pixel % side) + shift_x, 0, last);
+    for (var i = lane; i < params.planes * window; i += LANES) {
+        let channel = i / window;
+        let pixel = i % window;
+        let row = clamp(i32(pixel / size) + top, 0, last);
+        let column = clamp(i32(pixel % size) + left, 0, last);
         let byte = source + channel * plane + u32(row) * side + u32(column);
         y[target_base + i] = f32((page[byte / 4u] >> (8u * (byte % 4u))) & 255u);
     }

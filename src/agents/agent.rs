@@ -7,7 +7,7 @@ use super::batches::{OverlayBank, Randomness};
 use super::choices::Choices;
 use super::curl;
 use super::dqn::Dqn;
-use super::eye::{Eye, Framing};
+use super::eye::Eye;
 use super::learner::{Learner, LearnerOptions};
 use super::observations::Observations;
 use super::pad;
@@ -24,7 +24,7 @@ use crate::config::{AgentKind, Auxiliary, Config, LatentScale};
 use crate::envs::ActionSpace;
 use crate::gpu::{Arena, ArenaLayout, BufferRange, Gpu, GpuError};
 use crate::nn::{Actor, NetworkShape};
-use crate::ops::{DType, Stream, TapeError, Tensor, Var};
+use crate::ops::{DType, Framing, Stream, TapeError, Tensor, Var};
 use crate::tape::{PlannedProgram, Profile, Program, Tape, Timer};
 
 /// Sizes of the networks that a configuration asks for, on what `eye` sees. `action_dim`
@@ -354,6 +354,7 @@ impl Agent {
     }
 
     /// What the networks get of frames f32[B, C·F, S, S]: [`Eye::look`], on that scale.
+    /// Gradients reach the frames.
     ///
     /// # Errors
     /// Another shape.

@@ -2,7 +2,6 @@
 //! cropped and augmented, with all their random numbers (SPEC.md A.3, A.5).
 
 use super::agent::Agent;
-use super::eye::Framing;
 use super::observations::Observations;
 use super::replay::Replay;
 use super::sac::{Batch, Turn};
@@ -10,7 +9,7 @@ use super::sgqn::SgqnBatch;
 use super::soda::SodaViews;
 use crate::config::{Augmentation, MaskFill};
 use crate::gpu::{BufferRange, Gpu, GpuError};
-use crate::ops::{SampledTransitions, TapeError, Tensor, Var};
+use crate::ops::{Framing, SampledTransitions, TapeError, Tensor, Var};
 use crate::saliency::uniform_grey;
 use crate::tape::Tape;
 
@@ -141,7 +140,10 @@ impl Agent {
             (true, None) if doubled => return Err(no_pictures("svea")),
             _ => obs.clone(),
         };
-        let next_obs = self.moved(tape, &drawn.next_slots, from, Randomness::NextObsShift)?;
+        let next_obs = match c.random_shift && !c.shift_next_obs {
+            true => self.see(tape, &drawn.next_slots, from.store, Framing::Centre)?,
+            false => self.moved(tape, &drawn.next_slots, from, Randomness::NextObsShift)?,
+        };
         let batch = Batch {
             next_obs,
             obs,

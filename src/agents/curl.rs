@@ -8,7 +8,7 @@
 //! W, encoder  minimise  cross-entropy(logits, row i belongs to column i)
 //! ```
 
-use super::sac::{Batch, Sac, Trace, Turn};
+use super::sac::{Batch, Sac, Trace, Turn, name};
 use crate::nn::Encoder;
 use crate::ops::{TapeError, UnaryKind, Var};
 
@@ -36,12 +36,7 @@ pub fn contrast_step(
     trace: &mut Trace,
 ) -> Result<(), TapeError> {
     let (learner, tape) = (sac.learner, sac.tape);
-    let Some(optimiser) = &learner.auxiliary else {
-        return Err(TapeError::Option {
-            op: "curl",
-            message: "the learner has no bilinear form".to_string(),
-        });
-    };
+    let optimiser = learner.auxiliary_of("curl", "bilinear form")?;
     let z = |prefix: &str, pixels: &Var| {
         let encoder = learner.scope(tape, prefix).sub("encoder");
         Encoder::projection(&encoder, &Encoder::cnn(&encoder, pixels, &learner.shape)?)
@@ -49,34 +44,23 @@ pub fn contrast_step(
     let anchors = z("critic", obs)?;
     let positives = z("critic_target", positive)?.detach()?;
     let weight = learner.scope(tape, "curl").var("W")?;
-    let logits = anchors
-        .matmul(&weight)?
-        .matmul_transposed(&positives, false, true)?;
+    let seen = anchors.matmul(&weight)?;
+    let logits = seen.matmul_transposed(&positives, false, true)?;
     // No exponential overflows; the loss does not depend on it.
-    let logits = logits.sub(&logits.max(1..2)?.detach()?)?;
-    let loss = diagonal_cross_entropy(&logits)?;
-    tape.watch("aux_loss", &loss)?;
-    for (name, var) in [
+    let most = logits.max(1..2)?.detach()?;
+    let logits = logits.sub(&most)?;
+    // The diagonal alone, without a matrix of as many elements to pick it out.
+    let own = seen.mul(&positives)?.sum(1..2)?.sub(&most)?;
+    // At least 1: the largest of a row contributes that.
+    let sum = logits.exp()?.sum(1..2)?;
+    let loss = sum.unary(UnaryKind::Log)?.sub(&own)?.mean_all()?;
+    for (label, var) in [
         ("out.z_a", &anchors),
         ("out.z_pos", &positives),
         ("out.logits", &logits),
         ("loss.curl", &loss),
     ] {
-        trace.push((name.to_string(), var.clone()));
+        name(trace, label, var);
     }
-    let gradients = optimiser.step(tape, &learner.online, &loss)?;
-    trace.extend((gradients.into_iter()).map(|(n, g)| (format!("grad.aux_step.{n}"), g)));
-    Ok(())
-}
-
-/// Mean over the rows of f32[B, B], whose largest are 0, of log Σⱼ e^(row i, j) − (row i, i).
-fn diagonal_cross_entropy(logits: &Var) -> Result<Var, TapeError> {
-    let side = logits.shape()[0];
-    let mut identity = vec![0.0; side * side];
-    identity.iter_mut().step_by(side + 1).for_each(|d| *d = 1.0);
-    let diagonal = logits.mul(&logits.constant_like(&[side, side], &identity))?;
-    // At least 1: the largest of a row contributes that.
-    let sum = logits.exp()?.sum(1..2)?;
-    let each = sum.unary(UnaryKind::Log)?.sub(&diagonal.sum(1..2)?)?;
-    each.mean_all()
+    learner.auxiliary_step(tape, optimiser, &loss, trace)
 }

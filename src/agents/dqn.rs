@@ -16,7 +16,7 @@
 
 use super::choices::{greedy, one_hot};
 use super::learner::Learner;
-use super::sac::{Batch, Trace, Turn, critic_step};
+use super::sac::{Batch, Trace, Turn, critic_step, name};
 use crate::nn::{Encoder, ValueHead};
 use crate::ops::{TapeError, Var};
 use crate::tape::Tape;
@@ -29,10 +29,6 @@ pub struct Dqn<'a> {
     pub discount: f32,
     /// Whether the online network chooses what the target network values.
     pub double_q: bool,
-}
-
-fn name(trace: &mut Trace, name: &str, var: &Var) {
-    trace.push((name.to_string(), var.clone()));
 }
 
 impl Dqn<'_> {

@@ -10,25 +10,13 @@ use crate::Error;
 use crate::config::{Config, ConfigError, EncoderKind, Inputs, SaliencyScale};
 use crate::envs::Environment;
 use crate::gpu::{FrameShape, FrameStore, Gpu};
-use crate::ops::{TapeError, Tensor, Var};
+use crate::ops::{Framing, TapeError, Tensor, Var};
 use crate::pretrained::{EncoderOptions, PretrainedEncoder};
 use crate::run::RunDirectory;
 use crate::tape::{Program, Tape};
 
 /// Planes of a frame before its saliency.
 const RGB: usize = 3;
-
-/// Which pixels of frames as they are kept networks see, where these are drawn larger than
-/// that or moved about in training (SPEC.md A.3). All frames of a stack are framed alike.
-#[derive(Debug, Clone, Copy)]
-pub enum Framing<'a> {
-    /// The middle: whatever acts, is evaluated or explained.
-    Centre,
-    /// The middle after a shift: see [`Var::stack_frames`], offsets u32[B, 2] and their pad.
-    Shift(&'a Var, usize),
-    /// The window that starts at row and column: u32[B, 2], see [`Var::crop`].
-    Crop(&'a Var),
-}
 
 /// What an agent sees of the frames of its environment.
 #[derive(Debug, Clone)]
@@ -155,7 +143,8 @@ impl Eye {
     }
 
     /// What the networks get of the moments in `slots` u32[B, F]: pixels framed as asked
-    /// for, f32[B, planes·F, S, S] in 0..255, or embeddings, see [`Observations::stack`].
+    /// for (the middle: whatever acts, is evaluated or explained), f32[B, planes·F, S, S] in
+    /// 0..255, or embeddings, see [`Observations::stack`].
     ///
     /// # Errors
     /// A store that keeps something else.
@@ -166,18 +155,11 @@ impl Eye {
         store: &Observations,
         framing: Framing,
     ) -> Result<Var, TapeError> {
-        let shift = match framing {
-            Framing::Shift(offsets, pad) => Some((offsets, pad)),
-            Framing::Centre | Framing::Crop(_) => None,
-        };
-        let stack = store.stack(tape, slots, shift)?;
-        let framed = match (store, framing) {
-            (Observations::Latents(_), _) => return Ok(stack),
-            (Observations::Pixels(_), _) if self.drawn == self.side => stack,
-            (Observations::Pixels(_), Framing::Crop(offsets)) => stack.crop(offsets, self.side)?,
-            (Observations::Pixels(_), _) => stack.center_crop(self.side)?,
-        };
-        self.select(&framed)
+        let stack = store.stack(tape, slots, self.side, framing)?;
+        match store {
+            Observations::Latents(_) => Ok(stack),
+            Observations::Pixels(_) => self.select(&stack),
+        }
     }
 
     /// Planes as they are kept, [B, C·F, S, S] → as a CNN sees them, [B, planes·F, S, S].
@@ -203,7 +185,8 @@ impl Eye {
     }
 
     /// What the networks get of frames as environments draw them, f32[B, C·F, S, S] in
-    /// 0..255: as [`Eye::see`] has it of a store, embeddings too.
+    /// 0..255: as [`Eye::see`] has it of a store, embeddings too. Gradients reach the frames,
+    /// also through a frozen encoder: to explain what is made of them.
     ///
     /// # Errors
     /// Another shape.
@@ -214,22 +197,17 @@ impl Eye {
         let stacks = frames.shape()[0];
         let (moments, planes) = (stacks * self.frame_stack, self.frame().planes);
         let frames = frames.reshape(&[moments, planes, self.side, self.side])?;
-        let embeddings = self.embed(tape, encoder, &frames)?;
+        let embeddings = encoder.embedding_with_gradient(tape, &self.images(&frames)?)?;
         embeddings.reshape(&[stacks, self.frame_stack * encoder.width()])
     }
 
-    /// Embeddings, [B, width], of frames [B, C, S, S].
-    fn embed(
-        &self,
-        tape: &Tape,
-        encoder: &PretrainedEncoder,
-        frames: &Var,
-    ) -> Result<Var, TapeError> {
+    /// What a frozen encoder is given of frames [B, C, S, S].
+    fn images(&self, frames: &Var) -> Result<Vec<Var>, TapeError> {
         let mut images = vec![frames.slice(1, 0..RGB)?];
         if self.inputs == Inputs::RgbAndSaliency {
             images.push(frames.slice(1, RGB..RGB + 1)?);
         }
-        encoder.embedding(tape, &images)
+        Ok(images)
     }
 
     /// The red, green and blue of stacks, [B, C·F, S, S] → [B, 3F, S, S]: what a picture
@@ -299,7 +277,10 @@ impl Embedder {
         let tape = Tape::new();
         let slots = tape.input("slots", Tensor::u32(&[count, 1]));
         let planes = slots.stack_frames(frames, None)?;
-        tape.output("embedding", &eye.embed(&tape, encoder, &planes)?);
+        tape.output(
+            "embedding",
+            &encoder.embedding(&tape, &eye.images(&planes)?)?,
+        );
         Ok(Embedder {
             gpu: gpu.clone(),
             program: tape.compile(gpu)?,

@@ -17,6 +17,7 @@
 
 use std::ops::Range;
 
+use super::sac::Trace;
 use crate::config::Auxiliary;
 use crate::gpu::{Arena, ArenaLayout, BufferRange, Gpu, GpuError};
 use crate::nn::{
@@ -183,6 +184,45 @@ impl Learner {
             online,
             target,
         })
+    }
+
+    /// Records an Adam step of one of the optimisers, or of a fresh one of the same
+    /// parameters. The trace gets the gradients as `grad.STEP.PARAMETER`.
+    pub fn adam_step(
+        &self,
+        tape: &Tape,
+        optimiser: &Optimiser,
+        step: &str,
+        loss: &Var,
+        trace: &mut Trace,
+    ) -> Result<(), TapeError> {
+        let gradients = optimiser.step(tape, &self.online, loss)?;
+        let named = gradients.into_iter();
+        trace.extend(named.map(|(n, g)| (format!("grad.{step}.{n}"), g)));
+        Ok(())
+    }
+
+    /// The optimiser of the auxiliary phase of agent `op`, which trains `part`.
+    ///
+    /// # Errors
+    /// [`TapeError::Option`] where there is no such part.
+    pub fn auxiliary_of(&self, op: &'static str, part: &str) -> Result<&Optimiser, TapeError> {
+        self.auxiliary.as_ref().ok_or_else(|| TapeError::Option {
+            op,
+            message: format!("the learner has no {part}"),
+        })
+    }
+
+    /// Records the Adam step of an auxiliary phase, its loss watched as `aux_loss`.
+    pub fn auxiliary_step(
+        &self,
+        tape: &Tape,
+        optimiser: &Optimiser,
+        loss: &Var,
+        trace: &mut Trace,
+    ) -> Result<(), TapeError> {
+        tape.watch("aux_loss", loss)?;
+        self.adam_step(tape, optimiser, "aux_step", loss, trace)
     }
 
     /// Records θ̄ ← τθ + (1 − τ)θ̄ for encoder and critics, one dispatch.

@@ -31,11 +31,12 @@ pub mod svea;
 mod trainer;
 pub mod tuning;
 
+pub use crate::ops::Framing;
 pub use agent::{Agent, network_shape};
 pub use batches::OverlayBank;
 pub use choices::{Choices, MOST_OF_GRID, greedy, one_hot};
 pub use collect::{Collector, Sight};
-pub use eye::{Embedder, Eye, Framing, Retina};
+pub use eye::{Embedder, Eye, Retina};
 pub use latents::LatentStore;
 pub use learner::{Learner, LearnerOptions};
 pub use memory::{ProgramMemory, TrainingMemory};

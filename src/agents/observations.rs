@@ -2,7 +2,7 @@
 
 use super::latents::LatentStore;
 use crate::gpu::{BufferRange, FrameShape, FrameStore, Gpu, GpuError};
-use crate::ops::{DType, TapeError, Var};
+use crate::ops::{DType, Framing, TapeError, Var};
 use crate::tape::Tape;
 
 /// What is kept of one moment.
@@ -103,9 +103,9 @@ impl Observations {
         }
     }
 
-    /// Stacks of the moments in `slots` u32[B, F]: frames f32[B, C·F, S, S] in 0..255,
-    /// shifted if asked for as [`Var::stack_frames`] does, or embeddings one beside the
-    /// other, f32[B, F·width], which nothing shifts.
+    /// Stacks of the moments in `slots` u32[B, F]: of frames `side`×`side` pixels, framed as
+    /// [`Var::stack_windows`] does, f32[B, C·F, side, side] in 0..255, or embeddings one
+    /// beside the other, f32[B, F·width], which nothing frames.
     ///
     /// # Errors
     /// A shape that does not fit.
@@ -113,10 +113,13 @@ impl Observations {
         &self,
         tape: &Tape,
         slots: &Var,
-        shift: Option<(&Var, usize)>,
+        side: usize,
+        framing: Framing,
     ) -> Result<Var, TapeError> {
         let latents = match self {
-            Observations::Pixels(frames) => return slots.stack_frames(frames, shift),
+            Observations::Pixels(frames) => {
+                return slots.stack_windows(frames, side, framing);
+            }
             Observations::Latents(latents) => latents,
         };
         debug_assert_eq!(slots.dtype(), DType::U32);

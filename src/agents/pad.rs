@@ -14,7 +14,7 @@
 use super::agent::Agent;
 use super::batches::{Gathering, Randomness};
 use super::observations::Observations;
-use super::sac::{Batch, Sac, Trace, Turn};
+use super::sac::{Batch, Sac, Trace, Turn, name};
 use crate::Error;
 use crate::gpu::{Arena, ArenaLayout, BufferRange};
 use crate::nn::{Encoder, InverseDynamics, Optimiser};
@@ -23,6 +23,8 @@ use crate::tape::{Program, Tape};
 
 /// Crops of a moment that it is adapted to (SPEC.md A.5).
 const COPIES: usize = 32;
+/// What a learner needs for that.
+const PART: &str = "inverse dynamics";
 
 /// Records one whole update: that of SAC, then the inverse dynamics', by the networks as
 /// they are after it.
@@ -32,28 +34,22 @@ const COPIES: usize = 32;
 pub fn update(sac: &Sac, batch: &Batch, turn: Turn) -> Result<Trace, TapeError> {
     let mut trace = sac.update(batch, turn)?;
     if turn.auxiliary {
-        let optimiser = own_optimiser(sac)?;
+        let optimiser = sac.learner.auxiliary_of("pad", PART)?;
         let pair = [&batch.obs, &batch.next_obs];
-        let loss = dynamics_step(sac, optimiser, pair, &batch.action, &mut trace)?;
-        sac.tape.watch("aux_loss", &loss)?;
+        let loss = dynamics_loss(sac, pair, &batch.action, &mut trace)?;
+        (sac.learner).auxiliary_step(sac.tape, optimiser, &loss, &mut trace)?;
     }
     Ok(trace)
 }
 
-fn own_optimiser<'a>(sac: &Sac<'a>) -> Result<&'a Optimiser, TapeError> {
-    (sac.learner.auxiliary.as_ref()).ok_or_else(|| TapeError::Option {
-        op: "pad",
-        message: "the learner has no inverse dynamics".to_string(),
-    })
-}
-
-/// Records an Adam step over shared CNN and inverse dynamics; gives the loss before it.
+/// Records the mean squared error of the actions that shared CNN and inverse dynamics say
+/// lie between observations, f32[B, 3F, H, W] in 0..255, of the `action` f32[B, |A|] that
+/// did.
 ///
 /// # Errors
 /// Shapes that do not fit.
-pub fn dynamics_step(
+pub fn dynamics_loss(
     sac: &Sac,
-    optimiser: &Optimiser,
     [obs, next_obs]: [&Var; 2],
     action: &Var,
     trace: &mut Trace,
@@ -65,10 +61,8 @@ pub fn dynamics_step(
     let head = learner.scope(tape, "pad_head");
     let predicted = InverseDynamics::forward(&head, &shared, &learner.shape)?;
     let loss = predicted.mse(action)?;
-    trace.push(("out.predicted_action".to_string(), predicted));
-    trace.push(("loss.pad".to_string(), loss.clone()));
-    let gradients = optimiser.step(tape, &learner.online, &loss)?;
-    trace.extend((gradients.into_iter()).map(|(n, g)| (format!("grad.aux_step.{n}"), g)));
+    name(trace, "out.predicted_action", &predicted);
+    name(trace, "loss.pad", &loss);
     Ok(loss)
 }
 
@@ -93,14 +87,14 @@ impl<'a> Adaptation<'a> {
         let (gpu, config) = (agent.gpu(), agent.config());
         let tape = Tape::new();
         let sac = agent.sac(&tape);
-        let optimiser = own_optimiser(&sac)?.fresh(gpu)?;
+        let optimiser = sac.learner.auxiliary_of("pad", PART)?.fresh(gpu)?;
         let mut counted = ArenaLayout::default();
         counted.push("counter.adapt", &[1]);
         let counter = Arena::new(gpu, "count of adaptations", counted)?;
         let step = tape.state_range(&counter, 0..1, DType::U32);
         let from = Gathering { store, step: &step };
-        let view = |name: &str, randomness| {
-            let slots = tape.input(name, Tensor::u32(&[COPIES, config.frame_stack]));
+        let view = |input: &str, randomness| {
+            let slots = tape.input(input, Tensor::u32(&[COPIES, config.frame_stack]));
             agent.cropped(&tape, &slots, from, randomness)
         };
         let obs = view("slots", Randomness::AdaptObs)?;
@@ -108,7 +102,9 @@ impl<'a> Adaptation<'a> {
         let action = Tensor::f32(&[COPIES, agent.learner().shape.action_dim]);
         let action = tape.input("action", action);
         let pair = [&obs, &next_obs];
-        let loss = dynamics_step(&sac, &optimiser, pair, &action, &mut vec![])?;
+        let loss = dynamics_loss(&sac, pair, &action, &mut vec![])?;
+        let learner = agent.learner();
+        learner.adam_step(&tape, &optimiser, "aux_step", &loss, &mut vec![])?;
         tape.output("loss", &loss);
         step.tick()?;
         let program = tape.compile(gpu)?;

@@ -52,7 +52,8 @@ pub struct Sac<'a> {
     pub policy: PolicyRange,
 }
 
-fn name(trace: &mut Trace, name: &str, var: &Var) {
+/// Notes a value in a trace.
+pub(super) fn name(trace: &mut Trace, name: &str, var: &Var) {
     trace.push((name.to_string(), var.clone()));
 }
 
@@ -173,19 +174,8 @@ impl Sac<'_> {
         name(trace, "loss.actor", &actor_loss);
         name(trace, "loss.alpha", &alpha_loss);
         // Both gradients are taken before either step.
-        let gradients = actor.step(self.tape, &learner.online, &actor_loss)?;
-        trace.extend(
-            gradients
-                .into_iter()
-                .map(|(n, g)| (format!("grad.actor_step.{n}"), g)),
-        );
-        let gradients = temperature.step(self.tape, &learner.online, &alpha_loss)?;
-        trace.extend(
-            gradients
-                .into_iter()
-                .map(|(n, g)| (format!("grad.alpha_step.{n}"), g)),
-        );
-        Ok(())
+        learner.adam_step(self.tape, actor, "actor_step", &actor_loss, trace)?;
+        learner.adam_step(self.tape, temperature, "alpha_step", &alpha_loss, trace)
     }
 
     /// Records one whole update (SPEC.md A.4): the critic always, actor, temperature
@@ -216,13 +206,7 @@ pub(super) fn critic_step(
 ) -> Result<(), TapeError> {
     name(trace, "loss.critic", loss);
     tape.watch("critic_loss", loss)?;
-    let gradients = learner.critic.step(tape, &learner.online, loss)?;
-    trace.extend(
-        gradients
-            .into_iter()
-            .map(|(n, g)| (format!("grad.critic_step.{n}"), g)),
-    );
-    Ok(())
+    learner.adam_step(tape, &learner.critic, "critic_step", loss, trace)
 }
 
 /// Whose turn it is in an update.

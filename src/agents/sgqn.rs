@@ -11,7 +11,7 @@
 //! ```
 
 use super::learner::Learner;
-use super::sac::{Batch, Sac, Trace, Turn};
+use super::sac::{Batch, Sac, Trace, Turn, name};
 use crate::nn::{Decoder, Encoder};
 use crate::ops::{TapeError, Var};
 use crate::saliency::{QuantileMask, attribution};
@@ -35,10 +35,6 @@ pub struct SgqnBatch {
     /// Observations blended with pictures, f32[B, 3F, H, W]; used in auxiliary turns. For
     /// SVEA observations however they are augmented.
     pub overlaid: Var,
-}
-
-fn name(trace: &mut Trace, name: &str, var: &Var) {
-    trace.push((name.to_string(), var.clone()));
 }
 
 /// Records one whole update, in the order of SPEC.md A.6.3.
@@ -124,12 +120,7 @@ pub(super) fn auxiliary_step(
     mask: &Var,
     trace: &mut Trace,
 ) -> Result<(), TapeError> {
-    let Some(optimiser) = &learner.auxiliary else {
-        return Err(TapeError::Option {
-            op: "sgqn",
-            message: "the learner has no decoder".to_string(),
-        });
-    };
+    let optimiser = learner.auxiliary_of("sgqn", "decoder")?;
     let shape = &learner.shape;
     let logits = predicted_mask(learner, tape, &input.overlaid, &input.batch.action)?;
     let (b, side) = (input.batch.obs.shape()[0], shape.image_size);
@@ -137,14 +128,7 @@ pub(super) fn auxiliary_step(
         .detach()?
         .reshape(&[b, shape.frame_stack, side, side])?;
     let loss = logits.bce_with_logits(&targets)?;
-    tape.watch("aux_loss", &loss)?;
     name(trace, "out.aux_logits", &logits);
     name(trace, "loss.aux", &loss);
-    let gradients = optimiser.step(tape, &learner.online, &loss)?;
-    trace.extend(
-        gradients
-            .into_iter()
-            .map(|(n, g)| (format!("grad.aux_step.{n}"), g)),
-    );
-    Ok(())
+    learner.auxiliary_step(tape, optimiser, &loss, trace)
 }

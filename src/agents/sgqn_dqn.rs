@@ -12,7 +12,7 @@
 //! the targets is, by H, so that λ weighs one against the other as it does in SGQN.
 
 use super::dqn::{Dqn, huber, of_action};
-use super::sac::{Trace, Turn, critic_step};
+use super::sac::{Trace, Turn, critic_step, name};
 use super::sgqn::{SgqnBatch, SgqnOptions, auxiliary_step};
 use crate::ops::TapeError;
 use crate::saliency::{QuantileMask, attribution};
@@ -45,13 +45,9 @@ pub fn update(
         let consistency = huber(&q, &masked)?;
         loss = loss.add(&consistency.scale(options.consistency)?)?;
         tape.watch("consistency_loss", &consistency)?;
-        for (name, var) in [
-            ("out.mask", &looked.mask),
-            ("out.masked_q", &masked),
-            ("loss.consistency", &consistency),
-        ] {
-            trace.push((name.to_string(), var.clone()));
-        }
+        name(&mut trace, "out.mask", &looked.mask);
+        name(&mut trace, "out.masked_q", &masked);
+        name(&mut trace, "loss.consistency", &consistency);
     }
     critic_step(dqn.learner, tape, &loss, &mut trace)?;
     if turn.targets {

@@ -13,7 +13,7 @@
 //! published). What both need is inferred: SVEA's observations are the random crops that
 //! SODA's agent sees, and each phase draws its own pictures.
 
-use super::sac::{Sac, Trace};
+use super::sac::{Sac, Trace, name};
 use crate::nn::{Encoder, SodaNetwork};
 use crate::ops::{TapeError, UnaryKind, Var};
 
@@ -35,12 +35,7 @@ pub struct SodaViews {
 /// Shapes that do not fit; a learner without SODA's networks.
 pub fn auxiliary_step(sac: &Sac, views: &SodaViews, trace: &mut Trace) -> Result<(), TapeError> {
     let (learner, tape) = (sac.learner, sac.tape);
-    let Some(optimiser) = &learner.auxiliary else {
-        return Err(TapeError::Option {
-            op: "soda",
-            message: "the learner has no predictor".to_string(),
-        });
-    };
+    let optimiser = learner.auxiliary_of("soda", "predictor")?;
     let predictor = learner.scope(tape, "predictor");
     let critic = learner.scope(tape, "critic");
     let features = Encoder::cnn(&critic.sub("encoder"), &views.overlaid, &learner.shape)?;
@@ -49,18 +44,16 @@ pub fn auxiliary_step(sac: &Sac, views: &SodaViews, trace: &mut Trace) -> Result
     let h1 = SodaNetwork::target(&target, &views.clean, &learner.shape)?.detach()?;
     let (unit0, unit1) = (normalised(&h0)?, normalised(&h1)?);
     let loss = unit0.mse(&unit1)?;
-    tape.watch("aux_loss", &loss)?;
-    for (name, var) in [
+    for (label, var) in [
         ("out.h0", &h0),
         ("out.h1", &h1),
         ("out.h0_normalized", &unit0),
         ("out.h1_normalized", &unit1),
         ("loss.soda", &loss),
     ] {
-        trace.push((name.to_string(), var.clone()));
+        name(trace, label, var);
     }
-    let gradients = optimiser.step(tape, &learner.online, &loss)?;
-    trace.extend((gradients.into_iter()).map(|(n, g)| (format!("grad.aux_step.{n}"), g)));
+    learner.auxiliary_step(tape, optimiser, &loss, trace)?;
     learner.update_predictor_target(tape)
 }
 

@@ -21,19 +21,28 @@ pub(super) enum Moments {
     Every { steps: usize, every: usize },
     /// These agent steps, from 0.
     At(Vec<usize>),
+    /// This agent step, or the last of an episode that has fewer.
+    Early(usize),
 }
 
 impl Moments {
-    fn wants(&self, step: usize) -> bool {
-        match self {
+    /// Those of an episode of so many steps, in their order, each once.
+    fn within(&self, limit: usize) -> Vec<usize> {
+        let wants = |step: usize| match self {
             Moments::Every { steps, every } => step < *steps && step.is_multiple_of(*every),
             Moments::At(steps) => steps.contains(&step),
-        }
+            Moments::Early(early) => step == (*early).min(limit - 1),
+        };
+        (0..limit).filter(|step| wants(*step)).collect()
     }
 
-    /// Those of an episode of so many steps.
-    fn within(&self, limit: usize) -> Vec<usize> {
-        (0..limit).filter(|step| self.wants(*step)).collect()
+    /// The first step that was named and that an episode of so many steps does not have.
+    fn beyond(&self, limit: usize) -> Option<usize> {
+        match self {
+            Moments::Every { .. } => None,
+            Moments::At(steps) => steps.iter().copied().find(|step| *step >= limit),
+            Moments::Early(early) => Some(*early).filter(|step| *step >= limit),
+        }
     }
 }
 
@@ -82,9 +91,7 @@ impl Episode<'_> {
         }
         let limit = (witnesses.first()).map_or(0, |w| w.env.spec().episode_steps);
         let wanted = self.moments.within(limit);
-        if let Moments::At(steps) = &self.moments
-            && let Some(&step) = steps.iter().find(|step| **step >= limit)
-        {
+        if let (Moments::At(_), Some(step)) = (&self.moments, self.moments.beyond(limit)) {
             return Err(CliError::NoMoment { step, limit });
         }
         let explainers = witnesses.iter().flat_map(|w| &w.explainers);
@@ -95,7 +102,7 @@ impl Episode<'_> {
             for witness in &mut witnesses {
                 witness.observe(step)?;
             }
-            if self.moments.wants(step) {
+            if wanted.contains(&step) {
                 let mut sights = vec![];
                 for witness in &mut witnesses {
                     sights.push(witness.explain(step, &mut |done| work.advance(done))?);
@@ -123,7 +130,12 @@ impl Episode<'_> {
                 }
             }
             if over {
-                break;
+                // Some tasks end before their time: what was named may not be there.
+                let seen = step + 1;
+                match self.moments.beyond(seen) {
+                    Some(step) => return Err(CliError::NoMoment { step, limit: seen }),
+                    None => break,
+                }
             }
         }
         work.finish();
@@ -134,6 +146,7 @@ impl Episode<'_> {
     fn witness(&self, gpu: &Gpu, trained: &Trained) -> Result<Witness, CliError> {
         let (config, rows) = (&trained.config, self.modes.len());
         let first = self.runs.first().unwrap_or(trained);
+        trained.restore_kernels(gpu)?;
         if config.env != first.config.env {
             return Err(CliError::OtherEnvironment {
                 run: trained.directory.root().to_path_buf(),
@@ -274,7 +287,23 @@ fn middle(pixels: &[u8], drawn: usize, side: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::middle;
+    use super::{Moments, middle};
+
+    #[test]
+    fn moments_are_those_of_the_episode() {
+        let every = Moments::Every { steps: 7, every: 3 };
+        assert_eq!(every.within(9), [0, 3, 6]);
+        assert_eq!(every.within(5), [0, 3]);
+        assert_eq!(every.beyond(1), None);
+        let at = Moments::At(vec![4, 1, 4]);
+        assert_eq!(at.within(9), [1, 4]);
+        assert_eq!(
+            (at.beyond(5), at.beyond(4), at.beyond(1)),
+            (None, Some(4), Some(4))
+        );
+        let early = Moments::Early(10);
+        assert_eq!((early.within(11), early.within(4)), (vec![10], vec![3]));
+    }
 
     #[test]
     fn the_middle_is_what_lies_as_far_from_every_edge() {

@@ -144,7 +144,7 @@ pub(super) enum CliError {
         right: String,
     },
     /// A moment after the end of an episode.
-    #[error("there is no step {step}: an episode has {limit} steps, counted from 0")]
+    #[error("there is no step {step}: the episode has {limit} steps, counted from 0")]
     NoMoment { step: usize, limit: usize },
     /// Scores where nobody knows what is there.
     #[error(

@@ -84,11 +84,9 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         });
     }
     print(&if arguments.json {
-        let mut value = as_json(&gpu, &trained, &results);
-        value["adapts"] = arguments.adapt.into();
-        format!("{value:#}")
+        format!("{:#}", as_json(&gpu, &trained, arguments.adapt, &results))
     } else {
-        as_table(&trained, &results)
+        as_table(&trained, arguments.adapt, &results)
     })
 }
 
@@ -115,7 +113,7 @@ pub(super) fn evaluate(
     Ok(returns_of(&played))
 }
 
-fn as_json(gpu: &Gpu, trained: &Trained, results: &[InMode]) -> Value {
+fn as_json(gpu: &Gpu, trained: &Trained, adapted: bool, results: &[InMode]) -> Value {
     let modes: Map<String, Value> = (results.iter())
         .map(|result| {
             let mut value = result.returns.to_json();
@@ -131,12 +129,13 @@ fn as_json(gpu: &Gpu, trained: &Trained, results: &[InMode]) -> Value {
         "env": trained.config.env,
         "seed": trained.config.seed,
         "step": trained.step,
+        "adapts": adapted,
         "adapter": adapter_name(gpu),
         "modes": modes,
     })
 }
 
-fn as_table(trained: &Trained, results: &[InMode]) -> String {
+fn as_table(trained: &Trained, adapted: bool, results: &[InMode]) -> String {
     let knows_success = results.iter().any(|result| result.success.is_some());
     let mut head = vec!["mode", "mean return", "std", "episodes"];
     head.extend(knows_success.then_some("success"));
@@ -153,10 +152,15 @@ fn as_table(trained: &Trained, results: &[InMode]) -> String {
         row
     }));
     format!(
-        "{} on {}, step {}\n{}",
+        "{} on {}, step {}{}\n{}",
         trained.config.agent,
         trained.config.env,
         trained.step,
+        if adapted {
+            ", adapted to each episode"
+        } else {
+            ""
+        },
         table(&rows, &[false, true, true, true, true])
     )
 }

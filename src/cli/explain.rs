@@ -40,9 +40,10 @@ worlds; grey is background). Episodes become attention.gif, one row per mode: th
 acts in the first, the others show the same moments; with --at they become one PNG for
 each step. Each image file becomes FILE.attention.png.
 
-Several runs or methods, or --show: a grid.png for each step (--at, 10 if absent) or image
-file, methods beside each other; agents below each other, one grid per mode, or of one
-agent its modes. The first agent acts, the others see the same moments.
+Several runs or methods, or --show: a grid.png for each step (--at, or --episode-steps and
+--every; step 10 if none of them is given, the last of a shorter episode) or image file,
+methods beside each other; agents below each other, one grid per mode, or of one agent its
+modes. The first agent acts, the others see the same moments.
 
 --raw also writes maps.safetensors: all maps as numbers, with shapes and units in its
 metadata. --score writes no pictures: it compares maps and masks with the true pixels of
@@ -50,8 +51,9 @@ body and goal, over the moments of an episode, and prints the mean pointing game
 and recall of the mask at quantile rho, and area under the ROC curve; chance is the share
 of true pixels.
 
-Occlusion and RISE ask the agent about many changed pictures and are for every agent, also
-on frozen encoders; the other methods follow gradients through an agent's convolutions.
+Occlusion and RISE ask the agent about many changed pictures, and the plain gradient goes
+through whatever it sees with: these are for every agent, also on frozen encoders. Guided
+backpropagation and Grad-CAM are about an agent's convolutions.
 
 With --method attention, each image becomes attention-NUMBER.png: the image, the attention
 rollout of the global (class) token, and what each head of the last block looks at there;
@@ -84,12 +86,12 @@ pub(super) struct Arguments {
     /// Looks, one row each; train,video-hard as far as the environment has them if absent
     #[arg(long, value_name = "MODE,…", value_delimiter = ',')]
     modes: Vec<Mode>,
-    /// Agent steps of the episode to show, at most
-    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=2_000))]
-    episode_steps: u32,
-    /// Of these steps explain every so many
-    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "images", value_parser = clap::value_parser!(u32).range(1..))]
-    every: u32,
+    /// Agent steps of the episode to show, at most [default: 60]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2_000))]
+    episode_steps: Option<u32>,
+    /// Of these steps explain every so many [default: 1]
+    #[arg(long, value_name = "N", conflicts_with = "images", value_parser = clap::value_parser!(u32).range(1..))]
+    every: Option<u32>,
     /// Explain these agent steps, from 0, as pictures instead of an animation
     #[arg(long, value_name = "STEP,…", value_delimiter = ',', conflicts_with_all = ["images", "episode_steps", "every"])]
     at: Vec<usize>,
@@ -125,8 +127,11 @@ pub(super) struct Arguments {
 
 /// The step that a grid shows unless told otherwise: things have begun to move.
 const GRID_STEP: usize = 10;
+/// Agent steps of an episode that are shown unless told otherwise.
+const EPISODE_STEPS: u32 = 60;
 
 pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliError> {
+    arguments.options.check(&arguments.method)?;
     if let ([Shown::Attention], [run]) = (&arguments.method[..], &arguments.run[..]) {
         let (options, out) = (&arguments.transformer, arguments.out.as_deref());
         let written = transformer::explain(&session.gpu()?, run, options, out)?;
@@ -229,20 +234,31 @@ impl Asked<'_> {
 
     /// Every so many steps, or those that were named.
     fn moments(&self) -> Moments {
+        let Arguments {
+            episode_steps,
+            every,
+            ..
+        } = self.arguments;
         match &self.arguments.at[..] {
             [] => Moments::Every {
-                steps: self.arguments.episode_steps as usize,
-                every: self.arguments.every as usize,
+                steps: episode_steps.unwrap_or(EPISODE_STEPS) as usize,
+                every: every.unwrap_or(1) as usize,
             },
             steps => Moments::At(steps.to_vec()),
         }
     }
 
+    /// Whether something says which moments are shown.
+    fn names_moments(&self) -> bool {
+        let asked = self.arguments;
+        !asked.at.is_empty() || asked.episode_steps.is_some() || asked.every.is_some()
+    }
+
     fn of_episode(&self) -> Result<Vec<PathBuf>, CliError> {
         let modes = self.modes()?;
         let stills = self.is_grid() || !self.arguments.at.is_empty();
-        let moments = match self.is_grid() && self.arguments.at.is_empty() {
-            true => Moments::At(vec![GRID_STEP]),
+        let moments = match self.is_grid() && !self.names_moments() {
+            true => Moments::Early(GRID_STEP),
             false => self.moments(),
         };
         let episode = Episode {
@@ -322,6 +338,7 @@ impl Asked<'_> {
                 let run = trained.directory.root().to_path_buf();
                 return Err(CliError::ImagesWithoutSaliency { run, inputs });
             }
+            trained.restore_kernels(self.gpu)?;
             let methods = self.methods.iter();
             let of_run = methods.map(|m| Explainer::of_pixels(&trained.agent, 1, m));
             explainers.push(of_run.collect::<Result<Vec<_>, _>>()?);

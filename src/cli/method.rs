@@ -40,7 +40,7 @@ pub(super) struct Options {
     /// Occlusion: cover all frames of the stack together instead of one at a time
     #[arg(long)]
     all_frames: bool,
-    /// RISE: number of masks [default: 4000]
+    /// RISE: number of masks, at most what fits into 128 MiB [default: 4000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     masks: Option<u32>,
     /// RISE: cells of a side of a mask [default: 7]
@@ -64,11 +64,11 @@ fn extents(given: &str) -> Result<[usize; 2], String> {
 }
 
 impl Options {
-    /// The methods that were asked for, each once, with their options.
+    /// Whether all options that were given are of methods that are shown.
     ///
     /// # Errors
-    /// [`CliError::NotForMethod`] for options of others; [`CliError::AttentionAlone`].
-    pub fn methods(&self, shown: &[Shown]) -> Result<Vec<Method>, CliError> {
+    /// [`CliError::NotForMethod`].
+    pub fn check(&self, shown: &[Shown]) -> Result<(), CliError> {
         let asked = |one: Shown| shown.contains(&one);
         let of_occlusion = [
             ("window", self.window.is_some()),
@@ -95,6 +95,15 @@ impl Options {
                 });
             }
         }
+        Ok(())
+    }
+
+    /// The methods that were asked for, each once, with their options.
+    ///
+    /// # Errors
+    /// [`CliError::NotForMethod`] for options of others; [`CliError::AttentionAlone`].
+    pub fn methods(&self, shown: &[Shown]) -> Result<Vec<Method>, CliError> {
+        self.check(shown)?;
         let mut methods: Vec<Method> = vec![];
         for one in shown {
             let method = match one {
@@ -187,12 +196,15 @@ pub(super) fn labels(runs: &[Trained]) -> Vec<String> {
     let mut labels: Vec<String> = vec![];
     for (run, agent) in runs.iter().zip(&agents) {
         let alone = agents.iter().filter(|a| *a == agent).count() == 1;
-        let mut label = match alone {
+        let name = match alone {
             true => agent.clone(),
             false => format!("{agent} {}", folder(run.directory.root())),
         };
-        if labels.contains(&label) {
-            label = format!("{label} ({})", labels.len() + 1);
+        let mut label = name.clone();
+        let mut number = labels.len();
+        while labels.contains(&label) {
+            number += 1;
+            label = format!("{name} ({number})");
         }
         labels.push(label);
     }

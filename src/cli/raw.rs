@@ -1,5 +1,6 @@
 //! Maps as numbers: what `--raw` writes.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -62,11 +63,8 @@ impl<'a> Raw<'a> {
         sources: &[String],
     ) -> Result<Vec<PathBuf>, CliError> {
         let mut written = vec![];
-        for ((run, maps), label) in self.runs.iter().zip(&self.maps).zip(labels) {
-            let name = match self.runs.len() {
-                1 => "maps.safetensors".to_string(),
-                _ => format!("maps-{}.safetensors", label.replace([' ', '(', ')'], "-")),
-            };
+        let names = file_names(labels);
+        for ((run, maps), name) in self.runs.iter().zip(&self.maps).zip(names) {
             let path = out.join(name);
             maps.write(&path, &self.notes(run, sources))?;
             written.push(path);
@@ -104,6 +102,26 @@ impl<'a> Raw<'a> {
     }
 }
 
+/// A name for the file of each label, each differently, also where names that differ in
+/// case alone are one. What may mean something to a file system becomes a dash.
+fn file_names(labels: &[String]) -> Vec<String> {
+    if labels.len() == 1 {
+        return vec!["maps.safetensors".to_string()];
+    }
+    let plain = |c: char| match c.is_alphanumeric() || ['-', '_', '.'].contains(&c) {
+        true => c,
+        false => '-',
+    };
+    let (mut names, mut taken) = (vec![], HashSet::new());
+    for label in labels {
+        let label: String = label.chars().map(plain).collect();
+        let numbered = (2..).map(|n| format!("maps-{label}-{n}.safetensors"));
+        let mut names_of = std::iter::once(format!("maps-{label}.safetensors")).chain(numbered);
+        names.extend(names_of.find(|name| taken.insert(name.to_lowercase())));
+    }
+    names
+}
+
 fn push(
     maps: &mut Maps,
     by_method: &[&Explanation],
@@ -138,5 +156,36 @@ fn unit(method: &Method) -> &'static str {
         Method::Rise(_) => {
             "of Q1: the mean of the masks weighted by Q1 less its mean, over the probability; the same for all channels"
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_names;
+
+    #[test]
+    fn files_have_names_of_their_own_without_separators() {
+        let of = |labels: &[&str]| {
+            let labels: Vec<String> = labels.iter().map(|l| l.to_string()).collect();
+            file_names(&labels)
+        };
+        assert_eq!(of(&["sac ../.."]), ["maps.safetensors"]);
+        let given = [
+            "sac a b",
+            "sac a-b",
+            "SAC A-B",
+            "sac-a-b-2",
+            "sgqn ../..",
+            "sac ö\\c",
+        ];
+        let expected = [
+            "maps-sac-a-b.safetensors",
+            "maps-sac-a-b-2.safetensors",
+            "maps-SAC-A-B-3.safetensors",
+            "maps-sac-a-b-2-2.safetensors",
+            "maps-sgqn-..-...safetensors",
+            "maps-sac-ö-c.safetensors",
+        ];
+        assert_eq!(of(&given), expected);
     }
 }

@@ -15,7 +15,7 @@ use crate::agents::{Agent, Eye, PipelineFile, env_options, evaluation_seed, load
 use crate::config::Config;
 use crate::envs::native::Mode;
 use crate::envs::{EnvError, EnvOptions, modes_of};
-use crate::gpu::{Gpu, GpuOptions, Tuning};
+use crate::gpu::{Choices, Gpu, GpuOptions, Tuning};
 use crate::pretrain::PretrainConfig;
 use crate::run::RunDirectory;
 
@@ -167,6 +167,15 @@ impl Trained {
             step: meta.step,
             python: python.clone(),
         })
+    }
+}
+
+impl Trained {
+    /// Has what is compiled next run the kernels that this agent was trained with: of the
+    /// agents of several runs on one device, those of the last that was loaded would be run.
+    pub fn restore_kernels(&self, gpu: &Gpu) -> Result<(), CliError> {
+        gpu.set_choices(Choices::default());
+        Ok(tuning::restore(gpu, &self.directory)?)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::run::RunDirectory;
 pub(super) struct Options {
     /// With --method attention: images of the encoder's size, a folder of PNG, JPEG or GIF
     /// files, a .safetensors or a .npy file
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["images", "modes", "episode_steps", "backgrounds", "python"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["images", "modes", "episode_steps", "every", "at", "show", "raw", "backgrounds", "python"])]
     pub data: Option<PathBuf>,
     /// Saliency maps of these images, if they are not in the same file and the encoder
     /// takes such

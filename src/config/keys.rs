@@ -94,6 +94,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("soda_tau", Kind::Number),
     ("mask_fill", Kind::Choice(MaskFill::NAMES)),
     ("random_shift", Kind::Switch),
+    ("shift_next_obs", Kind::Switch),
     ("shift_pad", Kind::Count),
     ("decoder_channels", Kind::CountPair),
     ("decoder_action", Kind::Switch),

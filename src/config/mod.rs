@@ -210,6 +210,11 @@ pub struct Config {
     /// what the networks see are then shifted and cut to their middle; SODA's phase
     /// crops all the same.
     pub random_shift: bool,
+    /// Whether `random_shift` shifts the next observations too, by numbers of their own. The
+    /// released SGQN does, also for its SVEA, whose first release shifted observations
+    /// alone (A.5, I.1). Agents that crop crop both.
+    #[serde(default = "yes")]
+    pub shift_next_obs: bool,
     /// Largest shift in pixels, each way: 4 (A.3), below `image_size`.
     pub shift_pad: usize,
     /// Channels of the mask decoder's two hidden convolutions: 128, 64 in the
@@ -245,6 +250,10 @@ fn cnn() -> EncoderKind {
 
 fn overlay() -> Augmentation {
     Augmentation::Overlay
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn half() -> f64 {

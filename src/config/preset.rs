@@ -173,6 +173,7 @@ fn paper(agent: AgentKind, env: String) -> Config {
         soda_tau: 0.005,
         mask_fill: MaskFill::Uniform,
         random_shift: !matches!(agent, AgentKind::Sac | AgentKind::Dqn) && !agent.crops(),
+        shift_next_obs: true,
         shift_pad: 4,
         decoder_channels: [128, 64],
         decoder_action: true,

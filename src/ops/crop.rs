@@ -1,5 +1,6 @@
 //! `crop`: a square window of each picture (RAD's and SODA's random crop, the centre
-//! crop of the encoders; SPEC.md A.3).
+//! crop of the encoders; SPEC.md A.3). Agents gather their windows straight from the store,
+//! [`Var::stack_windows`](super::Var::stack_windows); this is for pictures that are none.
 
 use super::var::Source;
 use super::{Backward, DType, Lower, Op, TapeError, Tensor, Var, shape_error};

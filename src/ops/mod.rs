@@ -75,5 +75,6 @@ pub use rise::RiseMasks;
 pub use sample_tokens::{SampledOnCpu, SampledTokens, sample_tokens_on_cpu};
 pub use sample_transitions::SampledTransitions;
 pub use squashed_gaussian::SquashedGaussian;
+pub use stack_frames::Framing;
 pub use unary::UnaryKind;
 pub(crate) use watch::Watch;

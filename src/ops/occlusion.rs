@@ -20,9 +20,13 @@ pub struct OcclusionWindows {
 
 impl OcclusionWindows {
     /// Windows below and beside each other: as many as reach the border, which cuts the
-    /// last ones off.
+    /// last ones off. 0 on an axis where they do not fit or do not advance: those
+    /// [`checked`](OcclusionWindows::checked) refuses.
     pub fn places(&self) -> [usize; 2] {
-        [0, 1].map(|i| (self.picture[i] - self.window[i]).div_ceil(self.stride[i]) + 1)
+        [0, 1].map(|i| match self.picture[i].checked_sub(self.window[i]) {
+            Some(rest) if self.stride[i] > 0 => rest.div_ceil(self.stride[i]) + 1,
+            _ => 0,
+        })
     }
 
     /// Windows in all.

@@ -25,9 +25,18 @@ pub struct RiseMasks {
 }
 
 impl RiseMasks {
-    /// Height and width of a cell in pixels.
+    /// Height and width of a cell in pixels; those of the picture where there are no cells,
+    /// which [`checked`](RiseMasks::checked) refuses.
     pub fn cell(&self) -> [usize; 2] {
-        self.picture.map(|extent| extent.div_ceil(self.cells))
+        (self.picture).map(|extent| extent.div_ceil(self.cells.max(1)))
+    }
+
+    /// The most masks that [`Var::rise_sum`] adds up on every device: their words, and the
+    /// sums over pieces of them, fit into bindings of 128 MiB, WebGPU's core limit.
+    pub fn most(&self) -> usize {
+        const ELEMENTS: usize = (128 << 20) / 4;
+        let pieces = ELEMENTS / self.picture.iter().product::<usize>().max(1);
+        (ELEMENTS / self.words()).min(pieces * PIECE)
     }
 
     /// Words of a mask: its cells, row by row, and the offsets down and along.

@@ -11,7 +11,8 @@ use crate::nn::{Mae, Modality, MultiMae, MultiMaeShape, PixelOrder, Scope, patch
 use crate::ops::{TapeError, Var};
 use crate::tape::Tape;
 
-/// The encoder of an MAE or a MultiMAE. No gradient reaches its parameters or its images.
+/// The encoder of an MAE or a MultiMAE. No gradient reaches its parameters, nor its images
+/// but by [`PretrainedEncoder::embedding_with_gradient`].
 #[derive(Debug, Clone)]
 pub struct PretrainedEncoder {
     network: Architecture,
@@ -150,7 +151,20 @@ impl PretrainedEncoder {
     /// # Errors
     /// Those of [`PretrainedEncoder::tokens`].
     pub fn embedding(&self, tape: &Tape, images: &[Var]) -> Result<Var, TapeError> {
-        let tokens = self.tokens(tape, images)?;
+        self.pooled(&self.tokens(tape, images)?)
+    }
+
+    /// [`PretrainedEncoder::embedding`] through which gradients reach the images: to explain
+    /// what is made of them.
+    ///
+    /// # Errors
+    /// Those of [`PretrainedEncoder::tokens`].
+    pub fn embedding_with_gradient(&self, tape: &Tape, images: &[Var]) -> Result<Var, TapeError> {
+        self.pooled(&self.encode(tape, images, None)?)
+    }
+
+    /// The mean over tokens [B, N + 1, width].
+    fn pooled(&self, tokens: &Var) -> Result<Var, TapeError> {
         let batch = tokens.shape()[0];
         tokens.mean(1..2)?.reshape(&[batch, self.width()])
     }

@@ -13,7 +13,7 @@ const MASKS: u32 = 0x515E;
 /// masks of 7×7 cells, each open with probability ½.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rise {
-    /// How many masks.
+    /// How many masks, 1 to what fits into memory: [`RiseMasks::most`].
     pub masks: usize,
     /// Cells of a side of a mask, 1 to the picture's smaller side.
     pub cells: usize,
@@ -57,7 +57,7 @@ impl Rise {
                 message: "there are 0 masks; at least 1 is needed".to_string(),
             });
         }
-        RiseMasks {
+        let masks = RiseMasks {
             picture,
             cells: self.cells,
             probability: self.probability,
@@ -66,7 +66,19 @@ impl Rise {
                 stream: MASKS,
             },
         }
-        .checked()
+        .checked()?;
+        match self.masks > masks.most() {
+            true => Err(TapeError::Option {
+                op: "rise",
+                message: format!(
+                    "there are {} masks of {cells}×{cells} cells; of such masks {} fit into memory",
+                    self.masks,
+                    masks.most(),
+                    cells = self.cells,
+                ),
+            }),
+            false => Ok(masks),
+        }
     }
 
     /// RISE of pictures of `picture` pixels; all frames of a stack share a mask.

@@ -5,6 +5,7 @@ usage: stub_worker.py FOLDER [ARGUMENTS OF PYTHON]. FOLDER/plan.json is a list w
 is started there, one after the other (null, or beyond its end: none):
     {"during": "reset" | "step" | "save" | "open", "after": calls answered before it,
      "how": "exit" | "kill" | "hang" | "rubbish" | "raise" | "prints"}
+or {"promises": steps that it says an episode has}.
 Environment i of worker w shows frames filled with 50 w + 10 i + (step of the episode), is
 rewarded with the step, is done (`success`) at step 2 and truncated at step 5.
 """
@@ -24,7 +25,7 @@ with open(os.path.join(folder, "starts")) as f:
     worker = len(f.readlines()) - 1
 with open(os.path.join(folder, "plan.json")) as f:
     plan = json.load(f)
-fault = (plan[worker] if worker < len(plan) else None) or {"during": None}
+fault = (plan[worker] if worker < len(plan) else None) or {}
 requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
 # In the place of Python it is given the real worker's source first, in parts "name:bytes".
 for argument in sys.argv[2:]:
@@ -73,7 +74,7 @@ while True:
     _, _, kind, length, _ = struct.unpack("<4sHHII", header)
     payload = requests.read(length)
     name = NAMES[kind]
-    if fault["during"] == name and answered[name] >= fault.get("after", 0) and misbehave():
+    if fault.get("during") == name and answered[name] >= fault.get("after", 0) and misbehave():
         continue
     answered[name] += 1
     if name == "open":
@@ -84,7 +85,7 @@ while True:
             f.write("%d\n" % wanted["seed"])
         say(0x81, json.dumps({"spec": {
             "id": wanted["id"], "n": n, "image_size": size, "action_dim": 1,
-            "discrete_actions": wanted.get("discrete"), "episode_steps": 5,
+            "discrete_actions": wanted.get("discrete"), "episode_steps": fault.get("promises", 5),
             "action_repeat": wanted.get("action_repeat") or 1}, "versions": {}}).encode())
     elif name == "reset":
         (index,) = struct.unpack("<I", payload)

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use foveate::data::ImageSet;
 
-use super::support::{SMALL, checkpoints, foveate, text};
+use super::support::{SMALL, checkpoints, foveate, json, text};
 
 /// The losses that each agent has tell which parts of its update ran.
 #[test]
@@ -114,10 +114,16 @@ fn only_pad_is_evaluated_while_it_adapts() {
         ];
         foveate(&[&given[..], SMALL].concat()).succeeds();
         let evaluate = ["eval", &run_flag, "--episodes=1", "--modes=train"];
-        foveate(&evaluate).succeeds();
+        assert!(!foveate(&evaluate).succeeds().contains("adapted"));
+        let as_json = [&evaluate[..], &["--json"]].concat();
+        assert_eq!(json(foveate(&as_json).succeeds())["adapts"], false);
         let adapting = foveate(&[&evaluate[..], &["--adapt"]].concat());
         match agent {
-            "pad" => assert!(adapting.succeeds().contains("train")),
+            "pad" => {
+                assert!(adapting.succeeds().contains("adapted to each episode"));
+                let adapting = foveate(&[&as_json[..], &["--adapt"]].concat());
+                assert_eq!(json(adapting.succeeds())["adapts"], true);
+            }
             _ => adapting.fails(2, &["--adapt is not for agent rad", "pad"]),
         }
     }

@@ -9,7 +9,7 @@ use super::support::{Answer, SMALL, checkpoints, foveate, text};
 
 /// A "python" that is the stub worker of tests/bridge with this plan; see there. The
 /// first worker of a run is asked what the environment is, the second one is trained in.
-fn python(folder: &Path, plan: &str) -> PathBuf {
+pub fn python(folder: &Path, plan: &str) -> PathBuf {
     fs::write(folder.join("plan.json"), plan).unwrap();
     let script = format!(
         "#!/bin/sh\nexec python3 -S '{}/tests/bridge/stub_worker.py' '{}' \"$@\"\n",

@@ -58,17 +58,23 @@ fn sac_trains_on_a_frozen_encoder() {
     let frozen = foveate(&explain);
     frozen.fails(
         2,
-        &["guided", "frozen encoder", "--method attention", "rise"],
+        &[
+            "guided is about an agent's convolutions",
+            "frozen encoder",
+            "--method gradient, occlusion and rise",
+            "--method attention",
+        ],
     );
     foveate(&[&explain[..], &["--method=guided-gradcam"]].concat()).fails(2, &["guided-gradcam"]);
-    // What asks only for values does without gradients.
-    let at = ["--method=occlusion,rise", "--masks=20", "--at=1", "--raw"];
+    // What asks for values, and what follows gradients through whatever there is, do.
+    let methods = "--method=gradient,occlusion,rise";
+    let at = [methods, "--masks=20", "--at=1", "--raw"];
     let written = foveate(&[&explain[..], &at].concat());
     let written: Vec<&str> = written.succeeds().lines().collect();
     assert!(written[0].ends_with("grid-step0001.png"), "{written:?}");
     let bytes = fs::read(written[1]).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    for name in ["occlusion.map", "rise.map"] {
+    for name in ["gradient.map", "occlusion.map", "rise.map"] {
         let map: Vec<f32> = bytemuck::pod_collect_to_vec(file.tensor(name).unwrap().data());
         assert!(map.iter().all(|v| v.is_finite()) && map.iter().any(|v| *v != 0.0));
     }
@@ -98,8 +104,14 @@ fn a_cnn_trains_on_every_input() {
         foveate(&explain).succeeds();
         let all = "--method=gradient,guided-gradcam,occlusion,rise";
         foveate(&[&explain[..], &[all, "--masks=10", "--at=0"]].concat()).succeeds();
+        let photo = folder.path().join("photo.png");
+        image::RgbImage::new(32, 32).save(&photo).unwrap();
         let images = format!("--images={}", folder.path().display());
-        foveate(&[&explain[..], &[&images]].concat()).fails(2, &[]);
+        let says = [
+            &format!("sees saliency (inputs={inputs})"),
+            "leave --images out",
+        ];
+        foveate(&[&explain[..], &[&images]].concat()).fails(2, &says);
     }
 }
 

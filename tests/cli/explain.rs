@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::support::{Answer, SMALL, copy_of_trained, foveate, json, text, trained};
+use foveate::saliency::{MeanScore, Score};
+
+use super::support::{Answer, SMALL, copy, copy_of_trained, foveate, json, text, trained};
 
 /// A second agent of the same environment, trained once.
 fn other() -> &'static Path {
@@ -102,6 +104,110 @@ fn agents_and_methods_make_a_grid() {
     // Of one agent the rows are its looks.
     let one = [&out[..], &["--method=guided,rise", "--show=mask", "--at=0"]].concat();
     assert_eq!(names(&written(&explain(&one))), ["grid-step0000.png"]);
+}
+
+/// A grid for each moment that is asked for; unasked one, early in an episode, which may
+/// have fewer steps than that.
+#[test]
+fn grids_are_of_the_moments_that_are_asked_for() {
+    let (folder, run) = copy_of_trained();
+    let out = ["--out", text(folder.path()), "--modes=train", "--show=map"];
+    let grids = |more: &[&str]| {
+        let given = ["explain", "--run", text(&run), "--quiet"];
+        let paths = written(&foveate(&[&given[..], &out, more].concat()));
+        names(&paths)
+            .into_iter()
+            .map(str::to_string)
+            .collect::<Vec<_>>()
+    };
+    let every = grids(&["--episode-steps=7", "--every=3"]);
+    assert_eq!(
+        every,
+        [
+            "grid-step0000.png",
+            "grid-step0003.png",
+            "grid-step0006.png"
+        ]
+    );
+    assert_eq!(grids(&["--episode-steps=1"]), ["grid-step0000.png"]);
+    assert_eq!(grids(&[]), ["grid-step0010.png"]);
+    // Episodes of 100 control steps.
+    let config = run.join("config.toml");
+    let told = fs::read_to_string(&config).unwrap();
+    let longer = told.replace("action_repeat = 4", "action_repeat = 20");
+    assert_ne!(longer, told);
+    fs::write(&config, longer).unwrap();
+    assert_eq!(grids(&[]), ["grid-step0004.png"]);
+}
+
+/// A task that ends before its time has no moment after that.
+#[cfg(unix)]
+#[test]
+fn a_moment_after_the_end_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let promised = r#"{"promises": 9}"#;
+    let plan = format!("[{}]", [promised; 9].join(","));
+    let python = super::dying::python(folder.path(), &plan);
+    let run = format!("--run={}", folder.path().join("run").display());
+    let python = format!("--python={}", text(&python));
+    let train = [
+        "train",
+        "--agent=sac",
+        "--env=dm_control/stub-task",
+        "--steps=10",
+    ];
+    foveate(&[&train[..], &[run.as_str(), python.as_str()], SMALL].concat()).succeeds();
+    let explain = |more: &str| {
+        let given = ["explain", &run, &python, "--quiet", "--modes=train", more];
+        foveate(&given)
+    };
+    explain("--at=9").fails(2, &["no step 9", "9 steps"]);
+    explain("--at=3,7").fails(2, &["no step 7", "5 steps"]);
+    explain("--at=3").succeeds();
+    explain("--episode-steps=8").succeeds();
+}
+
+/// Of several runs each is explained with the kernels that it was trained with, in company
+/// as alone.
+///
+/// Sabotage tried: the choices of the last run for all. Turns this red.
+#[test]
+fn each_agent_keeps_its_kernels() {
+    let folder = tempfile::tempdir().unwrap();
+    let oddly_tuned = |from: &Path, name: &str| {
+        let run = folder.path().join(name);
+        copy(from, &run);
+        let file = run.join("tuning.json");
+        let mut tuning = json(&fs::read_to_string(&file).unwrap());
+        // Adds up in another order.
+        tuning["choices"]["layer_norm/forward 1x8"] = "layer_norm/forward.rows_quads".into();
+        fs::write(file, tuning.to_string()).unwrap();
+        run
+    };
+    let maps = |runs: &[&Path], name: &str| {
+        let out = folder.path().join(name);
+        let flags = runs.iter().flat_map(|run| ["--run", text(run)]);
+        let given = [
+            "--quiet",
+            "--modes=train",
+            "--at=3",
+            "--raw",
+            "--out",
+            text(&out),
+        ];
+        let all: Vec<&str> = ["explain"].into_iter().chain(flags).chain(given).collect();
+        fs::read(&written(&foveate(&all))[1]).unwrap()
+    };
+    let (same, changed) = (
+        oddly_tuned(trained(), "same"),
+        oddly_tuned(other(), "changed"),
+    );
+    let alone = maps(&[trained()], "alone");
+    if maps(&[&same], "odd") == alone {
+        println!("skipped: both kernels have the same bits here");
+        return;
+    }
+    assert!(maps(&[trained(), &changed], "together") == alone);
 }
 
 /// Of the same options the same bytes: of maps, masks and what they are about.
@@ -247,6 +353,77 @@ fn scores_compare_with_the_truth() {
     assert_eq!(Some(printed), rows[0]["precision"].as_f64());
 }
 
+/// The scores are those of the maps that --raw writes: of the newest frame, by its colour of
+/// the largest magnitude, against the pixels that the task is about.
+#[test]
+fn scores_are_those_of_the_maps() {
+    let folder = tempfile::tempdir().unwrap();
+    let given = [
+        "--method=guided,rise",
+        "--masks=40",
+        "--score",
+        "--json",
+        "--raw",
+        "--modes=train,color-hard",
+        "--episode-steps=7",
+        "--every=3",
+        "--out",
+        text(folder.path()),
+    ];
+    let rows = json(explain(&given).succeeds());
+    let bytes = fs::read(folder.path().join("maps.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let data = |name: &str| file.tensor(name).unwrap().data().to_vec();
+    let integers = |name: &str| -> Vec<i32> { bytemuck::pod_collect_to_vec(&data(name)) };
+    let (sources, segmentation) = (integers("source"), data("segmentation"));
+    let area = segmentation.len() / sources.len();
+    assert_eq!(sources.len(), 3 * 2);
+    let mut compared = 0;
+    for method in ["guided", "rise"] {
+        let maps: Vec<f32> = bytemuck::pod_collect_to_vec(&data(&format!("{method}.map")));
+        let masks = data(&format!("{method}.mask"));
+        for (source, look) in ["train", "color-hard"].into_iter().enumerate() {
+            let mut mean = MeanScore::default();
+            for (i, _) in sources
+                .iter()
+                .enumerate()
+                .filter(|(_, s)| **s == source as i32)
+            {
+                let stack = maps.len() / sources.len();
+                let newest = &maps[(i + 1) * stack - 3 * area..][..3 * area];
+                let strongest: Vec<f32> = (0..area)
+                    .map(|p| [0, 1, 2].map(|c| newest[c * area + p].abs()))
+                    .map(|colours| colours.into_iter().fold(0.0, f32::max))
+                    .collect();
+                let frames = masks.len() / sources.len();
+                let mask = &masks[(i + 1) * frames - area..][..area];
+                let mask: Vec<bool> = mask.iter().map(|&v| v == 1).collect();
+                let truth: Vec<bool> = (segmentation[i * area..][..area].iter())
+                    .map(|&id| id >= 2)
+                    .collect();
+                mean.add(Score::of(&strongest, &mask, &truth));
+            }
+            let row = (rows.as_array().unwrap().iter())
+                .find(|row| row["method"] == method && row["look"] == look)
+                .unwrap();
+            let right = mean.mean().unwrap();
+            for (name, right) in [
+                ("pointing", right.pointing),
+                ("precision", right.precision),
+                ("recall", right.recall),
+                ("auc", right.auc),
+                ("chance", right.chance),
+            ] {
+                let printed = row[name].as_f64().unwrap();
+                assert!((printed - right).abs() < 1e-12, "{name}: {right}, {row}");
+            }
+            assert_eq!(row["moments"], mean.pictures);
+            compared += mean.pictures;
+        }
+    }
+    assert!(compared >= 8, "{compared}");
+}
+
 #[test]
 fn mistakes_are_named() {
     let all = ["guided-gradcam", "occlusion", "rise", "attention"];
@@ -261,6 +438,16 @@ fn mistakes_are_named() {
     explain(&["--method=rise", "--masks=0"]).fails(2, &["masks", "0"]);
     explain(&["--method=guided", "--masks=9"]).fails(2, &["--masks", "--method rise"]);
     explain(&["--method=rise", "--stride=2"]).fails(2, &["--stride", "--method occlusion"]);
+    let too_many = ["--method=rise", "--masks=1000000"];
+    explain(&too_many).fails(2, &["1000000 masks of 7×7", "657930 fit into memory"]);
+    // Attention asks nothing of other methods' options.
+    let attention = ["--method=attention", "--data=frames"];
+    let with = |more: &str| explain(&[&attention[..], &[more]].concat());
+    with("--masks=9").fails(2, &["--masks", "--method rise"]);
+    with("--window=4").fails(2, &["--window", "--method occlusion"]);
+    for more in ["--at=3", "--every=2", "--show=map", "--raw"] {
+        with(more).fails(2, &["cannot be used with"]);
+    }
     explain(&["--method=attention,guided"]).fails(2, &["attention", "guided-gradcam"]);
     explain(&["--method=rise", "--masks=9", "--at=25"]).fails(2, &["step 25", "25 steps"]);
     explain(&["--score", "--images=photos"]).fails(2, &["cannot be used with"]);

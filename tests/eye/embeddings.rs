@@ -265,7 +265,10 @@ fn embeddings_lie_in_pages() {
     let store = Observations::Latents(store);
     let tape = Tape::new();
     let slots = fixed_u32(&tape, &[3, 2], &[10, 0, 3, 4, 7, 8]);
-    tape.output("stacks", &store.stack(&tape, &slots, None).unwrap());
+    tape.output(
+        "stacks",
+        &store.stack(&tape, &slots, SIDE, Framing::Centre).unwrap(),
+    );
     let program = tape.compile(&gpu).unwrap();
     program.poison().unwrap();
     program.run().unwrap();

@@ -15,6 +15,9 @@ const STRAIGHT: WalkerState = WalkerState {
     velocity: [0.0; 9],
 };
 
+/// Joules by which contacts, which are soft, may raise the energy above its lowest so far.
+const GIVEN_BACK: f64 = 2.0;
+
 /// Without torques it falls and comes to lie on the floor, in it by little.
 #[test]
 fn left_alone_it_comes_to_lie() {
@@ -23,16 +26,16 @@ fn left_alone_it_comes_to_lie() {
         let mut state = start(episode);
         // High enough not to begin in the floor.
         state.position[0] = 0.4;
-        let mut energy = world.energy(&state);
+        let mut lowest = world.energy(&state);
+        let (mut energy, mut most) = (lowest, 0.0f64);
         for _ in 0..600 {
             world.step(&mut state, &[0.0; 6]);
-            let now = world.energy(&state);
-            assert!(
-                now < energy * 1.03 + 0.05,
-                "energy grows: {energy} to {now}"
-            );
-            energy = now;
+            energy = world.energy(&state);
+            most = most.max(energy - lowest);
+            lowest = lowest.min(energy);
         }
+        println!("episode {episode}: {most} J above the lowest, {energy} J in the end");
+        assert!(most < GIVEN_BACK, "energy grows by {most}");
         assert!(state.height() < 0.9 && state.height() > 0.0, "{state:?}");
         let slow = state.velocity.iter().all(|v| v.abs() < 0.3);
         assert!(slow && energy > 0.0, "{energy} {state:?}");

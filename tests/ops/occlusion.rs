@@ -160,4 +160,11 @@ fn windows_that_are_none_are_refused() {
         x.occlusion_map(windows([8, 10], [8, 3], [1, 3], 2)),
         &["occlusion_map", "f32[9]"],
     );
+    // Asked before they are checked, they are none.
+    for none in [
+        windows([8, 10], [9, 11], [1, 1], 2),
+        windows([8, 10], [8, 3], [0, 0], 2),
+    ] {
+        assert_eq!((none.places(), none.count()), ([0, 0], 0));
+    }
 }

@@ -183,7 +183,11 @@ fn mistakes() {
         number.rise_grids(masks([8, 12], 9, 0.5), 3),
         &["9 cells", "1 to 8"],
     );
-    says(number.rise_grids(masks([8, 12], 0, 0.5), 3), &["0 cells"]);
+    let none = masks([8, 12], 0, 0.5);
+    says(number.rise_grids(none, 3), &["0 cells"]);
+    // Asked before they are checked, they have one cell and no word of it.
+    assert_eq!((none.cell(), none.words()), ([8, 12], 2));
+    assert_eq!(none.on_cpu(5).len(), 2);
     for probability in [0.0, -0.5, 1.5, f32::NAN] {
         says(
             number.rise_grids(masks([8, 12], 4, probability), 3),

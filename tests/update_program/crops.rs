@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use foveate::agents::{Agent, OverlayBank, Replay};
+use foveate::agents::{Agent, OverlayBank, Replay, curl};
 use foveate::config::{AgentKind, Config};
+use foveate::tape::{Tape, Tensor};
 
 use crate::common::*;
 use crate::setup::*;
@@ -112,6 +113,19 @@ fn positives_are_other_crops_of_the_same() {
     }
     assert_places(&places);
     assert!(same <= 20, "{same} of {} agree", 3 * BATCH);
+}
+
+/// The contrast makes no matrix of batch × batch on the host, where it would take 160 GB
+/// here: that a device cannot hold one is a device's error.
+#[test]
+fn a_contrast_of_many_is_the_devices_to_refuse() {
+    const MANY: usize = 200_000;
+    let (agent, _, _) = cropping(AgentKind::Curl);
+    let tape = Tape::new();
+    let stacks = Tensor::f32(&[MANY, 3 * FRAMES, SIDE, SIDE]);
+    let [obs, positive] = ["obs", "positive"].map(|name| tape.input(name, stacks.clone()));
+    curl::contrast_step(&agent.sac(&tape), &obs, &positive, &mut vec![]).unwrap();
+    assert!(tape.compile(&gpu()).is_err());
 }
 
 /// SODA's phase draws observations of its own, more than a batch has, and crops each
@@ -230,6 +244,11 @@ fn phases_move_what_is_theirs() {
         };
         let (mut agent, replay, _) = filled(&config);
         agent.compile_updates(&replay, Some(&bank)).unwrap();
+        // What is gathered is cropped on the way.
+        for (turn, program) in agent.updates() {
+            let crops = program.dispatches().filter(|(op, _)| *op == "crop");
+            assert_eq!(crops.count(), 0, "{kind}, {turn}");
+        }
         let names = [&always[..], &even, &own].concat();
         let mut before = parameters(&agent, &names);
         for step in 0..4u64 {

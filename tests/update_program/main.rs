@@ -51,6 +51,30 @@ fn observations_are_shifted_each_on_its_own() {
     }
 }
 
+/// `shift_next_obs=false` shifts observations alone, as SVEA's first release did.
+///
+/// Sabotages tried: the key not read, neither shifted. Each turns this red.
+#[test]
+fn next_observations_are_left_where_they_are_if_asked() {
+    let config = Config {
+        shift_next_obs: false,
+        ..config(AgentKind::Svea)
+    };
+    let (agent, replay, frames) = filled(&config);
+    let bank = OverlayBank::new(&gpu(), &[vec![90u8; 3 * PLANE]], SIDE).unwrap();
+    let recorded = Recorded::new(&agent, &replay, Some(&bank), CRITIC_ONLY);
+    recorded.at(3);
+    let [obs, next_obs, reward] = ["obs", "next_obs", "reward"].map(|n| recorded.get(n));
+    let mut of_obs = HashSet::new();
+    for (b, number) in reward.iter().enumerate() {
+        let first = *number as usize;
+        of_obs.insert(displacement(&obs[b * STACK..][..STACK], &frames, first));
+        let next = &next_obs[b * STACK..][..STACK];
+        assert_eq!(displacement(next, &frames, first + 1), (0, 0));
+    }
+    assert!(of_obs.len() > 10, "{of_obs:?}");
+}
+
 /// SAC's baseline sees observations as they are, and the rest of a transition with them.
 #[test]
 fn transitions_come_as_they_were_stored() {

@@ -6,11 +6,10 @@ mod record;
 pub use record::{record, record_guided_gradcam};
 
 use super::agent::Agent;
-use super::eye::Framing;
 use super::observations::Observations;
 use crate::Error;
 use crate::gpu::{BufferRange, FrameStore};
-use crate::ops::{TapeError, Var};
+use crate::ops::{Framing, TapeError, Var};
 use crate::saliency::{Method, Questions};
 use crate::tape::{Gradient, Program, Tape, Tensor};
 
@@ -55,8 +54,8 @@ impl Explainer {
     /// pictures, [`BATCH`] of these are valued at a time.
     ///
     /// # Errors
-    /// [`Error::FrozenEncoder`] for gradients where no pixels reach the networks; those of
-    /// the method's options and of compiling.
+    /// [`Error::FrozenEncoder`] for methods that are about convolutions where the agent has
+    /// none; those of the method's options and of compiling.
     pub fn of_stacks(
         agent: &Agent,
         store: &FrameStore,
@@ -101,7 +100,8 @@ impl Explainer {
         method: &Method,
     ) -> Result<Explainer, Error> {
         let frozen = agent.eye().encoder().is_some();
-        if frozen && !method.is_black_box() {
+        let by_convolutions = matches!(method, Method::Guided | Method::GuidedGradCam);
+        if frozen && by_convolutions {
             let method = method.name();
             return Err(Error::FrozenEncoder { method });
         }

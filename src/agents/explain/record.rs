@@ -8,9 +8,10 @@ use crate::ops::{TapeError, Var};
 use crate::saliency::{GradCam, QuantileMask, attribution};
 use crate::tape::{Gradient, Tape, Tensor};
 
-/// Records the explanation of what the agent's CNN sees, f32[B, C·F, S, S] in 0..255, and
-/// names its outputs `obs`, `action`, `q`, `map`, `mask` and, for SGQN, `predicted`. Of
-/// more planes than RGB (inputs `rgbs`) the first three are shown.
+/// Records the explanation of what the agent's CNN sees, f32[B, C·F, S, S] in 0..255, or of
+/// frames as an environment draws them where the encoder is frozen, and names its outputs
+/// `obs`, `action`, `q`, `map`, `mask` and, for SGQN, `predicted`. Of more planes than RGB
+/// (inputs `rgbs`) the first three are shown.
 pub fn record(agent: &Agent, tape: &Tape, obs: &Var, rule: Gradient) -> Result<(), TapeError> {
     let chosen = Chosen::record(agent, tape, obs)?;
     let map = attribution(tape, &chosen.q, obs, rule)?;

@@ -1,14 +1,14 @@
 //! `native/finger`: keep a spinner spinning with a finger of two links.
 //!
-//! Geometry, masses, torques, time step, reward and beginning follow the DeepMind
+//! Geometry, masses, torques, control step, reward and beginning follow the DeepMind
 //! Control suite's finger spin (SPEC F.1; the discs that mark its axles are drawn and
-//! weigh nothing here); physics and contacts are our own ([`planar`](super::planar): soft
+//! weigh nothing here); physics (in steps of 5 ms, half as long as there) and contacts are our own ([`planar`](super::planar): soft
 //! contacts of the fingertip without a bounce, dry friction of [`FRICTION`] times their
 //! push), and as they give the spinner less at each stroke, its axle is better oiled
 //! ([`AXLE_FRICTION`], [`AXLE_DAMPING`]; 0.1 and 0.03 there). Scores are not comparable.
 //!
-//! 1,000 control steps of 0.02 s an episode, an action repeat of 2, so 500 agent steps
-//! (SPEC A.2 has a second row at 4). A control step after which the spinner turns right
+//! 1,000 control steps of 0.02 s an episode, an action repeat of 2 as in the starred rows
+//! of the paper's tables (4 in the others: SPEC A.2, F.1), so 500 agent steps. A control step after which the spinner turns right
 //! at [`SPINNING`] or faster is worth 1: a return of 1,000 at most.
 
 use std::f64::consts::PI;

@@ -31,13 +31,15 @@ impl BallInCup {
     }
 
     /// What becomes of a throw: the return until [`FORESIGHT`], and how well the ball was
-    /// above the cup in between.
+    /// above the cup in between. Where actions are so long that a throw would take all of
+    /// it, an action more than that, whatever is done: returns of different lengths do not
+    /// compare.
     fn worth(&self, state: &BallInCupState, throw: &[[f32; 2]]) -> f64 {
         let repeat = self.action_repeat;
         let piece = (PIECE / repeat).max(1);
         let mut state = *state;
         let (mut sum, mut best) = (0.0, f64::NEG_INFINITY);
-        for step in 0..(FORESIGHT / repeat).max(throw.len() * piece + 1) {
+        for step in 0..(FORESIGHT / repeat).max(2 * piece + 1) {
             let thrown = throw.get(step / piece);
             let action = thrown.copied().unwrap_or_else(|| beneath(&state));
             for _ in 0..repeat {
@@ -58,4 +60,28 @@ fn beneath(state: &BallInCupState) -> [f32; 2] {
     let hold = STIFFNESS / FORCE * ball;
     let x = hold + 12.0 * (ball - state.position[0]);
     [x.clamp(-1.0, 1.0) as f32, -0.6]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However long actions are: where the ball lies in a cup that is held low, a throw that
+    /// holds it there is worth what none is.
+    ///
+    /// Sabotage tried: as many steps as the throw itself needs. Turns this red from 14 on.
+    #[test]
+    fn throws_are_compared_over_the_same_time() {
+        for repeat in [1, 4, 8, 14, 20, 40] {
+            let world = BallInCup::new(repeat);
+            // The springs give 0.15 m to the push and 0.064 m to both weights.
+            let state = BallInCupState {
+                position: [0.0, -0.214, 0.0, 0.12],
+                velocity: [0.0; 4],
+            };
+            let [still, thrown] = [&[][..], &[[0.0, -0.6]; 2]].map(|t| world.worth(&state, t));
+            assert!(still > 30.0, "{still}");
+            assert!((still - thrown).abs() < 0.1, "{repeat}: {still} {thrown}");
+        }
+    }
 }

@@ -4,8 +4,9 @@
 //! One step: accelerations from the equations of motion in reduced coordinates (so
 //! joints cannot come apart), damping and springs taken implicitly, then
 //! semi-implicit Euler. Contacts, limits, dry friction and the string are soft
-//! constraints: a thing that is pushed in comes out like a critically damped spring in
-//! 20 ms (`RETURN_TIME`), without a bounce.
+//! constraints: a thing that is pushed in comes out without a bounce, like a critically
+//! damped spring of time constant 20 ms (`RETURN_TIME`): of a depth at rest, three quarters
+//! are left then, and a tenth after 80 ms.
 
 mod contact;
 mod solver;
@@ -20,7 +21,8 @@ use contact::{Contact, meeting, on_ground};
 use solver::{Bound, Factor, Row, constrained};
 use vector::{V2, left, length, scale, sub};
 
-/// Seconds in which a constraint that is violated comes back.
+/// The time constant, 1/ω in seconds, of the critically damped spring by which a constraint
+/// that is violated comes back.
 const RETURN_TIME: f64 = 0.02;
 
 /// What keeps two points from being further apart than `length`.

@@ -67,7 +67,9 @@ find_swiftshader() {
 # backports where Mesa's Vulkan came from there (its parts need equal versions).
 find_gl() {
   [ "$(uname -s)" = Linux ] || return 0
-  ldconfig -p 2>/dev/null | grep -q 'libEGL\.so\.1' && return 0
+  local libraries
+  libraries=$(PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null || true)
+  [[ $libraries == *libEGL.so.1* ]] && return 0
   may_install || return 1
   refresh
   local suite=()

@@ -9,11 +9,22 @@ set -euo pipefail
 [ "$(uname -s)" = Linux ] || exit 0
 
 icd_dirs=(/usr/share/vulkan/icd.d /etc/vulkan/icd.d /usr/local/share/vulkan/icd.d)
+# No pipes here: under pipefail a folder that is missing, or a grep that has seen enough,
+# would say that there is no driver.
 has_icd() {
   [ -n "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ] && return 0
-  find "${icd_dirs[@]}" -name '*.json' 2>/dev/null | grep -q .
+  [ -n "$(find "${icd_dirs[@]}" -name '*.json' -print -quit 2>/dev/null || true)" ]
 }
-has_loader() { ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1'; }
+has_loader() {
+  local libraries
+  libraries=$(PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null || true)
+  [[ $libraries == *libvulkan.so.1* ]]
+}
+has_suite() {
+  local policy
+  policy=$(apt-cache policy || true)
+  [[ $policy == *"n=$1"* ]]
+}
 has_loader && has_icd && exit 0
 
 say() { printf 'software-vulkan: %s\n' "$*" >&2; }
@@ -36,10 +47,10 @@ apt update || say "apt-get update failed; going on with the package lists at han
 target=()
 if [ "${ID:-}" = debian ] && [ -n "${VERSION_CODENAME:-}" ]; then
   suite="$VERSION_CODENAME-backports"
-  if ! apt-cache policy | grep -q "n=$suite"; then
+  if ! has_suite "$suite"; then
     # The mirror that serves the release itself, whatever its address is.
     mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
-      awk -v suite="$VERSION_CODENAME" '$2 == suite && $3 == "main" { print $1; exit }')
+      awk -v suite="$VERSION_CODENAME" '$2 == suite && $3 == "main" && !found { print $1; found = 1 }')
     if [ -n "$mirror" ]; then
       list=/etc/apt/sources.list.d/foveate-backports.list
       printf 'deb %s %s main\n' "$mirror" "$suite" >"$list"
@@ -50,7 +61,7 @@ if [ "${ID:-}" = debian ] && [ -n "${VERSION_CODENAME:-}" ]; then
       fi
     fi
   fi
-  apt-cache policy | grep -q "n=$suite" && target=(-t "$suite")
+  if has_suite "$suite"; then target=(-t "$suite"); fi
 fi
 apt install --no-install-recommends "${target[@]}" mesa-vulkan-drivers libvulkan1 >/dev/null ||
   apt install --no-install-recommends mesa-vulkan-drivers libvulkan1 >/dev/null

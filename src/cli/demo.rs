@@ -88,14 +88,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliError> {
     let started = Instant::now();
-    let config = Config::resolve(&Layers {
-        agent: Some(AGENT.to_string()),
-        env: Some(ENV.to_string()),
-        preset: Some(PRESET.to_string()),
-        seed: Some(arguments.seed),
-        steps: arguments.steps,
-        ..Default::default()
-    })?;
+    let config = configuration(arguments.seed, arguments.steps)?;
     let gpu = session.gpu()?;
     let root = &arguments.run;
     if arguments.fresh {
@@ -168,6 +161,33 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     print(&report(&summary, root))
 }
 
+fn configuration(seed: u64, steps: Option<u64>) -> Result<Config, CliError> {
+    Ok(Config::resolve(&Layers {
+        agent: Some(AGENT.to_string()),
+        env: Some(ENV.to_string()),
+        preset: Some(PRESET.to_string()),
+        seed: Some(seed),
+        steps,
+        ..Default::default()
+    })?)
+}
+
+/// The configuration of the demo in a directory.
+///
+/// # Errors
+/// [`CliError::NotADemo`] where its run is another one, of whatever command.
+fn saved_demo(directory: &RunDirectory) -> Result<Config, CliError> {
+    let not_a_demo = || CliError::NotADemo {
+        path: directory.root().to_path_buf(),
+    };
+    let saved = Config::read(&directory.config()).map_err(|_| not_a_demo())?;
+    let demo = configuration(saved.seed, Some(saved.steps))?;
+    match differences(&saved, &demo).is_empty() {
+        true => Ok(saved),
+        false => Err(not_a_demo()),
+    }
+}
+
 /// What there is of a demo in a directory.
 enum State {
     New,
@@ -179,7 +199,7 @@ fn state(root: &Path, config: &Config) -> Result<State, CliError> {
     let Ok(directory) = RunDirectory::open(root) else {
         return Ok(State::New);
     };
-    let differences = differences(&Config::read(&directory.config())?, config);
+    let differences = differences(&saved_demo(&directory)?, config);
     let finished = directory.summary().is_file();
     let path = root.to_path_buf();
     match (finished, differences.is_empty()) {
@@ -220,10 +240,14 @@ fn read_summary(path: PathBuf) -> Result<Value, CliError> {
 
 /// Removes what a demo has written into `root`, and nothing else: whatever does not
 /// come from foveate stays. Does nothing where there is no run.
+///
+/// # Errors
+/// [`CliError::NotADemo`] where there is another run: nothing is removed.
 fn clear(root: &Path) -> Result<(), CliError> {
-    if RunDirectory::open(root).is_err() {
+    let Ok(directory) = RunDirectory::open(root) else {
         return Ok(());
-    }
+    };
+    saved_demo(&directory)?;
     // Held while removing: no process may be training into it.
     let _lock = RunDirectory::resume(root)?;
     let remove = |name: &str, by: fn(&Path) -> std::io::Result<()>| {

@@ -17,6 +17,12 @@ pub(super) enum CliError {
         path.display()
     )]
     OtherDemo { path: PathBuf, differences: String },
+    /// The demo's directory holds a run of another command, or of another version's demo.
+    #[error(
+        "'{}' holds a run that is not this version's demo: name another directory with --run, or remove it yourself",
+        path.display()
+    )]
+    NotADemo { path: PathBuf },
     /// The demo's directory holds a finished demo with other settings.
     #[error(
         "'{}' holds a finished demo with other settings ({differences}): give --fresh to replace it, or another directory with --run",
@@ -180,6 +186,7 @@ impl CliError {
         match self {
             CliError::Library(e) => e.is_user_mistake(),
             CliError::OtherDemo { .. }
+            | CliError::NotADemo { .. }
             | CliError::OtherFinishedDemo { .. }
             | CliError::Collected { .. }
             | CliError::NoEnv { .. }

@@ -14,7 +14,7 @@ use super::summary;
 use crate::Error;
 use crate::agents::evaluate::{self, Actor};
 use crate::agents::{Eye, ProgramMemory, Trainer, TrainingMemory, check_folders, tuning};
-use crate::config::{Config, Inputs, Layers};
+use crate::config::{Config, EncoderKind, Inputs, Layers};
 use crate::envs::native::Mode;
 use crate::envs::{EnvError, offers_saliency};
 use crate::gpu::{Gpu, KernelsMade};
@@ -44,7 +44,7 @@ may then change.";
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Algorithm: sac, rad, drq, curl, pad, soda, svea, svea-soda, sgqn, or one of its ablations,
-    /// sac-consistency and sac-self-supervision
+    /// sac-consistency and sac-self-supervision; dqn and sgqn-dqn, which choose among actions
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
     /// Environment: native/reach, native/cartpole, native/ball_in_cup, native/finger,
@@ -263,11 +263,16 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         "kernels_made": gpu.kernels_made(),
         "adapter": adapter_name(&gpu),
     }))?;
+    // What is about convolutions a frozen transformer has not.
+    let method = match config.encoder {
+        EncoderKind::Cnn => "",
+        EncoderKind::Pretrained { .. } => " --method gradient",
+    };
     print(&format!(
         "{} on {}: return {:.1} ± {:.1} over {episodes} episodes after {} steps ({})\n\
          summary         {}\n\
          learning curve  {}\n\
-         next            foveate eval --run {run}; foveate explain --run {run}",
+         next            foveate eval --run {run}; foveate explain --run {run}{method}",
         config.agent,
         config.env,
         returns.mean(),

@@ -119,6 +119,11 @@ fn a_run_directory_that_exists_is_not_touched() {
     train(&stranger, &["--resume"]).fails(2, &["no run to resume"]);
     let demo = foveate(&["demo", "--fresh", "--run", text(&stranger)]);
     demo.fails(2, &["not empty"]);
+    for more in [&["--fresh"][..], &[]] {
+        let demo = foveate(&[&["demo", "--run", text(&run)], more].concat());
+        demo.fails(2, &["not this version's demo", "--run"]);
+        assert_eq!(fs::read(&checkpoints(&run)[1]).unwrap(), before);
+    }
     assert_eq!(fs::read_dir(&stranger).unwrap().count(), 1);
     train(&stranger.join("letter.txt"), &[]).fails(2, &["not a directory"]);
     for command in ["eval", "explain"] {

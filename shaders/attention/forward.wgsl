@@ -130,50 +130,54 @@ fn main(@builtin(workgroup_id) group: vec3u,
     var largest_$w = LEAST_SCORE;
     var total_$w = 0.0;
 #end
-    // Registers are read and written at one end, in loops of STEP fours, and pushed on
-    // each time: after a whole head all are back in their places. Written out for the
-    // whole head it would be more code than caches and compilers hold.
-    for (var first = 0u; first < params.keys; first += 8u) {
+#repeat i 0 QUADS
+    var row_$i = vec4f();
+#end
+    var first = 0u;
+    loop {
         let key = min(first + lane, params.keys - 1u);
         let at_k = k_head + key * params.k_row;
         let at_v = v_head + key * params.v_row;
+        // A load is much code, so this is a loop, which compilers must not unroll: fours come
+        // in at one end and are pushed on.
+        var i = 0u;
+        loop {
+#repeat j 0 STEP
+            let new_$j = k[at_k + min(i + $ju, params.quads - 1u)];
+#end
+#repeat i 0 QUADS-STEP
+            row_$i = row_${$i+STEP};
+#end
+#repeat j 0 STEP
+            row_${QUADS-STEP+$j} = new_$j;
+#end
+            continuing {
+                i += STEP;
+                break if i >= max(QUADS, params.quads);
+            }
+        }
 #repeat l 0 8
 #repeat w 0 WIDE
         var score_$l_$w = 0.0;
 #end
 #end
-        for (var i = 0u; i < QUADS; i += STEP) {
-#repeat j 0 STEP
-            let k_$j = k[at_k + min(i + $ju, params.quads - 1u)];
-#end
+#repeat s 0 QUADS/STEP
+        loop { // once
 #repeat l 0 8
+#repeat j 0 STEP
             {
-#repeat j 0 STEP
-                let share_$j = subgroupBroadcast(k_$j, $lu);
-#end
+                let share = subgroupBroadcast(row_${$s*STEP+$j}, $lu);
 #repeat w 0 WIDE
-                {
-                    var score = score_$l_$w;
-#repeat j 0 STEP
-                    score += dot(share_$j, queries[${$w*QUADS+$j}u]);
-#end
-                    score_$l_$w = score;
-                }
+                score_$l_$w += dot(share, queries[${$w*QUADS+$s*STEP+$j}u]);
 #end
             }
 #end
-#repeat w 0 WIDE
-#repeat j 0 STEP
-            let q_$w_turn_$j = queries[${$w*QUADS+$j}u];
 #end
-#repeat i 0 QUADS-STEP
-            queries[${$w*QUADS+$i}u] = queries[${$w*QUADS+$i+STEP}u];
-#end
-#repeat j 0 STEP
-            queries[${$w*QUADS+QUADS-STEP+$j}u] = q_$w_turn_$j;
-#end
-#end
+            continuing {
+                break if once();
+            }
         }
+#end
 #repeat w 0 WIDE
         // Keys beyond the last repeat it: they do not change the largest score.
         var top_$w = max(largest_$w, score_0_$w);
@@ -188,33 +192,50 @@ fn main(@builtin(workgroup_id) group: vec3u,
 #end
         total_$w += ((p_0_$w + p_1_$w) + (p_2_$w + p_3_$w)) + ((p_4_$w + p_5_$w) + (p_6_$w + p_7_$w));
 #end
-        for (var i = 0u; i < QUADS; i += STEP) {
+        i = 0u;
+        loop {
 #repeat j 0 STEP
-            let v_$j = v[at_v + min(i + $ju, params.quads - 1u)];
+            let new_$j = v[at_v + min(i + $ju, params.quads - 1u)];
 #end
-#repeat w 0 WIDE
-#repeat j 0 STEP
-            var next_$w_$j = sums[${$w*QUADS+$j}u] * shrink_$w;
-#end
+#repeat i 0 QUADS-STEP
+            row_$i = row_${$i+STEP};
 #end
 #repeat j 0 STEP
-#repeat l 0 8
+            row_${QUADS-STEP+$j} = new_$j;
+#end
+            continuing {
+                i += STEP;
+                break if i >= max(QUADS, params.quads);
+            }
+        }
+#repeat s 0 QUADS/STEP
+        loop { // once
+#repeat j 0 STEP
             {
-                let share = subgroupBroadcast(v_$j, $lu);
 #repeat w 0 WIDE
-                next_$w_$j += p_$l_$w * share;
+                var next_$w = sums[${$w*QUADS+$s*STEP+$j}u] * shrink_$w;
+#end
+#repeat l 0 8
+                {
+                    let share = subgroupBroadcast(row_${$s*STEP+$j}, $lu);
+#repeat w 0 WIDE
+                    next_$w += p_$l_$w * share;
+#end
+                }
+#end
+#repeat w 0 WIDE
+                sums[${$w*QUADS+$s*STEP+$j}u] = next_$w;
 #end
             }
 #end
+            continuing {
+                break if once();
+            }
+        }
 #end
-#repeat w 0 WIDE
-#repeat i 0 QUADS-STEP
-            sums[${$w*QUADS+$i}u] = sums[${$w*QUADS+$i+STEP}u];
-#end
-#repeat j 0 STEP
-            sums[${$w*QUADS+QUADS-STEP+$j}u] = next_$w_$j;
-#end
-#end
+        continuing {
+            first += 8u;
+            break if first >= params.keys;
         }
     }
     var kept: array<vec2f, WIDE>;

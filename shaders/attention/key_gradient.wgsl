@@ -131,79 +131,59 @@ fn main(@builtin(workgroup_id) group: vec3u,
     var q_$i = vec4f();
     var g_$i = vec4f();
 #end
-    // Registers are read and written at one end, in loops of STEP fours, and pushed on
-    // each time: after a whole head all are back in their places. Written out for the
-    // whole head it would be more code than caches and compilers hold.
-    for (var first = 0u; first < params.queries; first += 8u) {
+    var first = 0u;
+    loop {
         let query = min(first + lane, params.queries - 1u);
         let at_q = q_head + query * params.q_row;
         let at_g = g_head + query * params.o_row;
         let kept = statistics[row_head + query];
         let term = row_term[row_head + query];
+        // A load is much code, so this is a loop, which compilers must not unroll: fours come
+        // in at one end and are pushed on.
+        var i = 0u;
+        loop {
+#repeat j 0 STEP
+            let new_q_$j = params.scale_log2e * q[at_q + min(i + $ju, params.quads - 1u)];
+            let new_g_$j = g[at_g + min(i + $ju, params.quads - 1u)];
+#end
+#repeat i 0 QUADS-STEP
+            q_$i = q_${$i+STEP};
+            g_$i = g_${$i+STEP};
+#end
+#repeat j 0 STEP
+            q_${QUADS-STEP+$j} = new_q_$j;
+            g_${QUADS-STEP+$j} = new_g_$j;
+#end
+            continuing {
+                i += STEP;
+                break if i >= max(QUADS, params.quads);
+            }
+        }
 #repeat w 0 WIDE
 #repeat l 0 8
         var score_$l_$w = 0.0;
         var change_$l_$w = 0.0;
 #end
 #end
-        for (var i = 0u; i < QUADS; i += STEP) {
-#repeat j 0 STEP
-            let new_q_$j = params.scale_log2e * q[at_q + min(i + $ju, params.quads - 1u)];
-            let new_g_$j = g[at_g + min(i + $ju, params.quads - 1u)];
-#end
+#repeat s 0 QUADS/STEP
+        loop { // once
 #repeat l 0 8
+#repeat j 0 STEP
             {
-#repeat j 0 STEP
-                let share_q_$j = subgroupBroadcast(new_q_$j, $lu);
-                let share_g_$j = subgroupBroadcast(new_g_$j, $lu);
-#end
+                let share_q = subgroupBroadcast(q_${$s*STEP+$j}, $lu);
+                let share_g = subgroupBroadcast(g_${$s*STEP+$j}, $lu);
 #repeat w 0 WIDE
-                {
-                    var score = score_$l_$w;
-                    var change = change_$l_$w;
-#repeat j 0 STEP
-                    score += dot(share_q_$j, keys[${$w*QUADS+$j}u]);
-                    change += dot(share_g_$j, values[${$w*QUADS+$j}u]);
-#end
-                    score_$l_$w = score;
-                    change_$l_$w = change;
-                }
+                score_$l_$w += dot(share_q, keys[${$w*QUADS+$s*STEP+$j}u]);
+                change_$l_$w += dot(share_g, values[${$w*QUADS+$s*STEP+$j}u]);
 #end
             }
 #end
-#repeat i 0 QUADS-STEP
-            q_$i = q_${$i+STEP};
 #end
-#repeat j 0 STEP
-            q_${QUADS-STEP+$j} = new_q_$j;
-#end
-#repeat i 0 QUADS-STEP
-            g_$i = g_${$i+STEP};
-#end
-#repeat j 0 STEP
-            g_${QUADS-STEP+$j} = new_g_$j;
-#end
-#repeat w 0 WIDE
-#repeat j 0 STEP
-            let k_$w_turn_$j = keys[${$w*QUADS+$j}u];
-#end
-#repeat i 0 QUADS-STEP
-            keys[${$w*QUADS+$i}u] = keys[${$w*QUADS+$i+STEP}u];
-#end
-#repeat j 0 STEP
-            keys[${$w*QUADS+QUADS-STEP+$j}u] = k_$w_turn_$j;
-#end
-#repeat j 0 STEP
-            let v_$w_turn_$j = values[${$w*QUADS+$j}u];
-#end
-#repeat i 0 QUADS-STEP
-            values[${$w*QUADS+$i}u] = values[${$w*QUADS+$i+STEP}u];
-#end
-#repeat j 0 STEP
-            values[${$w*QUADS+QUADS-STEP+$j}u] = v_$w_turn_$j;
-#end
-#end
+            continuing {
+                break if once();
+            }
         }
+#end
 #repeat l 0 8
         let largest_$l = subgroupBroadcast(kept.x, $lu);
         let share_$l = select(0.0, subgroupBroadcast(kept.y, $lu), first + $lu < params.queries);
@@ -213,43 +193,38 @@ fn main(@builtin(workgroup_id) group: vec3u,
         let ds_$l_$w = p_$l_$w * (change_$l_$w - term_$l);
 #end
 #end
-        for (var i = 0u; i < QUADS; i += STEP) {
-#repeat w 0 WIDE
+#repeat s 0 QUADS/STEP
+        loop { // once
 #repeat j 0 STEP
-            var next_k_$w_$j = of_k[${$w*QUADS+$j}u];
-            var next_v_$w_$j = of_v[${$w*QUADS+$j}u];
-#end
-#end
-#repeat j 0 STEP
-#repeat l 0 8
             {
-                let share_q = subgroupBroadcast(q_$j, $lu);
-                let share_g = subgroupBroadcast(g_$j, $lu);
 #repeat w 0 WIDE
-                next_k_$w_$j += ds_$l_$w * share_q;
-                next_v_$w_$j += p_$l_$w * share_g;
+                var next_k_$w = of_k[${$w*QUADS+$s*STEP+$j}u];
+                var next_v_$w = of_v[${$w*QUADS+$s*STEP+$j}u];
+#end
+#repeat l 0 8
+                {
+                    let share_q = subgroupBroadcast(q_${$s*STEP+$j}, $lu);
+                    let share_g = subgroupBroadcast(g_${$s*STEP+$j}, $lu);
+#repeat w 0 WIDE
+                    next_k_$w += ds_$l_$w * share_q;
+                    next_v_$w += p_$l_$w * share_g;
+#end
+                }
+#end
+#repeat w 0 WIDE
+                of_k[${$w*QUADS+$s*STEP+$j}u] = next_k_$w;
+                of_v[${$w*QUADS+$s*STEP+$j}u] = next_v_$w;
 #end
             }
 #end
+            continuing {
+                break if once();
+            }
+        }
 #end
-#repeat i 0 QUADS-STEP
-            q_$i = q_${$i+STEP};
-            g_$i = g_${$i+STEP};
-#end
-#repeat w 0 WIDE
-#repeat i 0 QUADS-STEP
-            of_k[${$w*QUADS+$i}u] = of_k[${$w*QUADS+$i+STEP}u];
-#end
-#repeat j 0 STEP
-            of_k[${$w*QUADS+QUADS-STEP+$j}u] = next_k_$w_$j;
-#end
-#repeat i 0 QUADS-STEP
-            of_v[${$w*QUADS+$i}u] = of_v[${$w*QUADS+$i+STEP}u];
-#end
-#repeat j 0 STEP
-            of_v[${$w*QUADS+QUADS-STEP+$j}u] = next_v_$w_$j;
-#end
-#end
+        continuing {
+            first += 8u;
+            break if first >= params.queries;
         }
     }
 #else

@@ -114,105 +114,93 @@ fn main(@builtin(workgroup_id) group: vec3u,
 #ifdef SUBGROUP
 #repeat i 0 QUADS
     var k_$i = vec4f();
+    var v_$i = vec4f();
 #end
-    // Registers are read and written at one end, in loops of STEP fours, and pushed on
-    // each time: after a whole head all are back in their places. Written out for the
-    // whole head it would be more code than caches and compilers hold.
-    for (var first = 0u; first < params.keys; first += 8u) {
+    var first = 0u;
+    loop {
         let key = min(first + lane, params.keys - 1u);
         let at_k = k_head + key * params.k_row;
         let at_v = v_head + key * params.v_row;
+        // A load is much code, so this is a loop, which compilers must not unroll: fours come
+        // in at one end and are pushed on.
+        var i = 0u;
+        loop {
+#repeat j 0 STEP
+            let new_k_$j = k[at_k + min(i + $ju, params.quads - 1u)];
+            let new_v_$j = v[at_v + min(i + $ju, params.quads - 1u)];
+#end
+#repeat i 0 QUADS-STEP
+            k_$i = k_${$i+STEP};
+            v_$i = v_${$i+STEP};
+#end
+#repeat j 0 STEP
+            k_${QUADS-STEP+$j} = new_k_$j;
+            v_${QUADS-STEP+$j} = new_v_$j;
+#end
+            continuing {
+                i += STEP;
+                break if i >= max(QUADS, params.quads);
+            }
+        }
 #repeat w 0 WIDE
 #repeat l 0 8
         var score_$l_$w = 0.0;
         var change_$l_$w = 0.0;
 #end
 #end
-        for (var i = 0u; i < QUADS; i += STEP) {
-#repeat j 0 STEP
-            let new_k_$j = k[at_k + min(i + $ju, params.quads - 1u)];
-            let new_v_$j = v[at_v + min(i + $ju, params.quads - 1u)];
-#end
+#repeat s 0 QUADS/STEP
+        loop { // once
 #repeat l 0 8
+#repeat j 0 STEP
             {
-#repeat j 0 STEP
-                let share_k_$j = subgroupBroadcast(new_k_$j, $lu);
-                let share_v_$j = subgroupBroadcast(new_v_$j, $lu);
-#end
+                let share_k = subgroupBroadcast(k_${$s*STEP+$j}, $lu);
+                let share_v = subgroupBroadcast(v_${$s*STEP+$j}, $lu);
 #repeat w 0 WIDE
-                {
-                    var score = score_$l_$w;
-                    var change = change_$l_$w;
-#repeat j 0 STEP
-                    score += dot(share_k_$j, queries[${$w*QUADS+$j}u]);
-                    change += dot(share_v_$j, gradients[${$w*QUADS+$j}u]);
-#end
-                    score_$l_$w = score;
-                    change_$l_$w = change;
-                }
+                score_$l_$w += dot(share_k, queries[${$w*QUADS+$s*STEP+$j}u]);
+                change_$l_$w += dot(share_v, gradients[${$w*QUADS+$s*STEP+$j}u]);
 #end
             }
 #end
-#repeat i 0 QUADS-STEP
-            k_$i = k_${$i+STEP};
 #end
-#repeat j 0 STEP
-            k_${QUADS-STEP+$j} = new_k_$j;
-#end
-#repeat w 0 WIDE
-#repeat j 0 STEP
-            let q_$w_turn_$j = queries[${$w*QUADS+$j}u];
-#end
-#repeat i 0 QUADS-STEP
-            queries[${$w*QUADS+$i}u] = queries[${$w*QUADS+$i+STEP}u];
-#end
-#repeat j 0 STEP
-            queries[${$w*QUADS+QUADS-STEP+$j}u] = q_$w_turn_$j;
-#end
-#repeat j 0 STEP
-            let g_$w_turn_$j = gradients[${$w*QUADS+$j}u];
-#end
-#repeat i 0 QUADS-STEP
-            gradients[${$w*QUADS+$i}u] = gradients[${$w*QUADS+$i+STEP}u];
-#end
-#repeat j 0 STEP
-            gradients[${$w*QUADS+QUADS-STEP+$j}u] = g_$w_turn_$j;
-#end
-#end
+            continuing {
+                break if once();
+            }
         }
+#end
 #repeat w 0 WIDE
 #repeat l 0 8
         let p_$l_$w = kept_$w.y * two_to(score_$l_$w - kept_$w.x);
         let ds_$l_$w = select(0.0, p_$l_$w * (change_$l_$w - term_$w), first + $lu < params.keys);
 #end
 #end
-        for (var i = 0u; i < QUADS; i += STEP) {
-#repeat w 0 WIDE
+#repeat s 0 QUADS/STEP
+        loop { // once
 #repeat j 0 STEP
-            var next_$w_$j = sums[${$w*QUADS+$j}u];
-#end
-#end
-#repeat j 0 STEP
-#repeat l 0 8
             {
-                let share = subgroupBroadcast(k_$j, $lu);
 #repeat w 0 WIDE
-                next_$w_$j += ds_$l_$w * share;
+                var next_$w = sums[${$w*QUADS+$s*STEP+$j}u];
+#end
+#repeat l 0 8
+                {
+                    let share = subgroupBroadcast(k_${$s*STEP+$j}, $lu);
+#repeat w 0 WIDE
+                    next_$w += ds_$l_$w * share;
+#end
+                }
+#end
+#repeat w 0 WIDE
+                sums[${$w*QUADS+$s*STEP+$j}u] = next_$w;
 #end
             }
 #end
+            continuing {
+                break if once();
+            }
+        }
 #end
-#repeat i 0 QUADS-STEP
-            k_$i = k_${$i+STEP};
-#end
-#repeat w 0 WIDE
-#repeat i 0 QUADS-STEP
-            sums[${$w*QUADS+$i}u] = sums[${$w*QUADS+$i+STEP}u];
-#end
-#repeat j 0 STEP
-            sums[${$w*QUADS+QUADS-STEP+$j}u] = next_$w_$j;
-#end
-#end
+        continuing {
+            first += 8u;
+            break if first >= params.keys;
         }
     }
 #else

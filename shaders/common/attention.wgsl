@@ -43,3 +43,13 @@ fn v_at(batch: u32, head: u32) -> u32 {
 fn o_at(batch: u32, head: u32) -> u32 {
     return batch * params.queries * params.o_row + head * params.quads;
 }
+
+#ifdef SUBGROUP
+// True, which compilers cannot know. A loop that ends on it runs once, and nothing is
+// scheduled across its ends: a whole head's products in one piece would drive what they
+// share out of the registers. It has to be tested at the end: software Vulkan leaves a loop
+// at its beginning only after the whole body once more, with no lane at work.
+fn once() -> bool {
+    return params.quads > 0u;
+}
+#endif

@@ -260,8 +260,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #endif
 #end
 #endif
-    for (var dy = 0u; dy < params.kernel_height; dy += 1u) {
-        for (var dx = 0u; dx < params.kernel_width; dx += 1u) {
+    // Tested at the end: left at its beginning, software Vulkan goes through a loop's body
+    // once more with no lane at work.
+    var dy = 0u;
+    loop {
+        var dx = 0u;
+        loop {
             let tap = dy * params.kernel_width + dx;
 #ifdef VALID
             let tap_at = dy * params.in_width + dx;
@@ -300,7 +304,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             // UNROLL channels at a time: a sum is written back once for all of them,
             // which counts where the compiler keeps registers in memory and masks
             // every write to them (software Vulkan).
-            for (var c = 0u; c < params.in_channels; c += UNROLL) {
+            var c = 0u;
+            loop {
 #repeat u 0 UNROLL
                 let used_$u = c + $uu < params.in_channels;
                 let channel_$u = select(0u, $uu, used_$u);
@@ -342,7 +347,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 #repeat t 0 PIXELS
                 at_$t += UNROLL * in_plane;
 #end
+                continuing {
+                    c += UNROLL;
+                    break if c >= params.in_channels;
+                }
             }
+            continuing {
+                dx += 1u;
+                break if dx >= params.kernel_width;
+            }
+        }
+        continuing {
+            dy += 1u;
+            break if dy >= params.kernel_height;
         }
     }
 #ifdef INPUT_GRADIENT

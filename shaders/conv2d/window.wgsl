@@ -130,7 +130,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
 #else
         var w_at = i32(b) * params.w_column;
 #endif
-        for (var c = 0u; c < params.in_channels; c += 1u) {
+        // Tested at the end: left at its beginning, software Vulkan goes through the body
+        // once more with no lane at work.
+        var c = 0u;
+        loop {
 #repeat r 0 RUN*STRIDE+KERNEL-STRIDE
 #ifdef PADDED
             let v_$r = select(0.0, x[at + at_row_$r], inside_$r && within);
@@ -179,6 +182,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
 #end
             at += in_plane;
             w_at += params.w_c;
+            continuing {
+                c += 1u;
+                break if c >= params.in_channels;
+            }
         }
     }
 

@@ -31,6 +31,7 @@ TORCH = ("pytorch-cpu", "pytorch-cuda", "pytorch-cuda-tf32")
 WORKS = {
     "gemm_768": ("GEMM 768³", 20, RUST + TORCH),
     "gemm_4096": ("GEMM 4096³", 5, RUST + TORCH),
+    "attention": ("attention, 129 tokens, batch 64, forward + backward", 5, RUST + TORCH),
     "encoder": ("encoder, forward + backward", 5, RUST + TORCH),
     "visarl_step": ("MultiMAE training step, batch 64", 2, (FOVEATE, "burn", UNTUNED) + TORCH),
     "update_even": ("SGQN update, even step", 1, (FOVEATE,) + TORCH),

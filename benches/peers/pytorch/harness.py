@@ -11,6 +11,8 @@ import time
 import numpy as np
 
 BATCH, FILTERS = 16, 32
+# Images, tokens, heads, and elements of a head.
+ATTENTION = (64, 129, 4, 64)
 
 
 def bits(seed, length):
@@ -57,6 +59,13 @@ def encoder():
     x = unsigned(10, BATCH * 9 * 84 * 84).reshape(BATCH, 9, 84, 84)
     seed = signed(11, BATCH * FILTERS * side * side, 1)
     return x, layers, seed.reshape(BATCH, FILTERS, side, side)
+
+
+def attention():
+    """Queries, keys, values, and the factors of the results whose sum is the scalar that is
+    differentiated."""
+    length = math.prod(ATTENTION)
+    return [signed(300 + i, length, 1).reshape(ATTENTION) for i in range(4)]
 
 
 def fingerprint(values):

@@ -82,6 +82,31 @@ class Encoder:
         return {name: value.cpu().numpy() for name, value in found.items()}
 
 
+class Attention:
+    comparable = True
+
+    def __init__(self, device, dtype=torch.float32):
+        self.device = device
+        *qkv, seed = (torch.from_numpy(x).to(device, dtype) for x in harness.attention())
+        self.leaves = dict(zip("qkv", (x.requires_grad_() for x in qkv)))
+        self.seed = seed
+
+    def run(self):
+        for leaf in self.leaves.values():
+            leaf.grad = None
+        # Heads before tokens.
+        q, k, v = (leaf.transpose(1, 2) for leaf in self.leaves.values())
+        out = F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
+        self.loss = (out * self.seed).sum()
+        self.loss.backward()
+        wait(self.device)
+
+    def results(self):
+        found = {f"{name}.grad": leaf.grad for name, leaf in self.leaves.items()}
+        found["loss"] = self.loss.detach()
+        return {name: value.cpu().numpy() for name, value in found.items()}
+
+
 class Update:
     comparable = False
 
@@ -124,6 +149,8 @@ class Pretraining:
 def prepare(device, name):
     if name.startswith("gemm_"):
         return Gemm(device, int(name.removeprefix("gemm_")))
+    if name == "attention":
+        return Attention(device)
     if name == "encoder":
         return Encoder(device)
     if name in ("update_even", "update_odd"):

@@ -18,6 +18,7 @@ def main():
         reference[f"gemm_{side}"] = {"c": harness.fingerprint(a @ b)}
     cpu = torch.device("cpu")
     works = {
+        "attention": (peer.Attention(cpu, torch.float64), 1),
         "encoder": (peer.Encoder(cpu, torch.float64), 1),
         "visarl_step": (peer.Pretraining(cpu, torch.float64), 2),
     }

@@ -4,9 +4,10 @@ mod visarl;
 
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Device, Gradients, Tensor, TensorData, activation::relu};
+use burn::tensor::activation::{relu, softmax};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use burn_wgpu::{RuntimeOptions, WgpuDevice, graphics::AutoGraphicsApi, init_setup};
-use peers_harness::works::{self, BATCH, FILTERS};
+use peers_harness::works::{self, Attention as Inputs, BATCH, FILTERS};
 use peers_harness::{Failure, Peer, Work};
 
 fn main() -> Result<(), Failure> {
@@ -40,6 +41,7 @@ fn prepare(device: &Device, work: &str) -> Result<Box<dyn Work>, Failure> {
         }));
     }
     match work {
+        "attention" => Ok(Box::new(Attention::new(&device.clone().autodiff()))),
         "encoder" => Ok(Box::new(Encoder::new(&device.clone().autodiff()))),
         "visarl_step" => Ok(Box::new(visarl::Training::new(&device.clone().autodiff()))),
         _ => works::unknown(work),
@@ -131,6 +133,50 @@ impl Work for Encoder {
             let bias = bias.grad(gradients).ok_or("no gradient of a bias")?;
             results.push((format!("w{i}.grad"), floats(&weight)?));
             results.push((format!("b{i}.grad"), floats(&bias)?));
+        }
+        Ok(results)
+    }
+}
+
+struct Attention {
+    device: Device,
+    /// Queries, keys, values: [IMAGES, TOKENS, HEADS, HEAD].
+    qkv: [Tensor<4>; 3],
+    seed: Tensor<4>,
+    last: Option<(Tensor<1>, Gradients)>,
+}
+
+impl Attention {
+    fn new(device: &Device) -> Attention {
+        let inputs = Inputs::new();
+        let shape = [Inputs::IMAGES, Inputs::TOKENS, Inputs::HEADS, Inputs::HEAD];
+        Attention {
+            qkv: inputs.qkv.map(|x| tensor(x, shape, device).require_grad()),
+            seed: tensor(inputs.seed, shape, device),
+            device: device.clone(),
+            last: None,
+        }
+    }
+}
+
+impl Work for Attention {
+    fn run(&mut self) -> Result<(), Failure> {
+        // Heads before tokens.
+        let [q, k, v] = self.qkv.each_ref().map(|x| x.clone().swap_dims(1, 2));
+        let scores = q.matmul(k.transpose()) / (Inputs::HEAD as f64).sqrt();
+        let out = softmax(scores, 3).matmul(v).swap_dims(1, 2);
+        let loss = (out * self.seed.clone()).sum();
+        let gradients = loss.backward();
+        self.last = Some((loss, gradients));
+        self.device.sync().map_err(|e| format!("{e:?}").into())
+    }
+
+    fn results(&mut self) -> Result<Vec<(String, Vec<f32>)>, Failure> {
+        let (loss, gradients) = self.last.as_ref().ok_or("nothing was run")?;
+        let mut results = vec![("loss".to_string(), floats(loss)?)];
+        for (name, x) in ["q", "k", "v"].into_iter().zip(&self.qkv) {
+            let gradient = x.grad(gradients).ok_or("no gradient of an input")?;
+            results.push((format!("{name}.grad"), floats(&gradient)?));
         }
         Ok(results)
     }

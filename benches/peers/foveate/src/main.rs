@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foveate::gpu::{Gpu, Tuning};
-use foveate::ops::Conv2dOptions;
+use foveate::ops::{AttentionOptions, Conv2dOptions};
 use foveate::tape::{Gradient, Program, Tape, Tensor, Var};
-use peers_harness::works::{self, BATCH, FILTERS};
+use peers_harness::works::{self, Attention, BATCH, FILTERS};
 use peers_harness::{Failure, Peer, Work};
 
 fn main() -> Result<(), Failure> {
@@ -49,6 +49,7 @@ fn prepare(gpu: &Gpu, work: &str) -> Result<Box<dyn Work>, Failure> {
         return Ok(Box::new(gemm(gpu, side)?));
     }
     match work {
+        "attention" => Ok(Box::new(attention(gpu)?)),
         "encoder" => Ok(Box::new(encoder(gpu)?)),
         "update_even" => Ok(Box::new(update::Update::new(gpu, 0)?)),
         "update_odd" => Ok(Box::new(update::Update::new(gpu, 1)?)),
@@ -80,6 +81,18 @@ impl Recorder {
     fn output(&mut self, name: String, var: &Var) {
         self.tape.output(&name, var);
         self.outputs.push(name);
+    }
+
+    /// A scalar, and its gradients by the leaves, each under its name.
+    fn loss(&mut self, loss: &Var, leaves: Vec<(String, Var)>) -> Result<(), Failure> {
+        self.output("loss".to_string(), loss);
+        let (names, leaves): (Vec<_>, Vec<_>) = leaves.into_iter().unzip();
+        let gradients = self.tape.gradients(loss, &leaves, Gradient::True)?;
+        for (name, gradient) in names.into_iter().zip(gradients) {
+            let gradient = gradient.ok_or(format!("{name} does not exist"))?;
+            self.output(name, &gradient);
+        }
+        Ok(())
     }
 
     fn compile(self, gpu: &Gpu) -> Result<Replay, Failure> {
@@ -142,13 +155,25 @@ fn encoder(gpu: &Gpu) -> Result<Replay, Failure> {
         leaves.push((format!("{w}.grad"), weight));
         leaves.push((format!("{b}.grad"), bias));
     }
-    let loss = out.mul(&seed)?.sum_all()?;
-    recorder.output("loss".to_string(), &loss);
-    let (names, leaves): (Vec<_>, Vec<_>) = leaves.into_iter().unzip();
-    let gradients = recorder.tape.gradients(&loss, &leaves, Gradient::True)?;
-    for (name, gradient) in names.into_iter().zip(gradients) {
-        let gradient = gradient.ok_or(format!("{name} does not exist"))?;
-        recorder.output(name, &gradient);
+    recorder.loss(&out.mul(&seed)?.sum_all()?, leaves)?;
+    recorder.compile(gpu)
+}
+
+fn attention(gpu: &Gpu) -> Result<Replay, Failure> {
+    let work = Attention::new();
+    let shape = [
+        Attention::IMAGES,
+        Attention::TOKENS,
+        Attention::HEADS * Attention::HEAD,
+    ];
+    let mut recorder = Recorder::default();
+    let seed = recorder.input("seed", &shape, work.seed);
+    let mut leaves = vec![];
+    for (name, data) in ["q", "k", "v"].into_iter().zip(work.qkv) {
+        leaves.push((format!("{name}.grad"), recorder.input(name, &shape, data)));
     }
+    let [q, k, v] = [&leaves[0].1, &leaves[1].1, &leaves[2].1];
+    let out = q.attention(k, v, AttentionOptions::heads(Attention::HEADS))?;
+    recorder.loss(&out.mul(&seed)?.sum_all()?, leaves)?;
     recorder.compile(gpu)
 }

@@ -73,6 +73,37 @@ impl Default for Encoder {
     }
 }
 
+/// Attention of tokens to each other, in several heads side by side. Its scalar is
+/// Σ out·seed.
+pub struct Attention {
+    /// Queries, keys, values, each [IMAGES, TOKENS, HEADS, HEAD].
+    pub qkv: [Vec<f32>; 3],
+    /// [IMAGES, TOKENS, HEADS, HEAD]
+    pub seed: Vec<f32>,
+}
+
+impl Attention {
+    pub const IMAGES: usize = 64;
+    pub const TOKENS: usize = 129;
+    pub const HEADS: usize = 4;
+    /// Elements of a head; scores are divided by its root.
+    pub const HEAD: usize = 64;
+
+    pub fn new() -> Attention {
+        let len = Self::IMAGES * Self::TOKENS * Self::HEADS * Self::HEAD;
+        Attention {
+            qkv: [300, 301, 302].map(|seed| signed(seed, len, 1.0)),
+            seed: signed(303, len, 1.0),
+        }
+    }
+}
+
+impl Default for Attention {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The error of a program that does not have this work.
 pub fn unknown<T>(work: &str) -> Result<T, Failure> {
     Err(format!("work {work} does not exist here").into())

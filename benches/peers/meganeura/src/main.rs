@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use meganeura::runtime::auto_tune;
 use meganeura::{CoopPolicy, Graph, Mode, Session, SessionConfig, SessionOptions};
-use peers_harness::works::{self, BATCH, FILTERS};
+use peers_harness::works::{self, Attention as Inputs, BATCH, FILTERS};
 use peers_harness::{Failure, Peer, Work};
 
 fn main() -> Result<(), Failure> {
@@ -54,6 +54,7 @@ fn prepare(
         return Ok(Box::new(Gemm::new(config(Mode::Inference), side)));
     }
     match work {
+        "attention" => Ok(Box::new(Attention::new(config(Mode::Training)))),
         "encoder" => Ok(Box::new(Encoder::new(config(Mode::Training)))),
         _ => works::unknown(work),
     }
@@ -159,6 +160,69 @@ impl Work for Encoder {
             }
             let mut gradient = vec![0.0; *len];
             self.session.read_param_grad(name, &mut gradient);
+            results.push((format!("{name}.grad"), gradient));
+        }
+        Ok(results)
+    }
+}
+
+/// Its attention is of one sequence: the heads of all images lie side by side in it.
+struct Attention {
+    session: Session,
+}
+
+const ROW: usize = Inputs::HEADS * Inputs::HEAD;
+const ALL_ROWS: usize = Inputs::IMAGES * ROW;
+
+/// [IMAGES, TOKENS, ROW] to [TOKENS, IMAGES, ROW] or back, `from` and `to` being how many
+/// of the first two there are.
+fn swapped(x: &[f32], from: usize, to: usize) -> Vec<f32> {
+    (0..to * from)
+        .flat_map(|i| {
+            let row = (i % from) * to + i / from;
+            x[row * ROW..(row + 1) * ROW].iter().copied()
+        })
+        .collect()
+}
+
+impl Attention {
+    fn new(config: SessionConfig) -> Attention {
+        let inputs = Inputs::new();
+        let shape = [Inputs::TOKENS, ALL_ROWS];
+        let mut graph = Graph::new();
+        let [q, k, v] = ["q", "k", "v"].map(|name| graph.parameter(name, &shape));
+        let heads = (Inputs::IMAGES * Inputs::HEADS) as u32;
+        let out = graph.multi_head_attn(q, k, v, heads, heads, Inputs::HEAD as u32, false);
+        let seed = graph.input("seed", &shape);
+        let weighted = graph.mul(out, seed);
+        let loss = graph.sum_all(weighted);
+        graph.set_outputs(vec![loss]);
+        let mut session = meganeura::build(&graph, config).0;
+        let ordered = |x: &[f32]| swapped(x, Inputs::IMAGES, Inputs::TOKENS);
+        session.set_input("seed", &ordered(&inputs.seed));
+        for (name, x) in ["q", "k", "v"].into_iter().zip(&inputs.qkv) {
+            session.set_parameter(name, &ordered(x));
+        }
+        Attention { session }
+    }
+}
+
+impl Work for Attention {
+    fn run(&mut self) -> Result<(), Failure> {
+        self.session.step();
+        self.session.wait();
+        Ok(())
+    }
+
+    fn results(&mut self) -> Result<Vec<(String, Vec<f32>)>, Failure> {
+        let mut results = vec![("loss".to_string(), self.session.read_output(1))];
+        for name in ["q", "k", "v"] {
+            if !self.session.has_param_grad(name) {
+                return Err(format!("no gradient of {name}").into());
+            }
+            let mut gradient = vec![0.0; Inputs::TOKENS * ALL_ROWS];
+            self.session.read_param_grad(name, &mut gradient);
+            let gradient = swapped(&gradient, Inputs::TOKENS, Inputs::IMAGES);
             results.push((format!("{name}.grad"), gradient));
         }
         Ok(results)

@@ -202,8 +202,8 @@ fn relu(x: Vec<f64>) -> Vec<f64> {
 /// The loss before a step is that of 32 pairs of crops, each at a random place of its own,
 /// in float64: shared convolution, the head's, projection, perceptron, both observations.
 ///
-/// Made to notice: the middle instead of crops, one draw for both observations, the ReLU
-/// before the head left out, both observations in the other order.
+/// Sabotages tried: the middle instead of crops, one draw for both observations, the ReLU
+/// before the head left out, both observations in the other order. Each turns this red.
 #[test]
 fn the_loss_is_that_of_random_crops() {
     const COPIES: usize = 32;

@@ -66,8 +66,8 @@ fn difference(a: &[f32], b: &[f32]) -> f32 {
 /// batches of two may add up in another order, but what belongs to another observation is
 /// far from that.
 ///
-/// Made to notice: black boxes asked about the first observation's pixels, or about its
-/// action, for all.
+/// Sabotages tried: black boxes asked about the first observation's pixels, or about its
+/// action, for all. Each turns this red.
 #[test]
 fn observations_do_not_mix() {
     let (agent, store) = agent();
@@ -97,7 +97,7 @@ fn observations_do_not_mix() {
 
 /// Q is the first critic's, of the action that the agent takes.
 ///
-/// Made to notice: the second critic's.
+/// Sabotage tried: the second critic's. Turns this red.
 #[test]
 fn q_is_the_first_critics() {
     let (agent, store) = agent();

@@ -53,7 +53,7 @@ fn observations_are_shifted_each_on_its_own() {
 
 /// `shift_next_obs=false` shifts observations alone, as SVEA's first release did.
 ///
-/// Made to notice: the key not read, neither shifted.
+/// Sabotages tried: the key not read, neither shifted. Each turns this red.
 #[test]
 fn next_observations_are_left_where_they_are_if_asked() {
     let config = Config {

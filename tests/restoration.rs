@@ -192,14 +192,12 @@ fn the_mean_image_is_that_of_training() {
             ..config(Method::Mae)
         };
         let images = Images::new(&set, &config).unwrap();
-        let mut sum = 0.0;
-        for place in 0..3 * PLANE {
+        let squares = |place: usize| -> f64 {
             let value = |i: usize| normalised(pictures[i][place], place / PLANE);
             let mean = training.clone().map(value).sum::<f64>() / training.len() as f64;
-            sum += (judged.clone())
-                .map(|i| (value(i) - mean).powi(2))
-                .sum::<f64>();
-        }
+            judged.clone().map(|i| (value(i) - mean).powi(2)).sum()
+        };
+        let sum: f64 = (0..3 * PLANE).map(squares).sum();
         let right = sum / (judged.len() * 3 * PLANE) as f64;
         assert_near(images.mean_image_error(), right);
         let uploaded = images.upload(&gpu()).unwrap();

@@ -6,11 +6,11 @@ mod common;
 use std::collections::HashMap;
 
 use common::gpu;
-use foveate::agents::evaluate::{Actor, returns};
+use foveate::agents::evaluate::{Actor, Stage, returns};
 use foveate::agents::pad::{self, Adaptation};
 use foveate::agents::{Agent, Framing, Observations};
 use foveate::config::{AgentKind, Config, Preset};
-use foveate::envs::EnvOptions;
+use foveate::envs::{EnvOptions, Transition};
 use foveate::ops::Stream;
 use foveate::tape::Tape;
 use rand::RngExt;
@@ -202,8 +202,8 @@ fn relu(x: Vec<f64>) -> Vec<f64> {
 /// The loss before a step is that of 32 pairs of crops, each at a random place of its own,
 /// in float64: shared convolution, the head's, projection, perceptron, both observations.
 ///
-/// Made to notice: the middle instead of crops, one draw for both observations, the ReLU
-/// before the head left out, both observations in the other order.
+/// Sabotages tried: the middle instead of crops, one draw for both observations, the ReLU
+/// before the head left out, both observations in the other order. Each turns this red.
 #[test]
 fn the_loss_is_that_of_random_crops() {
     const COPIES: usize = 32;
@@ -293,10 +293,14 @@ fn what_follows_tells_the_action() {
     assert!(loss[0] < 0.01, "{loss:?}");
 }
 
-/// Whole episodes: the returns are finite, others than without, the same at every call, and
-/// the agent is as it was.
+/// Whole episodes: the returns are those of adapting by hand, after each step, to what was
+/// seen before it, done and seen after it, each episode from what was trained; they are
+/// others than without, the same at every call, and the agent is as it was.
+///
+/// Sabotages tried: what is seen after the step in both places, an episode from where the
+/// one before left the agent. Each turns this red.
 #[test]
-fn episodes_with_adaptation_repeat_themselves() {
+fn episodes_with_adaptation_are_those_played_by_hand() {
     let config = Config {
         aux_lr: 0.05,
         ..config()
@@ -308,10 +312,27 @@ fn episodes_with_adaptation_repeat_themselves() {
         action_repeat: Some(4),
         ..EnvOptions::new("native/reach")
     };
-    let play = |actor: Actor| returns(&gpu(), &options, 2, &actor, 1).unwrap();
+    let play = |actor: Actor| returns(&gpu(), &options, 2, &actor, 2).unwrap();
     let adapted = play(Actor::Adapting(&agent));
-    assert!(adapted[0].is_finite());
     assert_eq!(adapted, play(Actor::Adapting(&agent)));
+    let mut stage = Stage::new(&gpu(), &options, 2, Some(agent.eye())).unwrap();
+    let policy = agent.policy(stage.store(), 1).unwrap();
+    let adaptation = Adaptation::new(&agent, stage.store()).unwrap();
+    let by_hand = [0, 1].map(|episode| {
+        stage.reset(episode).unwrap();
+        adaptation.begin();
+        let (mut sum, mut answer) = (0.0, [Transition::default()]);
+        while !answer[0].truncated {
+            let seen = stage.stacks();
+            let action = policy.act(&seen, false).unwrap();
+            stage.step(&action, &mut answer).unwrap();
+            adaptation.step(&seen, &stage.stacks(), &action).unwrap();
+            sum += answer[0].reward;
+        }
+        sum
+    });
+    drop(adaptation);
+    assert_eq!(adapted, by_hand);
     assert_ne!(adapted, play(Actor::Agent(&agent)));
     assert!(moved(&trained, &state(&agent)).is_empty());
 }

@@ -118,7 +118,7 @@ fn operations_are_counted_by_the_formula() {
     let product = prepared(&["matmul", "768"]);
     let elements = 768u64.pow(2);
     assert_eq!(product.cost().flops, 2 * 768 * elements);
-    assert!(product.cost().bytes >= 3 * 4 * elements);
+    assert_eq!(product.cost().bytes, 3 * 4 * elements);
     let linear = prepared(&["linear", "backward", "1024"]);
     assert_eq!(linear.cost().flops, 2 * 2 * 128 * 1024 * 1024);
     // Parameters and both moments are read and written, gradients read.
@@ -128,15 +128,36 @@ fn operations_are_counted_by_the_formula() {
     assert!((7.0..7.001).contains(&elements), "{elements}");
 }
 
+/// Rates are those of the fastest sample: two operations for each multiply-add that the
+/// kernel's chains and passes make, bytes that are read and written.
+///
+/// Sabotages tried: one operation for each multiply-add, what is copied counted once, the
+/// slowest sample. Each turns this red.
 #[test]
-fn ceilings_are_positive_and_finite() {
+fn ceilings_are_what_was_done_over_the_time() {
+    use foveate::gpu::shader::ShaderInfo;
     let stopwatch = Stopwatch::with(&gpu(), Timer::WallClock).unwrap();
     let mut told = 0;
-    let ceilings = Ceilings::measure(&stopwatch, BRIEF, &mut |_| told += 1).unwrap();
+    let effort = Effort {
+        samples: 3,
+        ..BRIEF
+    };
+    let ceilings = Ceilings::measure(&stopwatch, effort, &mut |_| told += 1).unwrap();
     assert_eq!(told, CEILING_STEPS);
-    for rate in [ceilings.gflops, ceilings.gbps] {
-        assert!(rate.is_finite() && rate > 0.0, "{rate}");
-    }
+    let billions = |row: &Row, amount: u64| amount as f64 / row.samples.min().as_nanos() as f64;
+    let near = |rate: f64, right: f64| assert!((rate / right - 1.0).abs() < 1e-9, "{rate} {right}");
+    let [multiply_add, copy] = [&ceilings.rows[0], &ceilings.rows[1]];
+    let shader = ShaderInfo::find(&multiply_add.variant).unwrap();
+    let constant = |name| u64::from(shader.constant(name).unwrap());
+    let rounds = if gpu().capabilities().software {
+        16
+    } else {
+        512
+    };
+    let steps = (rounds * constant("CHAINS") * constant("PASSES")) << 18;
+    near(ceilings.gflops, billions(multiply_add, 2 * steps));
+    let mebibytes: u64 = copy.shape.trim_end_matches(" MiB").parse().unwrap();
+    near(ceilings.gbps, billions(copy, 2 * (mebibytes << 20)));
     assert_eq!(ceilings.rows.len(), 4);
     for row in &ceilings.rows {
         assert_eq!(row.pass, Pass::Ceiling);
@@ -265,6 +286,8 @@ fn samples_have_a_median_and_extremes() {
 }
 
 /// Every kind of subject can be run, by either timer that the device has.
+///
+/// Sabotage tried: twice the frames. Turns this red.
 #[test]
 fn every_kind_of_work_is_measured() {
     let gpu = gpu();
@@ -296,7 +319,10 @@ fn every_kind_of_work_is_measured() {
             match row.name.as_str() {
                 "record" => assert_eq!((row.rate, row.timer), (None, Timer::WallClock)),
                 "raycast" => {
-                    assert!(matches!(row.rate, Some(Rate::Frames(rate)) if rate > 0.0));
+                    // One picture of each world in a run.
+                    assert!(row.shape.contains("16 worlds"), "{row:?}");
+                    let frames = 16.0 / row.samples.median().as_secs_f64();
+                    assert_eq!(row.rate, Some(Rate::Frames(frames)));
                     assert_eq!(
                         (row.percent_of_ceiling, row.timer),
                         (None, Timer::WallClock)

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{fixed_u32, gpu, rng};
+use common::{computed, fixed_u32, gpu, rng};
 use foveate::agents::Agent;
 use foveate::agents::explain::{Explainer, Explanation};
 use foveate::config::{AgentKind, Config, Preset};
@@ -57,6 +57,8 @@ fn methods() -> [Method; 4] {
 /// The largest difference of two of equal length, as a part of the largest of the second.
 fn difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
+    // `f32::max` passes over NaN.
+    assert!(a.iter().chain(b).all(|v| v.is_finite()), "{a:?} {b:?}");
     let most = b.iter().fold(0.0f32, |most, v| most.max(v.abs()));
     let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs());
     differences.fold(0.0, f32::max) / most
@@ -66,8 +68,8 @@ fn difference(a: &[f32], b: &[f32]) -> f32 {
 /// batches of two may add up in another order, but what belongs to another observation is
 /// far from that.
 ///
-/// Made to notice: black boxes asked about the first observation's pixels, or about its
-/// action, for all.
+/// Sabotages tried: black boxes asked about the first observation's pixels, or about its
+/// action, for all; one NaN in a map. Each turns this red.
 #[test]
 fn observations_do_not_mix() {
     let (agent, store) = agent();
@@ -95,9 +97,44 @@ fn observations_do_not_mix() {
     }
 }
 
+/// A black box asks the first critic too, about the action that the agent takes: one window
+/// over the whole stack takes away what lies between its value and that of the baseline.
+///
+/// Sabotages tried: the second critic's values, those of no action at all. Each turns this
+/// red.
+#[test]
+fn black_boxes_ask_the_first_critic() {
+    const BASELINE: f32 = 200.0;
+    let (agent, store) = agent();
+    let whole = Method::Occlusion(Occlusion {
+        window: [SIDE; 2],
+        stride: [1; 2],
+        baseline: BASELINE,
+        per_frame: false,
+    });
+    let explainer = Explainer::of_stacks(&agent, &store, 2, &whole).unwrap();
+    let explained = explainer.explain_stacks(STACKS.as_flattened()).unwrap();
+    let tape = Tape::new();
+    let sac = agent.sac(&tape);
+    let shape = [2, 3 * FRAMES, SIDE, SIDE];
+    let features = sac.features(&tape.full(&shape, BASELINE)).unwrap();
+    let actions: Vec<f32> = explained.iter().flat_map(|e| e.action.clone()).collect();
+    let action = tape.constant(&[2, 2], &actions).unwrap();
+    let [covered, _] = sac.q(&features, &action).unwrap();
+    let covered = computed(&tape, &covered);
+    for (e, covered) in explained.iter().zip(covered) {
+        let right = e.q - covered;
+        assert!(right.abs() > 1e-3, "{right}");
+        assert_eq!(e.map.len(), 3 * FRAMES * SIDE * SIDE);
+        for v in &e.map {
+            assert!((v - right).abs() < 1e-3 * right.abs(), "{v} {right}");
+        }
+    }
+}
+
 /// Q is the first critic's, of the action that the agent takes.
 ///
-/// Made to notice: the second critic's.
+/// Sabotage tried: the second critic's. Turns this red.
 #[test]
 fn q_is_the_first_critics() {
     let (agent, store) = agent();

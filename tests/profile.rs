@@ -210,6 +210,8 @@ fn a_device_without_timestamps_says_so() {
 }
 
 /// Sums over operation and permutation, the longest first.
+///
+/// Sabotage tried: gigabits for gigabytes. Turns this red.
 #[test]
 fn a_summary_adds_up_what_it_was_given() {
     let tape = Tape::new();
@@ -230,7 +232,9 @@ fn a_summary_adds_up_what_it_was_given() {
     let tanh = tanh.unwrap();
     assert_eq!((tanh.op, tanh.calls, tanh.cost.flops), ("unary", 4, 0));
     assert_eq!(tanh.cost.bytes, 4 * 2 * 4 * 33 * 17);
-    assert!(tanh.gflops().is_none() && tanh.gigabytes().unwrap() > 0.0);
+    assert!(tanh.gflops().is_none());
+    let moved = tanh.gigabytes().unwrap() * tanh.time.as_nanos() as f64;
+    assert!((moved / tanh.cost.bytes as f64 - 1.0).abs() < 1e-9);
     let product = rows.iter().find(|r| r.op == "matmul").unwrap();
     assert_eq!(product.cost.flops, 2 * 2 * 33 * 65 * 17);
     let rate = product.gflops().unwrap() * product.time.as_nanos() as f64;

@@ -6,9 +6,11 @@ mod common;
 use std::collections::HashSet;
 
 use common::*;
-use foveate::agents::{ObservedShape, Replay, ReplayShape, StoredTransition, Trainer};
+use foveate::agents::{ObservedShape, Replay, ReplayShape, StoredTransition, Trainer, env_options};
 use foveate::config::{AgentKind, Config, Preset};
-use foveate::envs::Transition;
+use foveate::envs::native::Mode;
+use foveate::envs::{Transition, open};
+use foveate::gpu::{FrameShape, FrameStore};
 use foveate::ops::Stream;
 use foveate::run::{CheckpointStore, ReplayChunk, ReplayLayout, ReplayReader, RunDirectory};
 use foveate::tape::{Tape, Tensor};
@@ -210,12 +212,42 @@ fn logged(directory: &RunDirectory, shape: &ReplayShape) -> (Vec<Vec<u8>>, Vec<S
     (frames, transitions)
 }
 
+/// What the same actions lead to in the run's world, stepped by hand: every frame, the
+/// rewards, and the return of each whole episode.
+fn by_hand(config: &Config, actions: &[Vec<f32>]) -> (Vec<Vec<u8>>, Vec<f32>, Vec<f32>) {
+    let store = FrameStore::new(&gpu(), 1, FrameShape::rgb(config.image_size)).unwrap();
+    let mut env = open(&gpu(), &store, &env_options(config, Mode::Train, 1, None)).unwrap();
+    let (mut frames, mut rewards, mut returns) = (vec![], vec![], vec![]);
+    let (mut episode, mut sum, mut answer) = (0, 0.0, [Transition::default()]);
+    answer[0].truncated = true;
+    for action in actions {
+        if answer[0].truncated {
+            env.reset(0, episode).unwrap();
+            episode += 1;
+            sum = 0.0;
+            env.observe(&[0]).unwrap();
+            frames.push(gpu().read_blocking(&store.slot(0)).unwrap());
+        }
+        env.step(action, &mut answer).unwrap();
+        env.observe(&[0]).unwrap();
+        frames.push(gpu().read_blocking(&store.slot(0)).unwrap());
+        rewards.push(answer[0].reward);
+        sum += answer[0].reward;
+        if answer[0].truncated {
+            returns.push(sum);
+        }
+    }
+    (frames, rewards, returns)
+}
+
 /// A run of three episodes, each ended by its time limit, and a part of a fourth:
-/// every stack is of one episode, whose first frame stands for those before it.
+/// every stack is of one episode, whose first frame stands for those before it, and what is
+/// stored is what was done and what came of it.
 ///
 /// Sabotages tried: a stack that begins with the last frames of the episode before, an
-/// episode whose end goes unnoticed (no reset), and a time limit stored as an end. Each
-/// turns this red.
+/// episode whose end goes unnoticed (no reset), a time limit stored as an end, the frame
+/// from before the step in the place of what came of it, no action stored, half of the
+/// reward, returns that go on over episodes. Each turns this red.
 #[test]
 fn stacks_of_a_run_keep_to_their_episodes() {
     let config = Config {
@@ -249,6 +281,22 @@ fn stacks_of_a_run_keep_to_their_episodes() {
     };
     let (frames, transitions) = logged(trainer.directory(), &shape);
     assert_eq!((frames.len(), transitions.len()), (174, 170));
+    let actions: Vec<Vec<f32>> = (0..170)
+        .map(|step| trainer.agent().random_action(step).unwrap().unwrap())
+        .collect();
+    let (shown, rewards, returns) = by_hand(&config, &actions);
+    assert!(frames == shown, "other frames than by hand");
+    assert!(rewards.iter().any(|r| *r > 0.0));
+    for ((transition, action), reward) in transitions.iter().zip(actions).zip(rewards) {
+        assert_eq!((&transition.action, transition.reward), (&action, reward));
+    }
+    let metrics = std::fs::read_to_string(trainer.directory().metrics()).unwrap();
+    let told: Vec<f32> = (metrics.lines())
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|line| line["kind"] == "episode")
+        .map(|line| line["return"].as_f64().unwrap() as f32)
+        .collect();
+    assert_eq!((told.len(), told), (3, returns));
     for (t, transition) in transitions.iter().enumerate() {
         let first = 51 * (t as u64 / 50);
         let newest = first + t as u64 % 50 + 1;

@@ -2,6 +2,7 @@
 //! and update.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::batches::{OverlayBank, Randomness};
 use super::choices::Choices;
@@ -126,7 +127,17 @@ pub struct Agent {
     learner: Learner,
     /// `counter.update` and `counter.act`: the steps of the random streams.
     counters: Arena,
-    updates: BTreeMap<Turn, Program>,
+    updates: BTreeMap<Turn, Update>,
+    /// Updates that have run.
+    ran: AtomicU64,
+}
+
+/// The update of a turn.
+#[derive(Debug)]
+struct Update {
+    program: Program,
+    /// Number, among the agent's updates from 1, of its latest run; 0 before any.
+    last: AtomicU64,
 }
 
 impl Agent {
@@ -181,6 +192,7 @@ impl Agent {
             choices,
             action_dim: actions.dim(),
             updates: BTreeMap::new(),
+            ran: AtomicU64::new(0),
         })
     }
 
@@ -268,7 +280,8 @@ impl Agent {
     ) -> Result<(), TapeError> {
         for turn in Turn::all(&self.config) {
             let program = self.plan_update(replay, overlays, turn)?.build()?;
-            self.updates.insert(turn, program);
+            let last = AtomicU64::new(0);
+            self.updates.insert(turn, Update { program, last });
         }
         Ok(())
     }
@@ -397,16 +410,19 @@ impl Agent {
 
     fn update_program(&self, step: u64) -> Result<&Program, TapeError> {
         let turn = self.turn(step);
-        (self.updates.get(&turn)).ok_or_else(|| TapeError::UnknownName {
+        let update = (self.updates.get(&turn)).ok_or_else(|| TapeError::UnknownName {
             what: "update program",
             given: format!("{turn:?}"),
             known: format!("{:?}", self.updates.keys().collect::<Vec<_>>()),
-        })
+        })?;
+        let number = self.ran.fetch_add(1, Ordering::Relaxed) + 1;
+        update.last.store(number, Ordering::Relaxed);
+        Ok(&update.program)
     }
 
     /// The compiled updates.
     pub fn updates(&self) -> impl Iterator<Item = (&Turn, &Program)> {
-        self.updates.iter()
+        (self.updates.iter()).map(|(turn, update)| (turn, &update.program))
     }
 
     /// Bytes of the parameters, targets, optimisers and counters on the device.
@@ -419,7 +435,10 @@ impl Agent {
     /// is not finite since the last call is an error's business: it comes first.
     pub fn watched(&mut self) -> Result<Vec<(String, f32)>, GpuError> {
         let mut latest: BTreeMap<String, f32> = BTreeMap::new();
-        for program in self.updates.values_mut() {
+        // Turns share names: the last to run has the last word.
+        let mut updates: Vec<&mut Update> = self.updates.values_mut().collect();
+        updates.sort_by_key(|update| update.last.load(Ordering::Relaxed));
+        for Update { program, .. } in updates {
             let names = program.watched().to_vec();
             for row in program.watched_blocking()? {
                 for (name, value) in names.iter().zip(row.values) {

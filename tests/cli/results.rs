@@ -1,6 +1,14 @@
 //! What the program does when all is well.
 
 use std::fs;
+use std::path::Path;
+
+use foveate::agents::evaluate::{Actor, returns};
+use foveate::agents::{Agent, env_options, evaluation_seed, load_agent};
+use foveate::config::Config;
+use foveate::envs::native::Mode;
+use foveate::gpu::{Gpu, GpuOptions};
+use foveate::run::RunDirectory;
 
 use super::support::{SMALL, checkpoints, copy_of_trained, foveate, json, text, trained};
 
@@ -143,6 +151,10 @@ fn training_says_what_it_takes_on_the_device() {
     assert!((made - 5..=made).contains(&said), "{said} of {made}");
 }
 
+/// The returns are those of the agent in that look, in episodes that it was not trained on.
+///
+/// Sabotages tried: the seed of training, the look of training in every mode. Each turns
+/// this red.
 #[test]
 fn evaluation_covers_every_look_and_repeats_itself() {
     let run = text(trained());
@@ -153,8 +165,17 @@ fn evaluation_covers_every_look_and_repeats_itself() {
     assert_eq!(modes.len(), 5);
     for (mode, result) in modes {
         assert_eq!(result["episodes"], 3, "{mode}");
-        assert_eq!(result["returns"].as_array().unwrap().len(), 3);
+        let returns = result["returns"].as_array().unwrap();
+        let right = judged(trained(), mode.parse().unwrap(), 3);
+        assert_eq!(returns.len(), right.len());
+        for (told, right) in returns.iter().zip(&right) {
+            // Kernels that were measured add up in another order.
+            let told = told.as_f64().unwrap() as f32;
+            assert!((told - right).abs() < 0.05, "{mode}: {told} {right}");
+        }
     }
+    let of = |mode: &str| modes[mode]["mean"].as_f64().unwrap();
+    assert!((of("train") - of("video-hard")).abs() > 0.1, "{answer}");
     let again = foveate(&["eval", "--run", run, "--json", "--episodes=3"]);
     assert_eq!(first.out, again.out);
 
@@ -162,6 +183,19 @@ fn evaluation_covers_every_look_and_repeats_itself() {
     let some = some.succeeds();
     assert!(some.contains("video-hard") && some.contains("train") && !some.contains("color"));
     assert_eq!(some.matches("train").count(), 1);
+}
+
+/// Returns of a run's agent, without the program.
+fn judged(run: &Path, mode: Mode, episodes: usize) -> Vec<f32> {
+    let gpu = Gpu::new_blocking(GpuOptions::default()).unwrap();
+    let directory = RunDirectory::open(run).unwrap();
+    let config = Config::read(&directory.config()).unwrap();
+    let agent = Agent::new(&gpu, &config, 2).unwrap();
+    load_agent(&directory, &agent, &mut |text| panic!("{text}")).unwrap();
+    let mut options = env_options(&config, mode, 1, None);
+    options.seed = evaluation_seed(config.seed);
+    let actor = Actor::Agent(&agent);
+    returns(&gpu, &options, config.frame_stack, &actor, episodes).unwrap()
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn gradients(beta: f32, pictures: &str) -> Vec<(String, Vec<f32>)> {
 /// What the actor learns from is not augmented (SPEC.md A.5): where the critic makes nothing
 /// of the augmented observations either, no gradient depends on them.
 ///
-/// Made to notice: the actor's features of the augmented observations.
+/// Sabotage tried: the actor's features of the augmented observations. Turns this red.
 #[test]
 fn the_actor_sees_observations_as_they_are() {
     let [first, second] = ["step2.", "step4."].map(|pictures| gradients(0.0, pictures));

@@ -10,7 +10,7 @@ mod setup;
 use std::collections::{BTreeMap, HashSet};
 
 use common::*;
-use foveate::agents::OverlayBank;
+use foveate::agents::{Agent, OverlayBank, Replay};
 use foveate::config::{AgentKind, Config, MaskFill};
 use foveate::gpu::{BufferRange, Precision};
 use setup::*;
@@ -53,7 +53,7 @@ fn observations_are_shifted_each_on_its_own() {
 
 /// `shift_next_obs=false` shifts observations alone, as SVEA's first release did.
 ///
-/// Made to notice: the key not read, neither shifted.
+/// Sabotages tried: the key not read, neither shifted. Each turns this red.
 #[test]
 fn next_observations_are_left_where_they_are_if_asked() {
     let config = Config {
@@ -222,6 +222,44 @@ fn updates_count_themselves_and_move_what_is_due() {
     let losses = agent.watched().unwrap();
     assert!(losses.iter().any(|(name, _)| name == "critic_loss"));
     assert!(losses.iter().all(|(_, value)| value.is_finite()));
+}
+
+/// Of what is watched the last update's value is told, whichever turns share the name.
+///
+/// Sabotage tried: that of the turn that comes last in their order. Turns this red.
+#[test]
+fn the_latest_of_what_is_watched_is_told() {
+    let config = config(AgentKind::Sac);
+    let compiled = |(mut agent, replay, _): (Agent, Replay, Vec<Vec<u8>>)| {
+        agent.compile_updates(&replay, None).unwrap();
+        (agent, replay)
+    };
+    let told = |agent: &mut Agent| {
+        let losses = agent.watched().unwrap();
+        losses
+            .iter()
+            .find(|(name, _)| name == "critic_loss")
+            .unwrap()
+            .1
+    };
+    let (mut agent, _replay) = compiled(filled(&config));
+    let each: Vec<f32> = (0..7)
+        .map(|step| {
+            agent.update(step).unwrap();
+            told(&mut agent)
+        })
+        .collect();
+    let distinct: HashSet<u32> = each.iter().map(|v| v.to_bits()).collect();
+    assert_eq!(distinct.len(), 7, "{each:?}");
+    // Read more seldom: after a critic's turn alone, and after one with the actor's.
+    let (mut agent, _replay) = compiled(filled(&config));
+    for steps in [0..2u64, 2..4, 4..7] {
+        let last = steps.end as usize - 1;
+        for step in steps {
+            agent.update(step).unwrap();
+        }
+        assert_eq!(told(&mut agent), each[last], "{each:?}");
+    }
 }
 
 /// What f16 costs an update: the first moments after the first step are the gradients,

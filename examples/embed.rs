@@ -11,6 +11,7 @@
 
 use std::error::Error;
 use std::path::Path;
+use std::process::ExitCode;
 
 use foveate::agents::{Agent, env_options, explain, load_agent};
 use foveate::config::{AgentKind, Config, Preset};
@@ -192,8 +193,18 @@ fn policy(agent: &Agent, frames: &[wgpu::Texture]) -> Result<Program, TapeError>
     tape.compile(agent.gpu())
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let run = std::env::args_os().nth(1);
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", foveate::with_causes(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let directory = std::env::args_os().nth(1);
     // The application's own device. It asks for subgroups where there are any, because
     // foveate can use them but never asks for a feature itself.
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
@@ -206,7 +217,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // foveate on that device: once, at the start.
     let gpu = Gpu::from_wgpu(&adapter, device.clone(), queue.clone())?;
-    let agent = agent(&gpu, run.as_deref().map(Path::new))?;
+    let agent = agent(&gpu, directory.as_deref().map(Path::new))?;
     let scene = Scene::new(&device, agent.config().frame_stack);
     let policy = policy(&agent, &scene.frames)?;
     println!(

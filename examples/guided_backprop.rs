@@ -10,20 +10,25 @@
 //! The network has weights made by hand, so that one knows what it ought to look at: a
 //! filter for red, then eight filters for edges of eight directions, then the mean of
 //! them all. Its score counts outlines of red things; it is blind to all others. Any
-//! other network that is recorded on a tape is explained in the same way.
+//! other network that is recorded on a tape is explained in the same way. It has no
+//! dense layer, so that it takes a picture of any shape that is larger than its filters:
+//! yours is resized to 192 pixels along its longer side, and neither cropped, padded nor
+//! stretched.
 
 use std::f32::consts::{PI, TAU};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use foveate::gpu::{Gpu, GpuOptions};
 use foveate::media::colormap::{Scale, Sequential, magnitude, strongest_channel};
-use foveate::media::image_file::{self, LETTERBOX_WHITE};
+use foveate::media::image_file;
 use foveate::media::panel::PanelGrid;
 use foveate::media::{MediaError, Rgb8};
 use foveate::ops::Conv2dOptions;
 use foveate::saliency::attribution;
 use foveate::tape::{Gradient, Tape, TapeError, Tensor, Var};
 
+/// The longer side of the picture in pixels.
 const SIDE: usize = 192;
 /// Side of an edge filter and their number; filter i looks along i/8 of a full turn.
 const EDGE: usize = 7;
@@ -47,7 +52,7 @@ fn edge_filters() -> Vec<f32> {
     weights
 }
 
-/// The score of a picture f32[1, 3, S, S] in 0..1.
+/// The score of a picture f32[1, 3, H, W] in 0..1.
 fn network(tape: &Tape, picture: &Var) -> Result<Var, TapeError> {
     let red = tape.constant(&[1, 3, 1, 1], &[1.0, -0.5, -0.5])?;
     let edges = tape.constant(&[EDGES, 1, EDGE, EDGE], &edge_filters())?;
@@ -94,17 +99,28 @@ fn drawing() -> Result<Rgb8, MediaError> {
     Ok(picture)
 }
 
-fn main() -> foveate::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", foveate::with_causes(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> foveate::Result<()> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
     let picture = match arguments.next() {
-        Some(file) => image_file::resize_square(&image_file::read(&file)?, SIDE, LETTERBOX_WHITE)?,
+        Some(file) => image_file::resize_within(&image_file::read(&file)?, SIDE)?,
         None => drawing()?,
     };
     let out = (arguments.next()).unwrap_or_else(|| "guided_backprop.png".into());
 
     let gpu = Gpu::new_blocking(GpuOptions::default())?;
     let tape = Tape::new();
-    let pixels = tape.input("pixels", Tensor::f32(&[1, 3, SIDE, SIDE]));
+    let (height, width) = (picture.height(), picture.width());
+    let pixels = tape.input("pixels", Tensor::f32(&[1, 3, height, width]));
     let score = network(&tape, &pixels)?;
     tape.output("score", &score);
     // An attribution map is a gradient, and a gradient is an ordinary value.
@@ -121,15 +137,10 @@ fn main() -> foveate::Result<()> {
 
     let show = |name: &str| -> foveate::Result<Option<Rgb8>> {
         let map: Vec<f32> = program.read_blocking(name)?;
-        let map = strongest_channel(&map, 3, SIDE, SIDE)?;
+        let map = strongest_channel(&map, 3, height, width)?;
         let scale = Scale::Quantile(0.995);
-        Ok(Some(magnitude(
-            &map,
-            SIDE,
-            SIDE,
-            scale,
-            Sequential::Inferno,
-        )?))
+        let drawn = magnitude(&map, height, width, scale, Sequential::Inferno)?;
+        Ok(Some(drawn))
     };
     let score: Vec<f32> = program.read_blocking("score")?;
     let grid = PanelGrid {
@@ -139,6 +150,7 @@ fn main() -> foveate::Result<()> {
         rows: vec![String::new()],
         cells: vec![Some(picture), show("gradient")?, show("guided")?],
         caption: format!("score {:.1}", score[0]),
+        ..Default::default()
     };
     save(&grid.render()?, &out)
 }

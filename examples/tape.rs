@@ -5,6 +5,8 @@
 //! cargo run --release --example tape
 //! ```
 
+use std::process::ExitCode;
+
 use foveate::gpu::{Arena, ArenaLayout, Gpu, GpuOptions};
 use foveate::nn::{Init, ParameterLayout, Scope};
 use foveate::ops::AdamOptions;
@@ -13,7 +15,17 @@ use foveate::tape::{DType, Tape, Tensor};
 const POINTS: usize = 64;
 const HIDDEN: usize = 16;
 
-fn main() -> foveate::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", foveate::with_causes(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> foveate::Result<()> {
     let gpu = Gpu::new_blocking(GpuOptions::default())?;
     println!("on {}", gpu.info().name);
 

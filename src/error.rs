@@ -148,3 +148,20 @@ impl Error {
         }
     }
 }
+
+/// The message of an error, and those of its causes that it does not already contain: what
+/// a program prints where it ends. `{error:?}`, which `main` prints of an error that it
+/// returns, is for debugging.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text.push_str("\n  because: ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}

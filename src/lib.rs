@@ -45,5 +45,5 @@ mod shell;
 pub mod sweep;
 pub mod tape;
 
-pub use error::{Error, Result};
+pub use error::{Error, Result, with_causes};
 pub use wgpu;

@@ -89,6 +89,7 @@ fn every_work_is_there_once_and_is_found_by_name_and_pass() {
         "adam",
         "stack_frames",
         "sgqn_update",
+        "dqn_update",
         "multimae_update",
     ] {
         assert_eq!(names.iter().filter(|n| **n == name).count(), 1, "{names:?}");
@@ -305,6 +306,7 @@ fn every_kind_of_work_is_measured() {
             &["raycast forward native/reach"],
             &["raycast step native/walker-walk"],
             &["sac_update step tiny"],
+            &["dqn_update step tiny"],
             &["record", "sac_update tiny"],
             &["multimae_update", "tiny"],
         ] {

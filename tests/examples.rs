@@ -102,14 +102,72 @@ fn guided_backprop_draws_its_maps() {
     assert_ne!(other, panel);
 }
 
+/// Pictures that are not square keep their shape, and their maps have the same.
 #[test]
-fn guided_backprop_names_a_file_it_cannot_read() {
+fn guided_backprop_keeps_the_shape_of_a_picture() {
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(built("guided_backprop"))
-        .arg("absent.png")
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("absent.png"));
+    let wide = folder.path().join("wide.png");
+    let mut picture = foveate::media::Rgb8::filled(300, 100, [200; 3]).unwrap();
+    // A red disc of radius 30 on the left.
+    for (x, y) in (0..100).flat_map(|y| (0..100).map(move |x| (x, y))) {
+        if (x as f32 - 50.0).hypot(y as f32 - 50.0) < 30.0 {
+            picture.set(x, y, [220, 60, 60]);
+        }
+    }
+    picture.save_png(&wide).unwrap();
+    let out = folder.path().join("out.png");
+    run("guided_backprop", &[&wide, &out], folder.path());
+    let panel = foveate::media::image_file::read(&out).unwrap();
+    // Three cells of 192×64 pixels: no bars above and below.
+    assert!(
+        panel.width() >= 3 * 192 && panel.height() < 64 + 80,
+        "{}",
+        panel.height()
+    );
+    let left = panel.width() - 12 - 192;
+    let bright = |x: &usize, y: &usize| {
+        let colour = panel.get(left + x, *y).unwrap();
+        colour.iter().any(|v| *v > 60) && colour.iter().any(|v| *v < 60)
+    };
+    let ring: Vec<(usize, usize)> = (30..panel.height() - 12)
+        .flat_map(|y| (0..192).map(move |x| (x, y)))
+        .filter(|(x, y)| bright(x, y))
+        .collect();
+    let extent = |values: Vec<usize>| values.iter().max().unwrap() - values.iter().min().unwrap();
+    let across = extent(ring.iter().map(|at| at.0).collect());
+    let down = extent(ring.iter().map(|at| at.1).collect());
+    // 38 pixels and what the filters reach beyond, as much each way.
+    assert!(
+        (36..=50).contains(&across) && across.abs_diff(down) <= 2,
+        "{across}×{down}"
+    );
+}
+
+/// What went wrong is told in words, not in the program's own terms.
+#[test]
+fn examples_tell_what_went_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent: [(&str, &[&str], &str); 3] = [
+        ("guided_backprop", &["absent.png"], "absent.png"),
+        ("embed", &["absent-run"], "absent-run"),
+        ("tape", &[], "nonesuch"),
+    ];
+    for (name, arguments, says) in absent {
+        let output = Command::new(built(name))
+            .args(arguments)
+            .env("FOVEATE_ADAPTER", "nonesuch")
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{name}: {said}");
+        assert!(
+            said.starts_with("error: ") && said.contains(says),
+            "{name}: {said}"
+        );
+        assert!(
+            !said.contains(" { ") && !said.contains("Error"),
+            "{name}: {said}"
+        );
+    }
 }

@@ -5,7 +5,7 @@
 mod common;
 
 use common::*;
-use foveate::saliency::{BlackBox, Occlusion, Questions, Rise};
+use foveate::saliency::{BlackBox, Occlusion, QuantileMask, Questions, Rise};
 
 const CHANNELS: usize = 6;
 const FRAMES: usize = 2;
@@ -187,4 +187,29 @@ fn what_does_not_matter_is_worth_nothing() {
         (got[area..].iter().enumerate()).partition(|(i, _)| i % SIDES[1] < 9);
     assert!(right.iter().all(|(_, v)| **v == 0.0));
     assert!(left.iter().any(|(_, v)| **v != 0.0));
+}
+
+/// Of a frame that is 0 everywhere an explanation keeps nothing, of one that is nearly so
+/// what is not; training keeps all of both.
+///
+/// Sabotage tried: `kept` gives `mask`. Turns this red.
+#[test]
+fn what_is_zero_is_not_kept() {
+    let (frames, n) = (3, 40);
+    let mut map = Array::zeros(&[1, 3 * frames, 5, 8]);
+    // The first frame is empty, the second has two pixels, the third all.
+    map.data[3 * n + 7] = -0.5;
+    map.data[5 * n + 11] = 2.0;
+    for pixel in 0..n {
+        map.data[6 * n + pixel] = (pixel + 1) as f64;
+    }
+    let tape = foveate::tape::Tape::new();
+    let recorded = tape.constant(&map.shape, &map.f32()).unwrap();
+    let looked = QuantileMask::record(&recorded, frames, 0.9).unwrap();
+    let kept = looked.kept(&tape).unwrap();
+    let count = |mask: &[f32]| -> Vec<f32> { mask.chunks(n).map(|m| m.iter().sum()).collect() };
+    assert_eq!(count(&computed(&tape, &looked.mask)), [40.0, 40.0, 4.0]);
+    let kept = computed(&tape, &kept);
+    assert_eq!(count(&kept), [0.0, 2.0, 4.0]);
+    assert_eq!((kept[n + 7], kept[n + 11]), (1.0, 1.0));
 }

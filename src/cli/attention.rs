@@ -3,7 +3,10 @@
 
 use crate::agents::explain::Explanation;
 use crate::config::Config;
-use crate::media::colormap::{self, Scale};
+use crate::envs::native::scene::{SEGMENT_BACKGROUND, SEGMENT_FLOOR, SEGMENT_TASK};
+use crate::media::colormap::{self, Scale, Sequential};
+use crate::media::panel::Legend;
+use crate::media::rgb8::Rgb;
 use crate::media::{MediaError, Rgb8};
 use crate::saliency::Method;
 
@@ -29,6 +32,85 @@ pub(super) fn columns(
         titles.push("true segmentation".to_string());
     }
     titles
+}
+
+/// What the colours of a signed map mean.
+pub(super) fn map_legend(title: &str) -> Legend {
+    legend(
+        title,
+        &[1.0, -1.0].map(colormap::diverging_colour),
+        &["raises Q", "lowers Q"],
+    )
+}
+
+/// What the colours of a map over its picture mean.
+pub(super) fn heat_legend(title: &str) -> Legend {
+    legend(
+        title,
+        &[1.0, 0.5].map(|share| colormap::magnitude_colour(share, Sequential::Inferno)),
+        &["matters most", "matters less"],
+    )
+}
+
+/// What the colours of a segmentation mean; `parts` are the names of a world's things.
+pub(super) fn segmentation_legend(parts: &[&str]) -> Legend {
+    let scenery = [SEGMENT_BACKGROUND, SEGMENT_FLOOR];
+    let colours: Vec<Rgb> = (scenery.into_iter())
+        .chain(SEGMENT_TASK..)
+        .take(scenery.len() + parts.len())
+        .map(colormap::class_colour)
+        .collect();
+    legend(
+        "true segmentation",
+        &colours,
+        &[&["background", "floor"], parts].concat(),
+    )
+}
+
+fn legend(title: &str, colours: &[Rgb], words: &[&str]) -> Legend {
+    let words = words.iter().map(|word| word.to_string());
+    Legend {
+        title: format!("{title}:"),
+        colours: colours.iter().copied().zip(words).collect(),
+    }
+}
+
+/// Whether a map says nothing: it is 0 everywhere.
+pub(super) fn is_empty(map: &[f32]) -> bool {
+    map.iter().all(|v| *v == 0.0)
+}
+
+/// How many of the maps that are shown say nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Empty {
+    pub empty: usize,
+    pub of: usize,
+}
+
+impl Empty {
+    pub fn count(&mut self, map: &[f32]) {
+        self.empty += usize::from(is_empty(map));
+        self.of += 1;
+    }
+
+    /// Such as `1 of 4 maps is 0 everywhere`; none where every map says something.
+    pub fn words(&self) -> Option<String> {
+        let Empty { empty, of } = *self;
+        let (maps, are) = (plural(of, "map", "maps"), plural(empty, "is", "are"));
+        (empty > 0).then(|| format!("{empty} of {of} {maps} {are} 0 everywhere"))
+    }
+
+    /// A caption that says so.
+    pub fn caption(&self, caption: String) -> String {
+        match self.words() {
+            Some(words) => format!("{caption} · {words}"),
+            None => caption,
+        }
+    }
+}
+
+fn plural<'a>(count: usize, one: &'a str, many: &'a str) -> &'a str {
+    if count == 1 { one } else { many }
 }
 
 /// The newest frame of an explanation, in maps of [side, side].

@@ -134,7 +134,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
             every: 1,
         },
     };
-    film_of(&gpu, &film, root, true, &mut |_| {})?;
+    film_of(&gpu, &film, root, true, &mut |_| Ok(()))?;
     scores.draw(&trained, steps, &root.join(CURVE))?;
 
     let mut summary = json!({

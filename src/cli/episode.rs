@@ -70,6 +70,8 @@ pub(super) struct Sight {
     pub explained: Vec<Vec<Explanation>>,
     /// What each pixel belongs to, [side · side]; native worlds only.
     pub segmentation: Option<Vec<u8>>,
+    /// What its ids stand for: [`World::parts`](crate::envs::native::World::parts).
+    pub parts: &'static [&'static str],
     /// 255 where the task's things are, [side · side]; native worlds only.
     pub truth: Option<Vec<u8>>,
 }
@@ -230,16 +232,18 @@ impl Witness {
         for explainer in &self.explainers {
             explained.push(explainer.explain_stacks_with(&slots, done)?);
         }
-        let (mut segmentation, mut truth) = (None, None);
+        let (mut segmentation, mut truth, mut parts) = (None, None, &[][..]);
         if let Some(native) = self.env.as_native() {
             let [drawn, side] = self.sides;
             let seen = |pixels: Vec<u8>| middle(&pixels, drawn, side);
             segmentation = native.segmentation()?.into_iter().next().map(seen);
+            parts = native.world().parts();
             truth = native.saliency()?.into_iter().next().map(seen);
         }
         Ok(Sight {
             explained,
             segmentation,
+            parts,
             truth,
         })
     }

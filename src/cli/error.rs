@@ -236,18 +236,3 @@ through_the_library!(
     crate::sweep::SweepError,
     crate::tape::TapeError,
 );
-
-/// The message of an error, and those of its causes that it does not already contain.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if !text.contains(&message) {
-            text.push_str("\n  because: ");
-            text.push_str(&message);
-        }
-        cause = error.source();
-    }
-    text
-}

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::attention::{Empty, Newest};
 use super::episode::{Episode, Moment, Moments, Work};
 use super::error::CliError;
 use super::film::{self, DELAY_MS};
@@ -35,8 +36,8 @@ Examples:
 
 One run and one method: columns are what the agent sees (the newest frame of its stack),
 the attribution of Q to the pixels (red raises, blue lowers), what the mask at quantile
-rho keeps, the mask that the agent itself predicts (SGQN), and what is truly there (native
-worlds; grey is background). Episodes become attention.gif, one row per mode: the agent
+rho keeps (nothing where the whole map is 0), the mask that the agent itself predicts (SGQN), and what is truly there (native
+worlds; a legend says which colour is what). Episodes become attention.gif, one row per mode: the agent
 acts in the first, the others show the same moments; with --at they become one PNG for
 each step. Each image file becomes FILE.attention.png.
 
@@ -49,7 +50,9 @@ modes. The first agent acts, the others see the same moments.
 metadata. --score writes no pictures: it compares maps and masks with the true pixels of
 body and goal, over the moments of an episode, and prints the mean pointing game, precision
 and recall of the mask at quantile rho, and area under the ROC curve; chance is the share
-of true pixels.
+of true pixels. A map that is 0 everywhere is a miss: it points at nothing and its mask
+keeps nothing, so pointing game, precision and recall are 0, and the area is 0.5; empty is
+how many of the moments have one.
 
 Occlusion and RISE ask the agent about many changed pictures, and the plain gradient goes
 through whatever it sees with: these are for every agent, also on frozen encoders. Guided
@@ -177,6 +180,13 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     }
 }
 
+/// Says of how many frames nothing is kept, since no pixel of them matters.
+fn say_empty(empty: Empty) {
+    if let Some(words) = empty.words() {
+        note(&format!("{words}: nothing is kept by the mask there"));
+    }
+}
+
 fn print_paths(written: &[PathBuf]) -> Result<(), CliError> {
     let lines: Vec<String> = written
         .iter()
@@ -192,14 +202,13 @@ pub(super) fn film_of(
     episode: &Episode,
     out: &Path,
     quiet: bool,
-    each: &mut dyn FnMut(&Moment),
+    each: &mut dyn FnMut(&Moment) -> Result<(), CliError>,
 ) -> Result<PathBuf, CliError> {
     let mut frames = vec![];
     let (trained, method) = (&episode.runs[0], &episode.methods[0]);
     episode.watch(gpu, quiet, &mut |moment| {
         frames.push(film::panel(trained, method, episode.modes, moment)?);
-        each(moment);
-        Ok(())
+        each(moment)
     })?;
     make_folder(out)?;
     let path = out.join(format!("attention{}.gif", method::suffix(method)));
@@ -268,20 +277,35 @@ impl Asked<'_> {
             moments,
         };
         let (quiet, mut raw) = (self.arguments.quiet, Raw::new(self.runs, self.methods));
-        let mut written = vec![];
+        let (mut written, mut empty) = (vec![], Empty::default());
         if stills {
             episode.watch(self.gpu, quiet, &mut |moment| {
                 make_folder(self.out)?;
                 written.extend(self.stills(&modes, moment)?);
+                self.count_empty(moment, &mut empty)?;
                 self.keep(|| raw.push_moment(moment));
                 Ok(())
             })?;
         } else {
-            let mut keep = |moment: &Moment| self.keep(|| raw.push_moment(moment));
-            written.push(film_of(self.gpu, &episode, self.out, quiet, &mut keep)?);
+            let mut each = |moment: &Moment| {
+                self.keep(|| raw.push_moment(moment));
+                self.count_empty(moment, &mut empty)
+            };
+            written.push(film_of(self.gpu, &episode, self.out, quiet, &mut each)?);
         }
+        say_empty(empty);
         written.extend(self.write_raw(&raw, modes.iter().map(Mode::to_string).collect())?);
         Ok(written)
+    }
+
+    /// Counts the maps of a moment's newest frames that say nothing.
+    fn count_empty(&self, moment: &Moment, empty: &mut Empty) -> Result<(), CliError> {
+        for (trained, sight) in self.runs.iter().zip(&moment.sights) {
+            for explanation in sight.explained.iter().flatten() {
+                empty.count(&Newest::of(explanation, trained.config.image_size)?.map);
+            }
+        }
+        Ok(())
     }
 
     /// The pictures of one moment.
@@ -298,8 +322,7 @@ impl Asked<'_> {
         }
         let env = &self.runs[0].config.env;
         let row = |run: usize, mode: usize, label: String| -> Result<Row, CliError> {
-            let side = self.runs[run].config.image_size;
-            grid::row_of(moment, [run, mode], side, label)
+            grid::row_of(moment, [run, mode], &self.runs[run].config, label)
         };
         let draw = |name: String, rows: &[Row], caption| -> Result<PathBuf, CliError> {
             let path = self.out.join(name);
@@ -346,6 +369,7 @@ impl Asked<'_> {
         let each: usize = explainers.iter().flatten().map(Explainer::steps).sum();
         let mut work = Work::new(each * files.len(), self.arguments.quiet);
         let (mut raw, mut names, mut written) = (Raw::new(self.runs, self.methods), vec![], vec![]);
+        let mut empty = Empty::default();
         for (i, file) in files.iter().enumerate() {
             let still = Still::read(file)?;
             let (mut explained, mut rows) = (vec![], vec![]);
@@ -356,6 +380,7 @@ impl Asked<'_> {
                 for explainer in explainers {
                     let explanation =
                         still.explain(trained, explainer, &mut |done| work.advance(done))?;
+                    empty.count(&Newest::of(&explanation, trained.config.image_size)?.map);
                     if self.is_grid() {
                         views.push(still.view(trained, &explanation)?);
                     }
@@ -366,6 +391,8 @@ impl Asked<'_> {
                     label: label.clone(),
                     views,
                     segmentation: None,
+                    parts: &[],
+                    rho: trained.config.rho,
                 });
             }
             let (panel, kind) = match self.is_grid() {
@@ -391,6 +418,7 @@ impl Asked<'_> {
             self.keep(|| raw.push_image(i, &explained));
         }
         work.finish();
+        say_empty(empty);
         written.extend(self.write_raw(&raw, names)?);
         Ok(written)
     }

@@ -1,6 +1,6 @@
 //! What one agent makes of an episode by one method, as an animation or as pictures.
 
-use super::attention::{Newest, columns, row};
+use super::attention::{Empty, Newest, columns, map_legend, row, segmentation_legend};
 use super::episode::Moment;
 use super::error::CliError;
 use super::session::Trained;
@@ -24,9 +24,10 @@ pub(super) fn panel(
     let sight = &moment.sights[0];
     let explained = &sight.explained[0];
     let segmentation = sight.segmentation.as_deref();
-    let mut cells = vec![];
+    let (mut cells, mut empty) = (vec![], Empty::default());
     for explanation in explained {
         let newest = Newest::of(explanation, config.image_size)?;
+        empty.count(&newest.map);
         cells.extend(row(
             &newest.observation,
             &newest.map,
@@ -37,14 +38,17 @@ pub(super) fn panel(
     }
     let predicts = explained.iter().any(|e| e.predicted.is_some());
     let q = explained.first().map_or(0.0, |e| e.q);
+    let mut legends = vec![map_legend(method.title())];
+    legends.extend(segmentation.map(|_| segmentation_legend(sight.parts)));
     let grid = PanelGrid {
         columns: columns(method, config, predicts, segmentation.is_some()),
         rows: modes.iter().map(Mode::to_string).collect(),
         cells,
-        caption: format!(
+        caption: empty.caption(format!(
             "{} on {}: step {} · return so far {:.1} · Q {q:.1}",
             config.agent, config.env, moment.step, moment.total
-        ),
+        )),
+        legends,
     };
     Ok(grid.render()?)
 }

@@ -1,11 +1,12 @@
 //! Agents × methods on the same picture: a table as in the figures of the paper of SGQN
 //! (5 and 12: what masks keep; 16 and 17: by several methods).
 
-use super::attention::{FULL_COLOUR, Newest};
+use super::attention::{Empty, FULL_COLOUR, Newest, heat_legend, map_legend, segmentation_legend};
 use super::episode::Moment;
 use super::error::CliError;
+use crate::config::Config;
 use crate::media::colormap;
-use crate::media::panel::PanelGrid;
+use crate::media::panel::{Legend, PanelGrid};
 use crate::media::{MediaError, Rgb8};
 use crate::saliency::Method;
 
@@ -19,6 +20,24 @@ pub(super) enum Cells {
     Map,
     /// What the mask at quantile rho keeps of the picture
     Mask,
+}
+
+impl Cells {
+    /// What the colours of the cells mean; `rho` is the quantile of each agent's masks.
+    fn legend(self, rho: &[f64]) -> Legend {
+        match self {
+            Cells::Overlay => heat_legend("maps"),
+            Cells::Map => map_legend("maps"),
+            Cells::Mask => {
+                let mut quantiles: Vec<String> = rho.iter().map(f64::to_string).collect();
+                quantiles.dedup();
+                Legend {
+                    title: format!("in colour: the mask at quantile {}", quantiles.join(", ")),
+                    colours: vec![],
+                }
+            }
+        }
+    }
 }
 
 /// A map over its picture, all of one size.
@@ -47,9 +66,13 @@ pub(super) struct Row {
     pub label: String,
     pub views: Vec<View>,
     pub segmentation: Option<Rgb8>,
+    /// What the segmentation's ids stand for.
+    pub parts: &'static [&'static str],
+    /// The quantile of the masks.
+    pub rho: f64,
 }
 
-/// Draws rows under the titles of the methods.
+/// Draws rows under the titles of the methods. The caption says how many maps are empty.
 pub(super) fn draw(
     methods: &[Method],
     rows: &[Row],
@@ -62,10 +85,16 @@ pub(super) fn draw(
     if truth {
         columns.push("true segmentation".to_string());
     }
-    let mut pictures = vec![];
+    let rho: Vec<f64> = rows.iter().map(|row| row.rho).collect();
+    let mut legends = vec![cells.legend(&rho)];
+    if let Some(row) = rows.iter().find(|row| row.segmentation.is_some()) {
+        legends.push(segmentation_legend(row.parts));
+    }
+    let (mut pictures, mut empty) = (vec![], Empty::default());
     for row in rows {
         pictures.push(row.views.first().map(|view| view.picture.clone()));
         for view in &row.views {
+            empty.count(&view.map);
             pictures.push(Some(view.cell(cells)?));
         }
         if truth {
@@ -76,19 +105,20 @@ pub(super) fn draw(
         columns,
         rows: rows.iter().map(|row| row.label.clone()).collect(),
         cells: pictures,
-        caption,
+        caption: empty.caption(caption),
+        legends,
     }
     .render()
 }
 
-/// The row of run `run` and look `mode` of a moment, in pictures of `side`×`side`.
+/// The row of run `run`, which has this configuration, and look `mode` of a moment.
 pub(super) fn row_of(
     moment: &Moment,
     [run, mode]: [usize; 2],
-    side: usize,
+    config: &Config,
     label: String,
 ) -> Result<Row, CliError> {
-    let sight = &moment.sights[run];
+    let (sight, side) = (&moment.sights[run], config.image_size);
     let mut views = vec![];
     for looks in &sight.explained {
         let explanation = &looks[mode];
@@ -105,5 +135,7 @@ pub(super) fn row_of(
         views,
         segmentation: (segmentation.map(|ids| colormap::segmentation(ids, side, side)))
             .transpose()?,
+        parts: sight.parts,
+        rho: config.rho,
     })
 }

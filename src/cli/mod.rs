@@ -121,7 +121,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::note(&format!("error: {}", error::with_causes(&error)));
+            output::note(&format!("error: {}", crate::with_causes(&error)));
             exit_code(if error.is_user_mistake() { 2 } else { 1 })
         }
     }

@@ -89,7 +89,7 @@ impl<'a> Raw<'a> {
             "sources": sources,
             "observation": "u8 [N,3F,S,S], frames oldest first, R G B each, 0..255",
             "map": "f32 [N,3F,S,S], signed: what Q1 (dqn, sgqn-dqn: Q) of observation and action owes each pixel",
-            "mask": "u8 [N,F,S,S], 1 where the largest magnitude of the three channels is at least its rho-quantile in the frame",
+            "mask": "u8 [N,F,S,S], 1 where the largest magnitude of the three channels is at least its rho-quantile in the frame and not 0",
             "q": "Q1 (dqn, sgqn-dqn: Q), in units of return",
             "action": match run.config.agent.chooses() {
                 true => "the action of the largest Q, as the environment takes it",

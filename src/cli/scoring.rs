@@ -46,6 +46,8 @@ pub(super) struct Scores<'a> {
 
 /// The heads of the columns of numbers.
 const COLUMNS: [&str; 5] = ["pointing", "precision", "recall", "auc", "chance"];
+/// The heads of the columns behind them: moments, and how many have an empty map.
+const COUNTS: [&str; 2] = ["moments", "empty"];
 
 impl<'a> Scores<'a> {
     /// Scores the maps of an episode's moments, also given to `each`.
@@ -104,7 +106,7 @@ impl<'a> Scores<'a> {
     pub fn to_table(&self) -> String {
         let mut rows = vec![["agent", "method", "look"].map(str::to_string).to_vec()];
         rows[0].extend(COLUMNS.map(str::to_string));
-        rows[0].push("moments".to_string());
+        rows[0].extend(COUNTS.map(str::to_string));
         for (run, method, mode, mean) in self.rows() {
             let mut row = vec![
                 self.labels[run].clone(),
@@ -112,17 +114,22 @@ impl<'a> Scores<'a> {
                 mode.to_string(),
             ];
             row.extend(numbers(mean).map(|v| v.map_or("–".to_string(), |v| format!("{v:.3}"))));
-            row.push(mean.pictures.to_string());
+            row.extend(counts(mean));
             rows.push(row);
         }
-        let right = [false, false, false, true, true, true, true, true, true];
+        let numbers = COLUMNS.len() + COUNTS.len();
+        let right = [vec![false; 3], vec![true; numbers]].concat();
         table(&rows, &right)
     }
 
     /// Comma-separated values, with a head.
     pub fn to_csv(&self) -> String {
-        let head = [&["agent", "run", "step", "method", "look"], &COLUMNS[..]].concat();
-        let mut lines = vec![format!("{},moments", head.join(","))];
+        let head = [
+            &["agent", "run", "step", "method", "look"],
+            &COLUMNS[..],
+            &COUNTS[..],
+        ];
+        let mut lines = vec![head.concat().join(",")];
         for (run, method, mode, mean) in self.rows() {
             let trained = &self.runs[run];
             let root = trained.directory.root().display().to_string();
@@ -134,7 +141,7 @@ impl<'a> Scores<'a> {
                 mode.to_string(),
             ];
             cells.extend(numbers(mean).map(|v| v.map_or(String::new(), |v| v.to_string())));
-            cells.push(mean.pictures.to_string());
+            cells.extend(counts(mean));
             lines.push(cells.join(","));
         }
         lines.join("\n")
@@ -162,6 +169,7 @@ impl<'a> Scores<'a> {
                     "auc": auc,
                     "chance": chance,
                     "moments": mean.pictures,
+                    "empty": mean.empty(),
                     "moments_without_truth": mean.without,
                 })
             })
@@ -179,6 +187,10 @@ fn numbers(mean: &MeanScore) -> [Option<f64>; 5] {
         score.map(|s| s.auc),
         score.map(|s| s.chance),
     ]
+}
+
+fn counts(mean: &MeanScore) -> [String; 2] {
+    [mean.pictures, mean.empty()].map(|count| count.to_string())
 }
 
 /// A cell that may hold commas.

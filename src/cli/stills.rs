@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::attention::{Newest, columns, row};
+use super::attention::{Empty, Newest, columns, map_legend, row};
 use super::error::CliError;
 use super::grid::View;
 use super::session::Trained;
@@ -84,6 +84,8 @@ impl Still {
             Newest::of(explanation, side)?,
             Back::new(&self.picture, side),
         );
+        let mut empty = Empty::default();
+        empty.count(&newest.map);
         let predicted = newest.predicted.map(|p| back.smooth(&p));
         let cells = row(
             &self.picture,
@@ -96,7 +98,8 @@ impl Still {
             columns: columns(method, &trained.config, predicted.is_some(), false),
             rows: vec![String::new()],
             cells,
-            caption: self.caption(explanation),
+            caption: empty.caption(self.caption(explanation)),
+            legends: vec![map_legend(method.title())],
         };
         Ok(grid.render()?)
     }
@@ -120,23 +123,7 @@ fn shrunk(picture: Rgb8) -> Result<Rgb8, MediaError> {
     if longer <= LARGEST_SIDE {
         return Ok(picture);
     }
-    let (width, height) = fitted(picture.width(), picture.height(), LARGEST_SIDE);
-    // All is kept, in a square whose bars are cut off again.
-    let square = image_file::resize_square(&picture, LARGEST_SIDE, Fit::Letterbox(GREY))?;
-    let (x0, y0) = ((LARGEST_SIDE - width) / 2, (LARGEST_SIDE - height) / 2);
-    let bytes = (0..height)
-        .flat_map(|y| (0..width).map(move |x| (x, y)))
-        .flat_map(|(x, y)| square.get(x0 + x, y0 + y).unwrap_or(GREY))
-        .collect();
-    Rgb8::new(width, height, bytes)
-}
-
-/// The extent of a picture whose longer side becomes `side`: rounded, at least 1, as
-/// [`image_file::resize_square`] letterboxes it.
-fn fitted(width: usize, height: usize, side: usize) -> (usize, usize) {
-    let longer = width.max(height).max(1);
-    let scaled = |extent: usize| ((extent * side + longer / 2) / longer).max(1);
-    (scaled(width), scaled(height))
+    image_file::resize_within(&picture, LARGEST_SIDE)
 }
 
 /// The way back from a letterboxed square to the picture in it.
@@ -154,7 +141,7 @@ struct Back {
 impl Back {
     fn new(picture: &Rgb8, side: usize) -> Back {
         let (width, height) = (picture.width(), picture.height());
-        let inner = fitted(width, height, side);
+        let inner = image_file::size_within(width, height, side);
         Back {
             width,
             height,
@@ -234,18 +221,5 @@ mod tests {
         assert_eq!(small.get(500, 0), Some([50, 60, 70]));
         let back = Back::new(&small, 36);
         assert_eq!(back.smooth(&vec![2.0; 36 * 36]), vec![2.0; LARGEST_SIDE]);
-    }
-
-    #[test]
-    fn the_extent_is_the_one_that_letterboxing_uses() {
-        for (width, height) in [(8, 4), (5, 7), (100, 3), (31, 31), (1, 500)] {
-            let picture = Rgb8::filled(width, height, [255, 0, 0]).unwrap();
-            let square = image_file::resize_square(&picture, 36, Fit::Letterbox([0; 3])).unwrap();
-            let (w, h) = fitted(width, height, 36);
-            let red = square.colours().filter(|c| c[0] > 0).count();
-            assert_eq!(red, w * h, "{width}×{height}");
-            let corner = ((36 - w) / 2, (36 - h) / 2);
-            assert_eq!(square.get(corner.0, corner.1), Some([255, 0, 0]));
-        }
     }
 }

@@ -250,6 +250,7 @@ fn sheet(
         caption: format!(
             "image {index}: the share of each patch in the {name}; by rollout {own:.3} is the token's own"
         ),
+        legends: vec![],
     };
     Ok(grid.render()?)
 }

@@ -36,7 +36,7 @@ pub struct Explained<'a> {
 /// | `action` | f32[N, A] | the policy's mean |
 /// | `q` | `f32[N]` | Q1 of observation and action, in units of return |
 /// | `METHOD.map` | f32[N, 3F, S, S] | what `q` owes each pixel, signed; its unit is in the notes |
-/// | `METHOD.mask` | u8[N, F, S, S] | 1 where the map is among the largest of its frame |
+/// | `METHOD.mask` | u8[N, F, S, S] | 1 where the map is among the largest of its frame and not 0 |
 /// | `predicted` | f32[N, 3F, S, S] | the mask that the agent predicts, as probabilities |
 /// | `segmentation` | u8[N, S, S] | of the newest frame: 0 background, 1 floor, from 2 what the task is about |
 /// | `source`, `step` | `i32[N]` | which look or image, by its place in the notes; which agent step |

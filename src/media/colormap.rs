@@ -13,8 +13,9 @@ use super::{MediaError, Rgb8};
 /// What NaN looks like: magenta, in none of the gradients.
 pub const NOT_A_NUMBER: Rgb = [255, 0, 255];
 
-/// How much of the picture shows through the colours of [`heat_overlay`].
-const HEAT_GREY: f32 = 0.25;
+/// How bright the picture is below the colours of [`heat_overlay`]: one sees what is there,
+/// and no white is taken for heat.
+const GROUND: f32 = 0.55;
 
 /// Which value gets the end of the colour scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,10 +44,17 @@ pub enum Sequential {
 pub fn diverging(map: &[f32], h: usize, w: usize, scale: Scale) -> Result<Rgb8, MediaError> {
     check("signed map", map.len(), h, w)?;
     let end = scale.end(map);
+    paint(map, h, w, |v| diverging_at(ratio(v, end)))
+}
+
+/// The colour of `share`, in −1..1, of the end of the scale of [`diverging`], for legends.
+pub fn diverging_colour(share: f32) -> Rgb {
+    diverging_at(share.into())
+}
+
+fn diverging_at(share: f64) -> Rgb {
     // The gradient runs red → blue; 0.5 is its neutral middle.
-    paint(map, h, w, |v| {
-        colour_of(&colorous::RED_BLUE, 0.5 - 0.5 * ratio(v, end))
-    })
+    colour_of(&colorous::RED_BLUE, 0.5 - 0.5 * share)
 }
 
 /// The magnitude of a map: |v|, dark at 0.
@@ -62,11 +70,20 @@ pub fn magnitude(
 ) -> Result<Rgb8, MediaError> {
     check("map", map.len(), h, w)?;
     let end = scale.end(map);
+    paint(map, h, w, |v| magnitude_at(ratio(v.abs(), end), gradient))
+}
+
+/// The colour of `share`, in 0..1, of the end of the scale of [`magnitude`], for legends.
+pub fn magnitude_colour(share: f32, gradient: Sequential) -> Rgb {
+    magnitude_at(share.into(), gradient)
+}
+
+fn magnitude_at(share: f64, gradient: Sequential) -> Rgb {
     let gradient = match gradient {
         Sequential::Viridis => &colorous::VIRIDIS,
         Sequential::Inferno => &colorous::INFERNO,
     };
-    paint(map, h, w, |v| colour_of(gradient, ratio(v.abs(), end)))
+    colour_of(gradient, share)
 }
 
 /// A mask alone, in greys: 0 is black (dropped), 1 is white (kept), values
@@ -103,19 +120,22 @@ pub fn mask_overlay(observation: &Rgb8, mask: &[f32]) -> Result<Rgb8, MediaError
 }
 
 /// A map of magnitudes over what it is about: |v| in the colours of [`Sequential::Inferno`]
-/// over the picture in grey.
+/// over the picture in grey, which they cover the more the more there is of it.
 ///
 /// # Errors
 /// [`MediaError::Shape`] if `map` has not one value per pixel of `picture`.
 pub fn heat_overlay(picture: &Rgb8, map: &[f32], scale: Scale) -> Result<Rgb8, MediaError> {
     let (h, w) = (picture.height(), picture.width());
-    let heat = magnitude(map, h, w, scale, Sequential::Inferno)?;
-    let colours = picture.colours().zip(heat.colours()).map(|(below, above)| {
-        if above == NOT_A_NUMBER {
-            return above;
+    check("map over a picture", map.len(), h, w)?;
+    let end = scale.end(map);
+    let colours = picture.colours().zip(map).map(|(below, &v)| {
+        if v.is_nan() {
+            return NOT_A_NUMBER;
         }
-        let grey = HEAT_GREY * luma(below);
-        above.map(|v| (grey + (1.0 - HEAT_GREY) * f32::from(v)).round() as u8)
+        let share = ratio(v.abs(), end);
+        let (grey, cover) = (GROUND * luma(below), share.sqrt() as f32);
+        magnitude_at(share, Sequential::Inferno)
+            .map(|v| (grey + cover * (f32::from(v) - grey)).round() as u8)
     });
     Rgb8::from_colours(w, h, colours)
 }

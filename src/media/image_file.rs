@@ -11,7 +11,7 @@ use image::{
     RgbImage, RgbaImage,
 };
 
-use super::rgb8::{Rgb, WHITE};
+use super::rgb8::Rgb;
 use super::{MediaError, Rgb8};
 
 /// Memory that decoding one image may take: 20,000×20,000 pixels fit, an
@@ -214,14 +214,57 @@ fn on_white(picture: &RgbaImage) -> Result<Rgb8, MediaError> {
 /// # Errors
 /// [`MediaError::Shape`] if `size` is 0 or beyond 65,535.
 pub fn resize_square(picture: &Rgb8, size: usize, fit: Fit) -> Result<Rgb8, MediaError> {
-    let target = u16::try_from(size).ok().filter(|&s| s > 0).map(u32::from);
-    let Some(target) = target else {
-        return Err(MediaError::Shape {
-            what: "side of the resized image",
-            expected: "1 to 65535 pixels".into(),
-            got: size.to_string(),
-        });
-    };
+    let target = side(size)?;
+    match fit {
+        Fit::CentreCrop => {
+            let source = buffer(picture)?;
+            let side = source.width().min(source.height());
+            let (x, y) = ((source.width() - side) / 2, (source.height() - side) / 2);
+            let square = imageops::crop_imm(&source, x, y, side, side).to_image();
+            let fitted = imageops::resize(&square, target, target, FilterType::Triangle);
+            Rgb8::new(size, size, fitted.into_raw())
+        }
+        Fit::Letterbox(bars) => {
+            let inner = resize_within(picture, size)?;
+            let mut square = Rgb8::filled(size, size, bars)?;
+            let (x, y) = ((size - inner.width()) / 2, (size - inner.height()) / 2);
+            square.paste(&inner, x, y);
+            Ok(square)
+        }
+    }
+}
+
+/// Resizes a picture so that its longer side has `size` pixels, keeping its aspect: all
+/// of it, and no more. Filtered as by [`resize_square`].
+///
+/// # Errors
+/// [`MediaError::Shape`] if `size` is 0 or beyond 65,535.
+pub fn resize_within(picture: &Rgb8, size: usize) -> Result<Rgb8, MediaError> {
+    side(size)?;
+    let (width, height) = size_within(picture.width(), picture.height(), size);
+    let source = buffer(picture)?;
+    let fitted = imageops::resize(&source, width as u32, height as u32, FilterType::Triangle);
+    Rgb8::new(width, height, fitted.into_raw())
+}
+
+/// Width and height of a picture whose longer side becomes `size` pixels: rounded, and
+/// never 0, so that one of 1×10,000 still shows.
+pub fn size_within(width: usize, height: usize, size: usize) -> (usize, usize) {
+    let longer = width.max(height).max(1);
+    let scaled = |extent: usize| ((extent * size + longer / 2) / longer).max(1);
+    (scaled(width), scaled(height))
+}
+
+fn side(size: usize) -> Result<u32, MediaError> {
+    let side = u16::try_from(size).ok().filter(|&s| s > 0).map(u32::from);
+    side.ok_or_else(|| MediaError::Shape {
+        what: "side of the resized image",
+        expected: "1 to 65535 pixels".into(),
+        got: size.to_string(),
+    })
+}
+
+fn buffer(picture: &Rgb8) -> Result<RgbImage, MediaError> {
     let too_wide = || MediaError::Shape {
         what: "picture to resize",
         expected: "sides that fit 32 bits".into(),
@@ -229,31 +272,7 @@ pub fn resize_square(picture: &Rgb8, size: usize, fit: Fit) -> Result<Rgb8, Medi
     };
     let width = u32::try_from(picture.width()).map_err(|_| too_wide())?;
     let height = u32::try_from(picture.height()).map_err(|_| too_wide())?;
-    let source = RgbImage::from_raw(width, height, picture.data().to_vec()).ok_or_else(too_wide)?;
-    let fitted = match fit {
-        Fit::CentreCrop => {
-            let side = width.min(height);
-            let (x, y) = ((width - side) / 2, (height - side) / 2);
-            let square = imageops::crop_imm(&source, x, y, side, side).to_image();
-            imageops::resize(&square, target, target, FilterType::Triangle)
-        }
-        Fit::Letterbox(bars) => {
-            let longer = width.max(height);
-            // Never 0: a picture of 1×10,000 still shows.
-            let scaled = |side: u32| {
-                let exact = (u64::from(side) * u64::from(target) + u64::from(longer) / 2)
-                    / u64::from(longer);
-                (exact as u32).max(1)
-            };
-            let (w, h) = (scaled(width), scaled(height));
-            let inner = imageops::resize(&source, w, h, FilterType::Triangle);
-            let mut square = RgbImage::from_pixel(target, target, image::Rgb(bars));
-            let (x, y) = ((target - w) / 2, (target - h) / 2);
-            imageops::replace(&mut square, &inner, i64::from(x), i64::from(y));
-            square
-        }
-    };
-    Rgb8::new(size, size, fitted.into_raw())
+    RgbImage::from_raw(width, height, picture.data().to_vec()).ok_or_else(too_wide)
 }
 
 /// Reads a file, or all image files of a folder in the order of [`list`], each
@@ -320,9 +339,6 @@ pub(crate) fn is_folder(path: &Path) -> Result<bool, MediaError> {
     let metadata = fs::metadata(path).map_err(|source| unreadable(path, source))?;
     Ok(metadata.is_dir())
 }
-
-/// White bars, the usual letterbox on paper.
-pub const LETTERBOX_WHITE: Fit = Fit::Letterbox(WHITE);
 
 /// Whether the file is empty or a PNG whose header says 0 pixels. (The decoder
 /// refuses the latter too, but in words that do not tell it from damage.)

@@ -100,6 +100,7 @@ fn grid(columns: Vec<String>, rows: usize, cells: Vec<Rgb8>) -> Result<Rgb8, Err
         rows: vec![String::new(); rows],
         cells: cells.into_iter().map(Some).collect(),
         caption: String::new(),
+        legends: vec![],
     };
     Ok(grid.render()?)
 }

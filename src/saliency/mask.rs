@@ -1,6 +1,7 @@
 //! From an attribution map to the pixels that matter most.
 
 use crate::ops::{TapeError, Var};
+use crate::tape::Tape;
 
 /// The pixels of each frame whose attribution is among the largest.
 #[derive(Debug, Clone)]
@@ -28,5 +29,17 @@ impl QuantileMask {
             magnitude,
             threshold,
         })
+    }
+
+    /// Records the mask without the pixels that do not matter at all, f32[B, F, H·W]: of a
+    /// frame whose quantile is 0 it keeps what is not 0, of one that is 0 everywhere
+    /// nothing, where [`mask`](Self::mask), which is what SGQN trains with, keeps every
+    /// pixel. A magnitude below the least normal f32 counts as 0: so devices may round it.
+    ///
+    /// # Errors
+    /// Those of recording.
+    pub fn kept(&self, tape: &Tape) -> Result<Var, TapeError> {
+        let least = tape.full(&self.threshold.shape(), f32::MIN_POSITIVE);
+        self.magnitude.at_least(&self.threshold.maximum(&least)?)
     }
 }

@@ -2,6 +2,12 @@
 //!
 //! "True" pixels are those of the controlled body and of the goal. A map is taken by its
 //! magnitude, as masks are (SPEC.md A.6.1): how much a pixel matters, whichever way.
+//!
+//! A map that is 0 everywhere says nothing, and that is a miss: pointing game, precision
+//! and recall are 0, and the area is ½, for nothing is put in a wrong order either. It is
+//! counted and not left out, so that the means of methods and agents are over the same
+//! pictures, and that none is the better for saying nothing where it would be wrong.
+//! [`Score::empty`] tells how often.
 
 /// What one map scores against one truth, each in 0..=1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,6 +24,8 @@ pub struct Score {
     pub auc: f64,
     /// Share of all pixels that are true: what pointing and precision are by chance.
     pub chance: f64,
+    /// 1 if the map is 0 everywhere, else 0; of a mean, the share of such maps.
+    pub empty: f64,
 }
 
 impl Score {
@@ -35,13 +43,25 @@ impl Score {
         if magnitude.iter().any(|v| v.is_nan()) {
             return None;
         }
+        let chance = ratio(positives, pixels);
+        if magnitude.iter().all(|v| *v == 0.0) {
+            return Some(Score {
+                pointing: 0.0,
+                precision: 0.0,
+                recall: 0.0,
+                auc: 0.5,
+                chance,
+                empty: 1.0,
+            });
+        }
         let both = mask.iter().zip(truth).filter(|(m, t)| **m && **t).count();
         Some(Score {
             pointing: pointing(&magnitude, truth),
             precision: ratio(both, count(mask)),
             recall: ratio(both, positives),
             auc: auc(&magnitude, truth),
-            chance: ratio(positives, pixels),
+            chance,
+            empty: 0.0,
         })
     }
 }
@@ -83,7 +103,7 @@ fn auc(magnitude: &[f32], truth: &[bool]) -> f64 {
 /// The mean over pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct MeanScore {
-    sum: [f64; 5],
+    sum: [f64; 6],
     /// Pictures that were scored.
     pub pictures: usize,
     /// Pictures that could not be: see [`Score::of`].
@@ -98,7 +118,7 @@ impl MeanScore {
             return;
         };
         self.pictures += 1;
-        let parts = [s.pointing, s.precision, s.recall, s.auc, s.chance];
+        let parts = [s.pointing, s.precision, s.recall, s.auc, s.chance, s.empty];
         for (sum, part) in self.sum.iter_mut().zip(parts) {
             *sum += part;
         }
@@ -107,14 +127,20 @@ impl MeanScore {
     /// The mean; none of no picture.
     pub fn mean(&self) -> Option<Score> {
         let pictures = self.pictures as f64;
-        let [pointing, precision, recall, auc, chance] = self.sum.map(|sum| sum / pictures);
+        let [pointing, precision, recall, auc, chance, empty] = self.sum.map(|sum| sum / pictures);
         (self.pictures > 0).then_some(Score {
             pointing,
             precision,
             recall,
             auc,
             chance,
+            empty,
         })
+    }
+
+    /// How many of the pictures had a map that is 0 everywhere, and so a miss.
+    pub fn empty(&self) -> usize {
+        self.sum[5] as usize
     }
 }
 
@@ -138,6 +164,7 @@ mod tests {
             recall: 0.5,
             auc: 4.0 / 6.0,
             chance: 0.4,
+            empty: 0.0,
         };
         assert_eq!(score, expected);
         let nowhere = Score::of(&map, &[F; 5], &truth).unwrap();
@@ -147,7 +174,7 @@ mod tests {
     #[test]
     fn ties_count_half() {
         // All equal: no order at all.
-        let flat = Score::of(&[0.0; 4], &[T; 4], &[T, F, F, F]).unwrap();
+        let flat = Score::of(&[3.0; 4], &[T; 4], &[T, F, F, F]).unwrap();
         assert_eq!((flat.pointing, flat.auc), (0.25, 0.5));
         assert_eq!((flat.precision, flat.recall), (0.25, 1.0));
         // Two share the maximum, one of them is true; pairs: 2=2 (½), 2>1, 1<2, 1=1 (½).
@@ -156,6 +183,30 @@ mod tests {
         // The same with signs that must not matter, and −0 beside 0.
         let zeros = Score::of(&[5.0, 0.0, -0.0], &[T, F, F], &[T, F, F]).unwrap();
         assert_eq!((zeros.pointing, zeros.auc), (1.0, 1.0));
+    }
+
+    /// Whatever the mask of it is: training's keeps every pixel.
+    #[test]
+    fn a_map_without_anything_is_a_miss() {
+        let truth = [T, F, F, F];
+        let nothing = Score::of(&[0.0, -0.0, 0.0, 0.0], &[T; 4], &truth);
+        let expected = Score {
+            pointing: 0.0,
+            precision: 0.0,
+            recall: 0.0,
+            auc: 0.5,
+            chance: 0.25,
+            empty: 1.0,
+        };
+        assert_eq!(nothing, Some(expected));
+        let mut mean = MeanScore::default();
+        mean.add(nothing);
+        mean.add(Score::of(&[1.0, 0.0, 0.0, 0.0], &truth, &truth));
+        mean.add(None);
+        assert_eq!((mean.pictures, mean.empty(), mean.without), (2, 1, 1));
+        let score = mean.mean().unwrap();
+        assert_eq!((score.pointing, score.recall), (0.5, 0.5));
+        assert_eq!((score.auc, score.empty), (0.75, 0.5));
     }
 
     #[test]

@@ -424,6 +424,110 @@ fn scores_are_those_of_the_maps() {
     assert!(compared >= 8, "{compared}");
 }
 
+/// What a window covers is black already, so that nothing depends on it: such a map has no
+/// mask, and its frame is counted.
+///
+/// Sabotage tried: the mask of training. Turns this red.
+#[test]
+fn nothing_is_kept_where_a_map_is_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let black = folder.path().join("black.png");
+    image::RgbImage::new(36, 36).save(&black).unwrap();
+    let photo = folder.path().join("photo.png");
+    image::RgbImage::from_fn(36, 36, |x, y| image::Rgb([x as u8 * 7, y as u8 * 7, 40]))
+        .save(&photo)
+        .unwrap();
+    let (images, out) = (text(folder.path()), folder.path().join("out"));
+    let given = [
+        "--images",
+        images,
+        "--method=occlusion",
+        "--out",
+        text(&out),
+        "--show=mask",
+        "--raw",
+    ];
+    let answer = explain(&given);
+    answer.succeeds();
+    let said = "1 of 2 maps is 0 everywhere: nothing is kept";
+    assert!(answer.err.contains(said), "{}", answer.err);
+    let bytes = fs::read(out.join("maps.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mask = file.tensor("occlusion.mask").unwrap();
+    let kept: Vec<usize> = (mask.data().chunks(mask.data().len() / 2))
+        .map(|mask| mask.iter().filter(|v| **v == 1).count())
+        .collect();
+    assert!(kept[0] == 0 && kept[1] > 0, "{kept:?}");
+    // Whole rows of pictures say so too.
+    let panels = explain(&given[..5]);
+    panels.succeeds();
+    assert!(panels.err.contains(said), "{}", panels.err);
+}
+
+/// One mask is its own mean: RISE has nothing to say.
+#[test]
+fn empty_maps_are_counted_as_misses() {
+    let given = [
+        "--method=guided,rise",
+        "--masks=1",
+        "--score",
+        "--modes=train",
+        "--episode-steps=6",
+        "--every=3",
+    ];
+    let with = |more: &str| explain(&[&given[..], &[more]].concat());
+    let rows = json(with("--json").succeeds());
+    let (guided, rise) = (&rows[0], &rows[1]);
+    assert_eq!(
+        (&guided["moments"], &guided["empty"]),
+        (&2.into(), &0.into())
+    );
+    assert_eq!((&rise["moments"], &rise["empty"]), (&2.into(), &2.into()));
+    for (score, right) in [
+        ("pointing", 0.0),
+        ("precision", 0.0),
+        ("recall", 0.0),
+        ("auc", 0.5),
+    ] {
+        assert_eq!(rise[score], right, "{score}");
+    }
+    let csv = with("--csv");
+    let lines: Vec<&str> = csv.succeeds().lines().collect();
+    assert!(lines[0].ends_with(",moments,empty"), "{}", lines[0]);
+    assert!(
+        lines[1].ends_with(",2,0") && lines[2].ends_with(",2,2"),
+        "{lines:?}"
+    );
+    let table = explain(&given);
+    let lines: Vec<&str> = table.succeeds().lines().collect();
+    assert!(lines[0].ends_with("moments  empty"), "{}", lines[0]);
+    assert!(lines[2].ends_with("2      2"), "{}", lines[2]);
+}
+
+/// What the colours of segmentation and map mean stands under the pictures.
+#[test]
+fn pictures_have_legends() {
+    use foveate::media::colormap::{class_colour, diverging_colour};
+    let folder = tempfile::tempdir().unwrap();
+    let out = ["--out", text(folder.path()), "--modes=train", "--at=3"];
+    for more in [&["--show=map"][..], &[]] {
+        let path = &written(&explain(&[&out[..], more].concat()))[0];
+        let picture = foveate::media::image_file::read(path).unwrap();
+        let below = picture.height() - 60;
+        // Background, floor, ball, disc; then what raises Q and what lowers it.
+        let colours = (0..4)
+            .map(class_colour)
+            .chain([1.0, -1.0].map(diverging_colour));
+        for colour in colours {
+            let samples = (below..picture.height())
+                .flat_map(|y| (0..picture.width()).map(move |x| (x, y)))
+                .filter(|&(x, y)| picture.get(x, y) == Some(colour))
+                .count();
+            assert!(samples >= 81, "{path:?}: {samples} of {colour:?}");
+        }
+    }
+}
+
 #[test]
 fn mistakes_are_named() {
     let all = ["guided-gradcam", "occlusion", "rise", "attention"];

@@ -20,6 +20,17 @@ fn colours_say_sign_and_size() {
     };
     assert!(distance(colours[1]) < distance(colours[0]));
 
+    // Legends show the colours of the maps.
+    for (share, at) in [(-1.0, 0), (-0.5, 1), (0.0, 2), (1.0, 4)] {
+        assert_eq!(colormap::diverging_colour(share), colours[at]);
+    }
+    let gradient = Sequential::Inferno;
+    let heat = colormap::magnitude(&[1.0, -2.0], 1, 2, Scale::Max, gradient).unwrap();
+    for (share, at) in [(0.5, 0), (1.0, 1)] {
+        let right = heat.get(at, 0).unwrap();
+        assert_eq!(colormap::magnitude_colour(share, gradient), right);
+    }
+
     // NaN is seen, infinities are the ends, zeros and constants have a colour.
     let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, 2.0];
     let odd = colormap::diverging(&odd, 1, 5, Scale::Max).unwrap();
@@ -69,6 +80,8 @@ fn masks_keep_colour_where_they_keep() {
     };
     assert!(heat(0.0, 0) < heat(1.0, 0) && heat(1.0, 0) < heat(2.0, 0));
     assert!(heat(1.0, 0) < heat(1.0, 255), "the picture shows through");
+    let bare = heat(0.0, 255);
+    assert!((390..=480).contains(&bare), "{bare}: seen where nothing is");
     assert!(colormap::heat_overlay(&observation, &mask[..3], Scale::Max).is_err());
 
     let plain = colormap::mask(&[0.0, 1.0, 0.5, -3.0, 9.0, f32::NAN], 1, 6).unwrap();

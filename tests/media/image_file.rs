@@ -195,6 +195,11 @@ fn fitting_keeps_the_aspect_and_does_not_alias() {
     assert_eq!(boxed.get(2, 10), Some([255, 0, 0]));
     assert_eq!(boxed.get(27, 19), Some([0, 0, 255]));
 
+    let within = image_file::resize_within(&thirds, 15).unwrap();
+    assert_eq!((within.width(), within.height()), (15, 5));
+    assert_eq!(within.get(1, 0), Some([255, 0, 0]));
+    assert_eq!(within.get(13, 4), Some([0, 0, 255]));
+
     // A checkerboard of single pixels shrinks to its mean, not to black or white.
     let checks = Rgb8::new(
         256,
@@ -214,9 +219,16 @@ fn fitting_keeps_the_aspect_and_does_not_alias() {
             let square = image_file::resize_square(&sliver, 9, fit).unwrap();
             assert!(square.data().iter().all(|&v| v == 50));
         }
+        let within = image_file::resize_within(&sliver, 9).unwrap();
+        let right = (
+            1 + 8 * usize::from(width >= height),
+            1 + 8 * usize::from(height >= width),
+        );
+        assert_eq!((within.width(), within.height()), right);
     }
     for side in [0, 65_536] {
         assert!(image_file::resize_square(&thirds, side, Fit::CentreCrop).is_err());
+        assert!(image_file::resize_within(&thirds, side).is_err());
     }
 }
 

@@ -1,7 +1,7 @@
 //! Labelled panels.
 
 use foveate::media::Rgb8;
-use foveate::media::panel::PanelGrid;
+use foveate::media::panel::{Legend, PanelGrid};
 
 use crate::gradient;
 
@@ -11,6 +11,7 @@ fn grid(pictures: Vec<Option<Rgb8>>) -> PanelGrid {
         rows: vec!["train".into(), "video-hard".into()],
         cells: pictures,
         caption: "step 3".into(),
+        legends: vec![],
     }
 }
 
@@ -71,4 +72,71 @@ fn panels_stand_in_rows_and_columns() {
     assert!(grid(vec![None; 3]).render().is_err());
     assert!(PanelGrid::default().render().is_err());
     assert!(grid(vec![None; 4]).render().is_ok());
+}
+
+/// Samples of all colours stand under the table, in as many lines as it takes; frames that
+/// differ in their pictures alone still have one size.
+#[test]
+fn legends_say_what_colours_mean() {
+    let colours = [[9, 120, 200], [201, 20, 90], [30, 160, 31], [240, 240, 1]];
+    let legend = |words: [&str; 4]| Legend {
+        title: "true segmentation:".into(),
+        colours: (colours.into_iter().zip(words))
+            .map(|(colour, word)| (colour, word.to_string()))
+            .collect(),
+    };
+    let drawn = |legends: Vec<Legend>, shade: u8| {
+        let picture = Rgb8::filled(36, 36, [shade; 3]).unwrap();
+        let grid = PanelGrid {
+            legends,
+            ..grid(vec![Some(picture); 4])
+        };
+        grid.render().unwrap()
+    };
+    let bare = drawn(vec![], 80);
+    let short = drawn(vec![legend(["a", "b", "c", "d"])], 80);
+    let long = drawn(vec![legend(["background"; 4]), legend(["w"; 4])], 80);
+    let endless = "no line is as long as this word ".repeat(9);
+    let cut = drawn(vec![legend([&endless; 4])], 80);
+    let (width, height) = (bare.width(), bare.height());
+    for (paper, samples) in [(&short, 1), (&long, 2), (&cut, 1)] {
+        assert_eq!(paper.width(), width);
+        for colour in colours {
+            let at = (0..paper.width() * paper.height())
+                .filter(|i| paper.get(i % width, i / width) == Some(colour))
+                .collect::<Vec<_>>();
+            assert_eq!(at.len(), samples * 9 * 9, "{colour:?}");
+            assert!(at[0] / width >= height - 12, "under the table");
+        }
+    }
+    let lines = |paper: &Rgb8| (paper.height() - height) / 18;
+    assert_eq!((lines(&short), lines(&long), lines(&cut)), (1, 4, 5));
+    let other = drawn(vec![legend(["a", "b", "c", "d"])], 10);
+    assert_eq!(
+        (other.width(), other.height()),
+        (short.width(), short.height())
+    );
+}
+
+/// A caption does not run out of the picture.
+#[test]
+fn long_captions_are_cut() {
+    let with = |caption: &str| {
+        let grid = PanelGrid {
+            caption: caption.into(),
+            ..grid(vec![Some(gradient(36, 36)); 4])
+        };
+        grid.render().unwrap()
+    };
+    let (short, long) = (with("step 3"), with(&"wide ".repeat(90)));
+    assert_eq!(
+        (short.width(), short.height()),
+        (long.width(), long.height())
+    );
+    let margin = |paper: &Rgb8| {
+        let columns = paper.width() - 12..paper.width();
+        let mut all = columns.flat_map(|x| (0..paper.height()).map(move |y| (x, y)));
+        all.all(|(x, y)| paper.get(x, y) == Some([255; 3]))
+    };
+    assert!(margin(&short) && margin(&long));
 }

@@ -1,5 +1,7 @@
 //! Modes, colours, clips, procedural pictures.
 
+use std::collections::BTreeSet;
+
 use foveate::envs::native::{IDS, Mode, Reach, WorldOptions, create, palette, picture, scene};
 
 use crate::{act, mean, options};
@@ -20,6 +22,22 @@ fn presets_are_as_far_from_the_default_as_the_specification_says() {
         }
         let deviation = mean(&squares).sqrt();
         assert!((deviation - right).abs() < 0.02, "{spread:?}: {deviation}");
+    }
+}
+
+/// What a segmentation shows has a name, and each name is of something.
+#[test]
+fn parts_are_named() {
+    for id in IDS {
+        let world = create(id, options(1, 2)).unwrap();
+        let scene = world.scene(0).unwrap();
+        let shown: BTreeSet<u8> = (scene.primitives.iter())
+            .map(|primitive| primitive.segment)
+            .filter(|segment| *segment >= scene::SEGMENT_TASK)
+            .collect();
+        let named = (scene::SEGMENT_TASK..).take(world.parts().len());
+        assert_eq!(shown, named.collect(), "{id}: {:?}", world.parts());
+        assert!(world.parts().iter().all(|name| !name.is_empty()), "{id}");
     }
 }
 

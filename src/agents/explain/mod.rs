@@ -30,7 +30,8 @@ pub struct Explanation {
     /// 0..255, Guided Grad-CAM is such a gradient times the cam; occlusion and RISE have
     /// the unit of Q, the same for the channels of a frame, RISE for all frames.
     pub map: Vec<f32>,
-    /// Mask at quantile ρ, [F, S, S], 0 or 1.
+    /// Mask at quantile ρ, [F, S, S], 0 or 1; 0 where the map is, whatever its quantile:
+    /// see [`QuantileMask::kept`](crate::saliency::QuantileMask::kept).
     pub mask: Vec<f32>,
     /// Probability that a pixel is in the mask, as SGQN's decoder predicts it,
     /// [3F, S, S]; `None` for agents without a decoder.

@@ -114,6 +114,6 @@ fn outputs(agent: &Agent, tape: &Tape, map: &Var) -> Result<(), TapeError> {
     let (config, map) = (agent.config(), agent.eye().rgb(map)?);
     let looked = QuantileMask::record(&map, config.frame_stack, config.rho as f32)?;
     tape.output("map", &map);
-    tape.output("mask", &looked.mask);
+    tape.output("mask", &looked.kept(tape)?);
     Ok(())
 }

@@ -33,6 +33,7 @@ pub fn works(scale: Scale) -> Vec<Work> {
         for (kind, name) in [
             (AgentKind::Sac, "sac_update"),
             (AgentKind::Sgqn, "sgqn_update"),
+            (AgentKind::Dqn, "dqn_update"),
         ] {
             let config = Config {
                 replay_capacity: CAPACITY,

@@ -189,6 +189,7 @@ impl Task for Cartpole {
     const ACTION_DIM: usize = 1;
     const CONTROL_STEPS: usize = 1000;
     const ACTION_REPEAT: usize = 8;
+    const PARTS: &'static [&'static str] = &["cart", "pole"];
     const COORDINATES: &'static [&'static str] = &[
         "cart_position",
         "cart_velocity",

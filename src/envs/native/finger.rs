@@ -154,6 +154,7 @@ impl Task for Finger {
     const ACTION_DIM: usize = 2;
     const CONTROL_STEPS: usize = 1000;
     const ACTION_REPEAT: usize = 2;
+    const PARTS: &'static [&'static str] = &["finger", "spinner"];
     const COORDINATES: &'static [&'static str] = &[
         "knuckle_cosine",
         "knuckle_sine",

@@ -97,6 +97,10 @@ pub trait World: Send {
     /// What each of [`coordinates`](World::coordinates) is, by name.
     fn coordinate_names(&self) -> &'static [&'static str];
 
+    /// What the ids of a segmentation from [`SEGMENT_TASK`](scene::SEGMENT_TASK) on stand
+    /// for, by name.
+    fn parts(&self) -> &'static [&'static str];
+
     /// Where the things of environment `env` are and how they move, as numbers that a
     /// probe can be fitted to: angles as cosine and sine.
     fn coordinates(&self, env: usize) -> Result<Vec<f32>, WorldError>;

@@ -56,6 +56,7 @@ impl Task for Reach {
     const ACTION_DIM: usize = 2;
     const CONTROL_STEPS: usize = 100;
     const ACTION_REPEAT: usize = 2;
+    const PARTS: &'static [&'static str] = &["ball (body)", "disc (goal)"];
     const COORDINATES: &'static [&'static str] = &[
         "ball_x",
         "ball_y",

@@ -22,6 +22,9 @@ pub trait Task: Send {
     const ACTION_REPEAT: usize;
     /// The names of [`coordinates`](Task::coordinates).
     const COORDINATES: &'static [&'static str];
+    /// What [`primitives`](Task::primitives) are of, by the ids that they have in the
+    /// segmentation: from `SEGMENT_TASK`, one after the other.
+    const PARTS: &'static [&'static str];
 
     /// The task when an action is held for `action_repeat` control steps (≥ 1).
     fn new(action_repeat: usize) -> Self;
@@ -269,6 +272,10 @@ impl<T: Task> World for Vectorised<T> {
 
     fn coordinate_names(&self) -> &'static [&'static str] {
         T::COORDINATES
+    }
+
+    fn parts(&self) -> &'static [&'static str] {
+        T::PARTS
     }
 
     fn coordinates(&self, env: usize) -> Result<Vec<f32>, WorldError> {

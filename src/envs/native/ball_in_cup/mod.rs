@@ -172,6 +172,7 @@ impl Task for BallInCup {
     const ACTION_DIM: usize = 2;
     const CONTROL_STEPS: usize = 1000;
     const ACTION_REPEAT: usize = 4;
+    const PARTS: &'static [&'static str] = &["cup", "ball", "string"];
     const COORDINATES: &'static [&'static str] = &[
         "cup_x",
         "cup_z",

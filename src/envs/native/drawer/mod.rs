@@ -210,6 +210,7 @@ impl Task for Drawer {
     const ACTION_DIM: usize = 2;
     const CONTROL_STEPS: usize = 500;
     const ACTION_REPEAT: usize = 4;
+    const PARTS: &'static [&'static str] = &["arm", "drawer"];
     const COORDINATES: &'static [&'static str] = &[
         "shoulder_cosine",
         "shoulder_sine",

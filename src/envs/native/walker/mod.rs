@@ -204,6 +204,7 @@ impl<G: Goal> Task for Walker<G> {
     const ACTION_DIM: usize = 6;
     const CONTROL_STEPS: usize = 1000;
     const ACTION_REPEAT: usize = 4;
+    const PARTS: &'static [&'static str] = &["torso", "near leg", "far leg"];
     const COORDINATES: &'static [&'static str] = &[
         "torso_height",
         "torso_cosine",

@@ -2,6 +2,7 @@
 //! and update.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::batches::{OverlayBank, Randomness};
 use super::choices::Choices;
@@ -127,6 +128,8 @@ pub struct Agent {
     /// `counter.update` and `counter.act`: the steps of the random streams.
     counters: Arena,
     updates: BTreeMap<Turn, Program>,
+    /// Their turns, the one that ran last at the end.
+    order: Mutex<Vec<Turn>>,
 }
 
 impl Agent {
@@ -181,6 +184,7 @@ impl Agent {
             choices,
             action_dim: actions.dim(),
             updates: BTreeMap::new(),
+            order: Mutex::default(),
         })
     }
 
@@ -268,7 +272,9 @@ impl Agent {
     ) -> Result<(), TapeError> {
         for turn in Turn::all(&self.config) {
             let program = self.plan_update(replay, overlays, turn)?.build()?;
-            self.updates.insert(turn, program);
+            if self.updates.insert(turn, program).is_none() {
+                self.order().push(turn);
+            }
         }
         Ok(())
     }
@@ -397,11 +403,20 @@ impl Agent {
 
     fn update_program(&self, step: u64) -> Result<&Program, TapeError> {
         let turn = self.turn(step);
+        let mut order = self.order();
+        if let Some(at) = order.iter().position(|other| *other == turn) {
+            order[at..].rotate_left(1);
+        }
         (self.updates.get(&turn)).ok_or_else(|| TapeError::UnknownName {
             what: "update program",
             given: format!("{turn:?}"),
             known: format!("{:?}", self.updates.keys().collect::<Vec<_>>()),
         })
+    }
+
+    fn order(&self) -> MutexGuard<'_, Vec<Turn>> {
+        // A list that is always whole.
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The compiled updates.
@@ -419,7 +434,11 @@ impl Agent {
     /// is not finite since the last call is an error's business: it comes first.
     pub fn watched(&mut self) -> Result<Vec<(String, f32)>, GpuError> {
         let mut latest: BTreeMap<String, f32> = BTreeMap::new();
-        for program in self.updates.values_mut() {
+        let order = self.order().clone();
+        for turn in order {
+            let Some(program) = self.updates.get_mut(&turn) else {
+                continue;
+            };
             let names = program.watched().to_vec();
             for row in program.watched_blocking()? {
                 for (name, value) in names.iter().zip(row.values) {

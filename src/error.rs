@@ -44,12 +44,14 @@ pub enum Error {
     },
     /// An agent that acts by numbers in an environment that wants a choice.
     #[error(
-        "{agent} needs continuous actions, but '{env}' has {count} discrete ones: name --agent dqn or sgqn-dqn, which choose, or an environment with continuous actions (foveate envs lists them)"
+        "{agent} needs continuous actions, but '{env}' has {}discrete ones: name --agent dqn or sgqn-dqn, which choose, or an environment with continuous actions (foveate envs lists them)",
+        count.map(|count| format!("{count} ")).unwrap_or_default()
     )]
     DiscreteActions {
         agent: crate::config::AgentKind,
         env: String,
-        count: usize,
+        /// `None`: that depends on the environment, which was not asked.
+        count: Option<usize>,
     },
     /// An agent that chooses, where the grid of actions is too large.
     #[error(
@@ -81,6 +83,21 @@ pub enum Error {
         "{method} is about an agent's convolutions and the ReLUs between them; this agent sees through a frozen encoder, a vision transformer, which has neither: --method gradient, occlusion and rise are for every agent, --method attention shows where the encoder itself looks"
     )]
     FrozenEncoder { method: &'static str },
+    /// Fewer steps for a run than it has behind it.
+    #[error(
+        "the run in '{}' is at step {done} already, but steps={given} ends {}: nothing was changed; to go on, give --steps beyond what is done",
+        run.display(),
+        if given == steps { "before that".to_string() } else { format!("at agent step {steps}") }
+    )]
+    PastSteps {
+        run: std::path::PathBuf,
+        /// Agent steps of its newest good checkpoint.
+        done: u64,
+        /// In the unit of the run's budget.
+        given: u64,
+        /// The same in agent steps.
+        steps: u64,
+    },
     /// A run directory without a checkpoint to load.
     #[error("'{}' holds no checkpoint yet: train first", run.display())]
     NoCheckpoint { run: std::path::PathBuf },
@@ -133,6 +150,7 @@ impl Error {
             | Error::NoCeiling { .. } => false,
             Error::NoCheckpoint { .. }
             | Error::NoExpert { .. }
+            | Error::PastSteps { .. }
             | Error::DiscreteActions { .. }
             | Error::TooManyChoices { .. }
             | Error::FrozenEncoder { .. }

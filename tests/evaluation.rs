@@ -2,8 +2,10 @@
 
 mod common;
 
+use std::ops::ControlFlow;
+
 use common::gpu;
-use foveate::agents::evaluate::{Actor, Episode, Stage, mean, returns, success_rate};
+use foveate::agents::evaluate::{Actor, Episode, Stage, episodes, mean, returns, success_rate};
 use foveate::agents::{Agent, Trainer, env_options, evaluation_seed};
 use foveate::config::{AgentKind, Config, Preset};
 use foveate::envs::native::{Mode, World, WorldOptions, create};
@@ -87,7 +89,8 @@ fn yardsticks_score_what_they_do_by_hand() {
         actions.copy_from_slice(&drawn);
     });
     assert_eq!(played(Actor::Random(9)), random);
-    assert!(mean(&expert) > 2.0 * mean(&random) && mean(&random) > 0.0);
+    let sum = |returns: &[f32]| returns.iter().sum::<f32>();
+    assert!(sum(&expert) > 2.0 * sum(&random) && sum(&random) > 0.0);
 }
 
 fn config() -> Config {
@@ -149,7 +152,8 @@ fn a_run_is_judged_by_other_episodes() {
         panic!("{text}")
     })
     .unwrap();
-    trainer.run(&mut |_| {}).unwrap();
+    let ended = trainer.run(&mut |_| ControlFlow::Continue(())).unwrap();
+    assert!(ended.is_continue());
     let options = env_options(&config, Mode::Train, 1, None);
     let judged = |seed| {
         let options = EnvOptions {
@@ -157,7 +161,7 @@ fn a_run_is_judged_by_other_episodes() {
             ..options.clone()
         };
         let actor = Actor::Agent(trainer.agent());
-        mean(&returns(&gpu(), &options, FRAMES, &actor, 3).unwrap())
+        mean(&episodes(&gpu(), &options, FRAMES, &actor, 3, &mut |_| {}).unwrap())
     };
     let right = judged(evaluation_seed(config.seed));
     assert_ne!(right, judged(config.seed));
@@ -172,7 +176,7 @@ fn a_run_is_judged_by_other_episodes() {
             )
         })
         .collect();
-    assert_eq!(told, [(4, right), (8, right)]);
+    assert_eq!(told, [(4, right), (8, right), (10, right)]);
 }
 
 /// Sabotage tried: those that do not tell counted too. Turns this red.
@@ -190,5 +194,12 @@ fn success_is_the_share_of_the_episodes_that_tell() {
     assert_eq!(of(&[None, yes, no]), Some(0.5));
     assert_eq!(of(&[no]), Some(0.0));
     assert_eq!((of(&[None]), of(&[])), (None, None));
-    assert_eq!((mean(&[1.0, 4.0, 4.0]), mean(&[])), (3.0, 0.0));
+    let mean_of = |values: &[f32]| {
+        let episode = |&value| Episode {
+            value,
+            success: None,
+        };
+        mean(&values.iter().map(episode).collect::<Vec<_>>())
+    };
+    assert_eq!((mean_of(&[1.0, 4.0, 4.0]), mean_of(&[])), (3.0, 0.0));
 }

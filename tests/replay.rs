@@ -4,6 +4,7 @@
 mod common;
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use common::*;
 use foveate::agents::{ObservedShape, Replay, ReplayShape, StoredTransition, Trainer, env_options};
@@ -271,7 +272,7 @@ fn stacks_of_a_run_keep_to_their_episodes() {
         panic!("{text}")
     })
     .unwrap();
-    trainer.run(&mut |_| {}).unwrap();
+    let _ = trainer.run(&mut |_| ControlFlow::Continue(())).unwrap();
     let shape = ReplayShape {
         capacity: config.replay_capacity,
         frame_stack: 3,

@@ -103,9 +103,9 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
     // The run is what the other test takes it for.
     assert_eq!(first.checkpoints.len(), 2);
     assert!(first.checkpoints[1].0.contains("160"));
-    for kind in ["episode", "eval"] {
+    for (kind, right) in [("episode", 3), ("eval", 4)] {
         let lines = first.metrics.iter().filter(|l| l.contains(kind)).count();
-        assert_eq!(lines, 3, "{kind}: {:?}", first.metrics);
+        assert_eq!(lines, right, "{kind}: {:?}", first.metrics);
     }
     let folder = tempfile::tempdir().unwrap();
     let again = folder.path().join("again");
@@ -152,5 +152,58 @@ fn a_run_killed_at_random_moments_ends_with_the_same_bits() {
             End::of(&run).assert_same(expected);
         }
         println!("{agent}: {kills} kills, {under_way} of them under way, in {runs} runs");
+    }
+}
+
+/// Ctrl-C in the middle of training: it says where it stopped and how to go on, and goes on
+/// to the same end.
+#[test]
+#[cfg(unix)]
+fn a_run_stopped_by_ctrl_c_says_so_and_ends_with_the_same_bits() {
+    let (expected, _) = undisturbed_sgqn();
+    for attempt in 0.. {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("a run");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_foveate"));
+        command.env(
+            "FOVEATE_CACHE",
+            concat!(env!("CARGO_TARGET_TMPDIR"), "/cache-resume"),
+        );
+        command.arg("train").arg(SGQN).args(OPTIONS);
+        let child = (command.arg("--run").arg(&run).stdin(Stdio::null()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let begun = |run: &Path| {
+            let metrics = std::fs::read_to_string(run.join("metrics.jsonl"));
+            metrics.is_ok_and(|text| text.contains("critic_loss"))
+                || run.join("summary.json").exists()
+        };
+        while !begun(&run) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let pid = child.id().to_string();
+        Command::new("kill").args(["-INT", &pid]).status().unwrap();
+        let output = child.wait_with_output().unwrap();
+        if output.status.success() {
+            assert!(attempt < 10, "it always comes to its end first");
+            continue;
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{said}");
+        let checkpoints = files(&run.join("checkpoints"));
+        let newest = &checkpoints.last().unwrap().0;
+        let step: u64 = newest[5..17].parse().unwrap();
+        for part in [
+            format!("interrupted at step {step}"),
+            format!("saved in '{}'", run.join("checkpoints").display()),
+            format!("foveate train --run '{}' --resume", run.display()),
+        ] {
+            assert!(said.contains(&part), "no '{part}' in: {said}");
+        }
+        assert!(train(&run, SGQN, &[], None));
+        End::of(&run).assert_same_state(expected);
+        return;
     }
 }

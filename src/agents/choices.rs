@@ -61,7 +61,7 @@ impl Choices {
             (false, ActionSpace::Discrete(count)) => Err(Error::DiscreteActions {
                 agent,
                 env: env.clone(),
-                count,
+                count: Some(count),
             }),
             (false, ActionSpace::Continuous(_)) => Ok(None),
         }
@@ -70,6 +70,11 @@ impl Choices {
     /// How many.
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// Whether the environment takes the number itself.
+    pub fn are_numbers(&self) -> bool {
+        self.grid.is_none()
     }
 
     /// Action `number` as the environment takes it.

@@ -351,9 +351,10 @@ pub fn success_rate(episodes: &[Episode]) -> Option<f64> {
     (!told.is_empty()).then(|| done as f64 / told.len() as f64)
 }
 
-/// Mean of returns; 0 of none.
-pub fn mean(returns: &[f32]) -> f32 {
-    returns.iter().sum::<f32>() / returns.len().max(1) as f32
+/// Mean return of episodes; 0 of none.
+pub fn mean(episodes: &[Episode]) -> f32 {
+    let sum: f32 = episodes.iter().map(|episode| episode.value).sum();
+    sum / episodes.len().max(1) as f32
 }
 
 #[cfg(test)]

@@ -10,6 +10,12 @@ const RANDOM_ACTION: u32 = 0xAC7;
 const EXPLORE: u32 = 0xE75;
 
 impl Agent {
+    /// What lines of training tell of how an agent step was explored: ε of agents that
+    /// choose, which falls; of others nothing.
+    pub fn exploration(&self, step: u64) -> Option<(&'static str, f64)> {
+        (self.config().agent.chooses()).then(|| ("epsilon", self.config().epsilon(step)))
+    }
+
     /// The action at random of an agent step, as the environment takes it: uniform over its
     /// components or over the choices. `None`: the agent acts as it thinks best.
     ///

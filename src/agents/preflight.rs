@@ -1,8 +1,15 @@
 //! What a run will need only later, looked at before it begins.
 
+use std::path::PathBuf;
+
+use super::choices::Choices;
+use super::trainer::env_options;
 use crate::Error;
 use crate::config::Config;
+use crate::envs::native::Mode;
+use crate::envs::{EnvSpec, is_discrete};
 use crate::media::{clips, image_file};
+use crate::run::{CheckpointStore, RunDirectory};
 
 /// Whether the folders that a configuration names are there and hold what they should:
 /// backgrounds, which only evaluations show, and overlays.
@@ -17,4 +24,49 @@ pub fn check_folders(config: &Config) -> Result<(), Error> {
         image_file::list(folder)?;
     }
     Ok(())
+}
+
+/// What a run's environment is, if the agent can act in it. A real suite is asked through
+/// a Python process.
+///
+/// # Errors
+/// Those of [`EnvOptions::describe`](crate::envs::EnvOptions::describe) and
+/// [`Choices::of_agent`].
+pub fn describe_world(config: &Config, python: Option<PathBuf>) -> Result<EnvSpec, Error> {
+    if is_discrete(&config.env) && !config.agent.chooses() {
+        // Before Python is asked how many there are.
+        return Err(Error::DiscreteActions {
+            agent: config.agent,
+            env: config.env.clone(),
+            count: None,
+        });
+    }
+    let spec = env_options(config, Mode::Train, 1, python).describe()?;
+    Choices::of_agent(config, spec.actions())?;
+    Ok(spec)
+}
+
+/// Whether a run is at its end, `steps` agent steps, and its summary is written: then a
+/// trainer would have nothing left to do.
+///
+/// # Errors
+/// [`Error::PastSteps`] for a run that has trained longer than that; those of
+/// [`CheckpointStore::load_latest`].
+pub fn is_finished(directory: &RunDirectory, config: &Config, steps: u64) -> Result<bool, Error> {
+    let checkpoints = CheckpointStore::new(directory.checkpoints());
+    let Some(latest) = checkpoints.load_latest(|_| Ok(()))? else {
+        return Ok(false);
+    };
+    let meta = latest.checkpoint.meta();
+    if meta.step > steps {
+        return Err(Error::PastSteps {
+            run: directory.root().to_path_buf(),
+            done: meta.step,
+            given: config.steps,
+            steps,
+        });
+    }
+    // Of another configuration: a trainer says what does not fit.
+    let is_its_end = meta.step == steps && meta.config == config.digest()?;
+    Ok(is_its_end && directory.summary().is_file())
 }

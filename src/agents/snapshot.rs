@@ -1,5 +1,7 @@
 //! What a checkpoint of a run holds, and how it comes back.
 
+use std::collections::BTreeMap;
+
 use super::agent::Agent;
 use super::replay::{Replay, StoredTransition};
 use crate::Error;
@@ -30,13 +32,19 @@ pub struct Progress {
     pub stack: Vec<u64>,
     /// Step from which the next evaluation is due.
     pub next_evaluation: u64,
+    /// Latest watched scalars that no line of metrics tells of yet.
+    pub losses: BTreeMap<String, f32>,
     /// Transitions that are not in the log yet.
     pub pending: Vec<StoredTransition>,
 }
 
 impl Progress {
     fn to_json(&self, replay: &Replay) -> serde_json::Map<String, serde_json::Value> {
+        let losses: BTreeMap<_, _> = (self.losses.iter())
+            .map(|(name, value)| (name, value.to_bits()))
+            .collect();
         let fields = serde_json::json!({
+            "loss_bits": losses,
             "updates": self.updates,
             "episode": self.episode,
             "episode_return_bits": self.episode_return.to_bits(),
@@ -55,11 +63,19 @@ impl Progress {
     fn from_json(meta: &CheckpointMeta) -> Option<(Progress, u64, u64)> {
         let number = |name: &str| meta.extra.get(name)?.as_u64();
         let stack = meta.extra.get("stack")?.as_array()?;
+        let bits = |value: &serde_json::Value| u32::try_from(value.as_u64()?).ok();
+        let losses = match meta.extra.get("loss_bits").and_then(|l| l.as_object()) {
+            Some(losses) => (losses.iter())
+                .map(|(name, value)| Some((name.clone(), f32::from_bits(bits(value)?))))
+                .collect::<Option<_>>()?,
+            None => BTreeMap::new(),
+        };
         let progress = Progress {
+            losses,
             step: meta.step,
             updates: number("updates")?,
             episode: number("episode")?,
-            episode_return: f32::from_bits(u32::try_from(number("episode_return_bits")?).ok()?),
+            episode_return: f32::from_bits(bits(meta.extra.get("episode_return_bits")?)?),
             stack: stack.iter().map(|f| f.as_u64()).collect::<Option<_>>()?,
             next_evaluation: number("next_evaluation")?,
             pending: vec![],

@@ -1,15 +1,16 @@
 //! Training: act, learn, step, remember (SPEC.md A.4), with everything that a run
 //! writes. A run that is killed at any instant and resumed ends with the same bits.
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::agent::Agent;
 use super::batches::OverlayBank;
-use super::choices::Choices;
-use super::evaluate::{self, Actor};
+use super::evaluate::{self, Actor, Episode};
 use super::eye::{Eye, Retina};
 use super::memory::{self, ProgramMemory, TrainingMemory};
 use super::policy::Policy;
+use super::preflight::describe_world;
 use super::profiling::{ProfiledUpdate, Profiling};
 use super::replay::{Replay, ReplayShape, StoredTransition};
 use super::snapshot::{self, Progress};
@@ -31,6 +32,8 @@ pub struct Report {
     pub step: u64,
     pub steps: u64,
     pub updates: u64,
+    /// Whether this step was before learning began: those to come are slower.
+    pub before_learning: bool,
     /// Return of the last whole episode.
     pub episode_return: Option<f32>,
     /// Latest watched scalars.
@@ -117,9 +120,20 @@ impl Trainer {
         python: Option<std::path::PathBuf>,
         notice: &mut dyn FnMut(String),
     ) -> Result<Trainer, Error> {
-        let spec = env_options(config, Mode::Train, 1, python.clone()).describe()?;
-        // Before anything is compiled.
-        Choices::of_agent(config, spec.actions())?;
+        let spec = describe_world(config, python.clone())?;
+        Trainer::in_world(gpu, config, spec, directory, python, notice)
+    }
+
+    /// [`Trainer::new`] in an environment that has been described
+    /// ([`describe_world`]).
+    pub fn in_world(
+        gpu: &Gpu,
+        config: &Config,
+        spec: EnvSpec,
+        directory: RunDirectory,
+        python: Option<std::path::PathBuf>,
+        notice: &mut dyn FnMut(String),
+    ) -> Result<Trainer, Error> {
         tuning::restore(gpu, &directory)?;
         let eye = Eye::of_run(gpu, config, &directory)?;
         let mut agent = Agent::with_eye(gpu, config, spec.actions(), eye)?;
@@ -227,16 +241,24 @@ impl Trainer {
         self.progress.updates
     }
 
-    /// Trains to the end; `watch` is called after every agent step.
+    /// Trains to the end; `watch` is called after every agent step and may have it stop
+    /// there: then a checkpoint of that step is written, and a trainer that resumes from it
+    /// comes to the end that this one would have come to.
+    ///
+    /// Returns what `watch` last answered.
     ///
     /// # Errors
     /// [`Error::NonFinite`]; [`Error::TrainingDeviceLost`], after which another trainer
     /// on another device can go on from the last checkpoint; [`Error::EnvironmentGone`],
     /// after which one can go on from where this one stopped; those of the environment
     /// and of writing.
-    pub fn run(&mut self, watch: &mut dyn FnMut(&Report)) -> Result<(), Error> {
-        let Err(error) = self.steps(watch) else {
-            return Ok(());
+    pub fn run(
+        &mut self,
+        watch: &mut dyn FnMut(&Report) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
+        let error = match self.steps(watch) {
+            Ok(flow) => return Ok(flow),
+            Err(error) => error,
         };
         let (run, step) = (self.directory.root().to_path_buf(), self.progress.step);
         if let Some(reason) = error.device_lost() {
@@ -250,24 +272,29 @@ impl Trainer {
                 run,
                 step,
                 source: Box::new(source),
-                not_saved: self.checkpoint().err().map(|e| e.to_string()),
+                not_saved: self.checkpoint_between().err().map(|e| e.to_string()),
             }),
             error => Err(error),
         }
     }
 
-    fn steps(&mut self, watch: &mut dyn FnMut(&Report)) -> Result<(), Error> {
+    fn steps(
+        &mut self,
+        watch: &mut dyn FnMut(&Report) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
         let steps = self.config.agent_steps(self.spec.action_repeat);
         let mut report = Report {
             steps,
             ..Default::default()
         };
+        let mut flow = ControlFlow::Continue(());
         while self.progress.step < steps {
             self.step(&mut report)?;
             report.step = self.progress.step;
             report.updates = self.progress.updates;
             report.notices.extend(self.env.take_notices());
-            watch(&report);
+            report.before_learning = self.progress.updates == 0;
+            flow = watch(&report);
             report.notices.clear();
             report.evaluation = None;
             if self
@@ -277,13 +304,24 @@ impl Trainer {
             {
                 self.checkpoint()?;
             }
+            if flow.is_break() && self.progress.step < steps {
+                if self.has_news() {
+                    self.checkpoint_between()?;
+                }
+                return Ok(flow);
+            }
         }
         // Not once more what the last checkpoint covers: a run that was killed between
         // its last checkpoint and its end would end with other bits.
-        if self.log.position().transitions < self.replay.transitions() {
+        if self.has_news() {
             self.checkpoint()?;
         }
-        Ok(())
+        Ok(flow)
+    }
+
+    /// Whether something happened since the last checkpoint.
+    fn has_news(&self) -> bool {
+        self.log.position().transitions < self.replay.transitions()
     }
 
     /// One agent step: act, update, step the environment, remember.
@@ -359,7 +397,10 @@ impl Trainer {
 
     fn begin_episode(&mut self, report: &mut Report) -> Result<(), Error> {
         if self.progress.step >= self.progress.next_evaluation && self.progress.step > 0 {
-            self.evaluate(report)?;
+            let episodes = self.evaluate(&mut |text| report.notices.push(text))?;
+            // One that did not come to its end is made up for by whoever goes on.
+            self.progress.next_evaluation = self.progress.step + self.config.eval_freq;
+            report.evaluation = Some(("train".to_string(), evaluate::mean(&episodes)));
         }
         self.env.reset(0, self.progress.episode)?;
         let frame = self.observe()?;
@@ -381,7 +422,16 @@ impl Trainer {
         self.progress.stack.clear();
     }
 
-    fn evaluate(&mut self, report: &mut Report) -> Result<(), Error> {
+    /// Evaluates the agent as it is now, into the metrics: at intervals while it trains,
+    /// and by whoever wants to know what came of it. Returns the episodes; what happened in
+    /// them that a person should know goes to `notice`.
+    ///
+    /// Lines that are written after the last checkpoint are not there for a run that is
+    /// resumed from it.
+    ///
+    /// # Errors
+    /// Those of [`evaluate::episodes`], and of writing.
+    pub fn evaluate(&mut self, notice: &mut dyn FnMut(String)) -> Result<Vec<Episode>, Error> {
         let mut options = env_options(&self.config, Mode::Train, 1, self.python.clone());
         options.seed = evaluation_seed(self.config.seed);
         let actor = Actor::Agent(&self.agent);
@@ -391,22 +441,17 @@ impl Trainer {
             self.config.frame_stack,
             &actor,
             self.config.eval_episodes,
-            &mut |text| report.notices.push(text),
+            notice,
         )?;
-        // One that did not come to its end is made up for by whoever goes on.
-        self.progress.next_evaluation = self.progress.step + self.config.eval_freq;
-        let returns: Vec<f32> = episodes.iter().map(|episode| episode.value).collect();
-        let mean = evaluate::mean(&returns);
-        let mut values = vec![("train", f64::from(mean))];
+        let mut values = vec![("train", f64::from(evaluate::mean(&episodes)))];
         values.extend(evaluate::success_rate(&episodes).map(|rate| ("success", rate)));
         self.write("eval", &values)?;
-        report.evaluation = Some(("train".to_string(), mean));
-        Ok(())
+        Ok(episodes)
     }
 
     /// Reads the watched scalars; one that is not finite stops training before it can
     /// reach a checkpoint.
-    fn log_losses(&mut self, report: &mut Report) -> Result<(), Error> {
+    fn read_losses(&mut self) -> Result<(), Error> {
         let losses = self.agent.watched()?;
         if let Some((name, value)) = losses.iter().find(|(_, v)| !v.is_finite()) {
             return Err(Error::NonFinite {
@@ -415,19 +460,30 @@ impl Trainer {
                 step: self.progress.step,
             });
         }
-        let values: Vec<(&str, f64)> = losses
-            .iter()
+        self.progress.losses.extend(losses);
+        Ok(())
+    }
+
+    /// Writes the latest watched scalars since the last time, if there are any.
+    fn log_losses(&mut self, report: &mut Report) -> Result<(), Error> {
+        self.read_losses()?;
+        let losses: Vec<(String, f32)> = std::mem::take(&mut self.progress.losses)
+            .into_iter()
+            .collect();
+        if losses.is_empty() {
+            return Ok(());
+        }
+        let mut values: Vec<(&str, f64)> = (losses.iter())
             .map(|(n, v)| (n.as_str(), f64::from(*v)))
             .collect();
-        if !values.is_empty() {
-            self.write("train", &values)?;
-            report.losses = losses;
-        }
+        values.extend(self.agent.exploration(self.progress.step.saturating_sub(1)));
+        self.write("train", &values)?;
+        report.losses = losses;
         Ok(())
     }
 
     fn write(&mut self, kind: &str, values: &[(&str, f64)]) -> Result<(), Error> {
-        let seconds = self.started.elapsed().as_secs_f64();
+        let seconds = self.metrics.earlier_seconds() + self.started.elapsed().as_secs_f64();
         self.metrics
             .write(kind, self.progress.step, seconds, values)?;
         let names: Vec<String> = values.iter().map(|(n, _)| format!("{kind}/{n}")).collect();
@@ -445,6 +501,17 @@ impl Trainer {
     /// Writes a checkpoint of everything, unless a loss has stopped being finite.
     fn checkpoint(&mut self) -> Result<(), Error> {
         self.log_losses(&mut Report::default())?;
+        self.save()
+    }
+
+    /// The same where a run that nobody stops has none: what it would not yet have written
+    /// is kept for whoever goes on.
+    fn checkpoint_between(&mut self) -> Result<(), Error> {
+        self.read_losses()?;
+        self.save()
+    }
+
+    fn save(&mut self) -> Result<(), Error> {
         let metrics = self.metrics.sync()?;
         let tensorboard = self.tensorboard.sync()?;
         let replay = snapshot::append_replay(&mut self.log, &self.replay, &mut self.progress)?;

@@ -14,6 +14,7 @@ use super::output::{duration, note, print, table};
 use super::session::{Session, Trained, adapter_name, evaluation_options};
 use super::summary::{self, Returns, normalised};
 use super::train::{Fitting, fit};
+use crate::agents::describe_world;
 use crate::agents::evaluate::{Actor, returns};
 use crate::config::{AgentKind, Config, Layers, Preset};
 use crate::envs::native::Mode;
@@ -21,6 +22,7 @@ use crate::gpu::Gpu;
 use crate::media::curve::Series;
 use crate::run::RunDirectory;
 use crate::saliency::Method;
+use crate::shell::quoted;
 
 /// What the demo is: on two cores with software Vulkan it takes minutes, and every seed
 /// that was tried learns within its budget (the README has the scores).
@@ -86,6 +88,18 @@ pub(super) struct Arguments {
     quiet: bool,
 }
 
+impl Arguments {
+    /// The command that goes on with the demo.
+    fn resume_command(&self) -> String {
+        let run = quoted(&self.run.display().to_string());
+        let mut text = format!("foveate demo --run {run} --seed {}", self.seed);
+        if let Some(steps) = self.steps {
+            text.push_str(&format!(" --steps {steps}"));
+        }
+        text
+    }
+}
+
 pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliError> {
     let started = Instant::now();
     let config = configuration(arguments.seed, arguments.steps)?;
@@ -94,6 +108,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     if arguments.fresh {
         clear(root)?;
     }
+    let spec = describe_world(&config, None)?;
     let directory = match state(root, &config)? {
         State::New => RunDirectory::create(root)?,
         State::Unfinished => {
@@ -109,7 +124,12 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         }
     };
     let earlier = summary::seconds_of(&summary::rows(&directory.metrics())?);
-    let fitted = fit(&gpu, &config, directory, &Fitting::quietly(arguments.quiet))?;
+    let fitting = Fitting {
+        quiet: arguments.quiet,
+        resume: arguments.resume_command(),
+        ..Default::default()
+    };
+    let fitted = fit(&gpu, &config, spec, directory, &fitting)?;
     let train_seconds = earlier + started.elapsed().as_secs_f64();
     let (updates, steps) = (fitted.trainer.updates(), fitted.steps);
     let memory = fitted.trainer.memory();

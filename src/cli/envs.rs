@@ -36,6 +36,9 @@ pub(super) struct Arguments {
     python: Option<PathBuf>,
 }
 
+/// Installs every suite.
+const INSTALL_ALL: &str = "make real-envs";
+
 fn suite_name(given: &str) -> Result<String, String> {
     let known: Vec<&str> = std::iter::once("native")
         .chain(SUITES.iter().map(|suite| suite.name))
@@ -180,7 +183,7 @@ fn missing(suite: &RealSuite, error: String, install: Option<String>) -> Found {
 fn install(suite: &RealSuite, python: Option<&PathBuf>, error: &BridgeError) -> Option<String> {
     match error {
         BridgeError::PythonNotFound { .. } | BridgeError::NoRenderer { .. } => {
-            Some("make real-envs".to_string())
+            Some(INSTALL_ALL.to_string())
         }
         BridgeError::ModuleMissing { .. } => {
             let program = interpreter(python.map(PathBuf::as_path));
@@ -204,8 +207,8 @@ fn tasks_of(natives: &[EnvSpec], found: &[Found]) -> String {
     let mut lines: Vec<String> = natives.iter().map(|spec| spec.id.clone()).collect();
     for suite in found {
         lines.extend(suite.tasks.iter().cloned());
-        lines.extend(why_not(suite));
     }
+    lines.extend(why_not(found));
     lines.join("\n")
 }
 
@@ -234,24 +237,50 @@ fn overview(natives: &[EnvSpec], found: &[Found], python: &str) -> String {
             .collect();
         text += &format!("\n{}: {}", suite.suite, versions.join(", "));
     }
-    for suite in found {
-        if let Some(why) = why_not(suite) {
-            text += &format!("\n\n{why}");
-        }
+    for why in why_not(found) {
+        text += &format!("\n\n{why}");
     }
     text
 }
 
-/// Why a suite cannot be used, shortly, and what would help.
-fn why_not(suite: &Found) -> Option<String> {
-    let error = suite.error.as_deref()?;
-    let first = error.lines().next().unwrap_or_default();
-    let mut text = format!("{} cannot be used: {first}", suite.suite);
-    if let Some(install) = &suite.install {
-        text += &format!("\n  to install it: {install}");
-        if install != "make real-envs" {
-            text += "\n  or all suites, in a checkout of foveate: make real-envs";
+/// Why suites cannot be used, shortly, and what would help: each reason once, with all the
+/// suites that have it.
+fn why_not(found: &[Found]) -> Vec<String> {
+    let mut reasons: Vec<(&str, Vec<&Found>)> = vec![];
+    for suite in found {
+        let Some(error) = suite.error.as_deref() else {
+            continue;
+        };
+        let first = error.lines().next().unwrap_or_default();
+        match reasons.iter_mut().find(|(reason, _)| *reason == first) {
+            Some((_, suites)) => suites.push(suite),
+            None => reasons.push((first, vec![suite])),
         }
     }
-    Some(text)
+    let told = |(reason, suites): (&str, Vec<&Found>)| {
+        let names: Vec<&str> = suites.iter().map(|suite| suite.suite).collect();
+        let mut text = format!("{} cannot be used: {reason}", names.join(", "));
+        let is_all = |suite: &&Found| suite.install.as_deref() == Some(INSTALL_ALL);
+        let (all, single): (Vec<&Found>, Vec<&Found>) = suites.into_iter().partition(is_all);
+        for suite in &single {
+            let Some(install) = &suite.install else {
+                continue;
+            };
+            let it = match names.len() {
+                1 => "it",
+                _ => suite.suite,
+            };
+            text += &format!("\n  to install {it}: {install}");
+        }
+        let installs = single.iter().any(|suite| suite.install.is_some());
+        match (all.is_empty(), installs) {
+            (false, _) => text += &format!("\n  to install what it needs: {INSTALL_ALL}"),
+            (true, true) => {
+                text += &format!("\n  or all suites, in a checkout of foveate: {INSTALL_ALL}");
+            }
+            (true, false) => {}
+        }
+        text
+    };
+    reasons.into_iter().map(told).collect()
 }

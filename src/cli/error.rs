@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::interrupt;
 use crate::Error;
 use crate::config::{AgentKind, Inputs};
 
@@ -175,12 +176,32 @@ pub(super) enum CliError {
         names: String,
         passes: String,
     },
+    /// Ctrl-C while training.
+    #[error(
+        "interrupted at step {step}: everything up to there is saved in '{}'; to go on:\n  {resume}",
+        checkpoints.display()
+    )]
+    Interrupted {
+        step: u64,
+        checkpoints: PathBuf,
+        /// The command.
+        resume: String,
+    },
     /// Standard output cannot be written.
     #[error("cannot write the results: {0}")]
     Output(std::io::Error),
 }
 
 impl CliError {
+    /// What the program ends with.
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            CliError::Interrupted { .. } => interrupt::EXIT_CODE,
+            error if error.is_user_mistake() => 2,
+            _ => 1,
+        }
+    }
+
     /// Whether the user can mend it by asking differently.
     pub fn is_user_mistake(&self) -> bool {
         match self {
@@ -209,7 +230,10 @@ impl CliError {
             | CliError::ImagesWithoutSaliency { .. }
             | CliError::NoOut { .. }
             | CliError::Filter { .. } => true,
-            CliError::Summary { .. } | CliError::File { .. } | CliError::Output(_) => false,
+            CliError::Summary { .. }
+            | CliError::File { .. }
+            | CliError::Interrupted { .. }
+            | CliError::Output(_) => false,
         }
     }
 }

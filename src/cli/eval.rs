@@ -42,7 +42,8 @@ pub(super) struct Arguments {
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
-    /// Folder of videos, GIFs or images for the backgrounds of the video modes; the run's own if absent
+    /// Folder of backgrounds for the video modes; the run's own if absent. Either videos and
+    /// GIFs, each a clip, or PNG and JPEG files, together one clip; both are refused
     #[arg(long, value_name = "DIR")]
     backgrounds: Option<PathBuf>,
     /// Python with the real suites [env: FOVEATE_PYTHON]

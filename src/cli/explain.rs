@@ -108,15 +108,17 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with_all = ["images", "data"])]
     score: bool,
     /// Print the scores as JSON
-    #[arg(long, requires = "score")]
+    // clap waives a requirement that another option forbids, so those are named again.
+    #[arg(long, requires = "score", conflicts_with_all = ["images", "data", "show"])]
     json: bool,
     /// Print the scores as comma-separated values
-    #[arg(long, requires = "score", conflicts_with = "json")]
+    #[arg(long, requires = "score", conflicts_with_all = ["json", "images", "data", "show"])]
     csv: bool,
     /// No progress on standard error
     #[arg(long)]
     quiet: bool,
-    /// Folder of videos, GIFs or images for the backgrounds of the video modes; the run's own if absent
+    /// Folder of backgrounds for the video modes; the run's own if absent. Either videos and
+    /// GIFs, each a clip, or PNG and JPEG files, together one clip; both are refused
     #[arg(long, value_name = "DIR")]
     backgrounds: Option<PathBuf>,
     /// Python with the real suites [env: FOVEATE_PYTHON]

@@ -7,6 +7,7 @@
 //! | `progress` | the progress bar, or plain lines where there is no terminal |
 //! | `fleet` | the progress of all runs of a sweep |
 //! | `parent` | the end of a sweep's child with its parent |
+//! | `interrupt` | Ctrl-C, which stops training where it can be gone on from |
 //! | `profile` | where the time of updates went: a table and a trace |
 //! | `summary` | what is computed from returns and from `metrics.jsonl` |
 //! | `method` | which attributions `explain` is asked for, and their options |
@@ -17,7 +18,7 @@
 //! | `output` | printing that survives a closed pipe |
 //!
 //! Results go to standard output, everything else (progress, notices, errors) to
-//! standard error. Exit codes: 0 done, 1 a failure, 2 a user's mistake.
+//! standard error. Exit codes: 0 done, 1 a failure, 2 a user's mistake, 130 interrupted.
 
 mod attention;
 mod bench;
@@ -33,6 +34,7 @@ mod film;
 mod fleet;
 mod grid;
 mod inputs;
+mod interrupt;
 mod method;
 mod output;
 mod parent;
@@ -63,7 +65,7 @@ Examples:
   foveate eval --run runs/reach
   foveate explain --run runs/reach
 
-Exit codes: 0 done, 1 a failure, 2 a mistake in what was asked.";
+Exit codes: 0 done, 1 a failure, 2 a mistake in what was asked, 130 interrupted by Ctrl-C.";
 
 /// Train visual agents and see where they look, on any Vulkan, Metal or DX12 GPU.
 #[derive(Debug, Parser)]
@@ -122,7 +124,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::note(&format!("error: {}", crate::with_causes(&error)));
-            exit_code(if error.is_user_mistake() { 2 } else { 1 })
+            exit_code(error.exit_code())
         }
     }
 }

@@ -19,10 +19,15 @@ pub(super) fn end_with_it() {
         let mut nothing = [0; 64];
         let mut input = std::io::stdin().lock();
         while matches!(input.read(&mut nothing), Ok(read) if read > 0) {}
-        std::thread::spawn(|| {
-            std::thread::sleep(PATIENCE);
-            std::process::abort();
-        });
-        std::process::exit(GONE);
+        end_now(GONE);
     });
+}
+
+/// Ends this process from a thread that is not the main one, whatever the others do.
+pub(super) fn end_now(code: i32) -> ! {
+    std::thread::spawn(|| {
+        std::thread::sleep(PATIENCE);
+        std::process::abort();
+    });
+    std::process::exit(code)
 }

@@ -1,5 +1,6 @@
 //! `foveate pretrain`: a masked autoencoder from images, into a run directory.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -7,6 +8,7 @@ use serde_json::json;
 
 use super::error::CliError;
 use super::inputs;
+use super::interrupt::Interrupt;
 use super::output::{duration, note, print};
 use super::progress::Progress;
 use super::session::{Session, adapter_name};
@@ -22,6 +24,7 @@ use crate::pretrain::{
 };
 use crate::pretrained;
 use crate::run::RunDirectory;
+use crate::shell::quoted;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -105,6 +108,21 @@ impl Arguments {
             (Method::Mae, _) | (_, Some(Inputs::Rgb)) => images.without_saliency(),
             (Method::MultiMae, _) => images,
         })
+    }
+
+    /// The command that goes on with the run.
+    fn resume_command(&self) -> String {
+        let path = |path: &Path| quoted(&path.display().to_string());
+        let mut text = format!(
+            "foveate pretrain {} --run {} --data {}",
+            self.method,
+            path(&self.run),
+            path(&self.data)
+        );
+        if let Some(maps) = &self.saliency {
+            text.push_str(&format!(" --saliency {}", path(maps)));
+        }
+        text + " --resume"
     }
 
     fn layers(&self, saved: Option<PretrainConfig>) -> PretrainLayers {
@@ -205,9 +223,25 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         ));
     }
     let mut progress = Progress::new(arguments.quiet);
-    let outcome = trainer.run(&mut |report| progress.report(report));
+    let interrupt = Interrupt::listen();
+    let mut step = 0;
+    let outcome = trainer.run(&mut |report| {
+        step = report.step;
+        progress.report(report);
+        match interrupt.asked() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    drop(interrupt);
     progress.finish();
-    outcome?;
+    if outcome?.is_break() {
+        return Err(CliError::Interrupted {
+            step,
+            checkpoints: trainer.directory().checkpoints(),
+            resume: arguments.resume_command(),
+        });
+    }
     let train_seconds = started.elapsed().as_secs_f64();
 
     let learner = trainer.learner();
@@ -234,7 +268,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         summary["masked_rgb_error"] = json!(error);
         summary["masked_over_mean_image"] = json!(ratio);
         masked = format!(
-            "error of hidden RGB patches {error:.4}; of the mean image {mean_image:.4}: {ratio:.2} of it"
+            "hidden RGB patches are restored with error {error:.4}, {ratio:.2} times that of showing the mean image ({mean_image:.4})"
         );
     }
     let mut cross = String::new();
@@ -248,7 +282,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
             "with_over_without": part,
         });
         cross = format!(
-            "with {} RGB patches visible {alone:.4}; with all of the saliency too {helped:.4}: {part:.2} of it\n",
+            "from {} visible RGB patches alone with error {alone:.4}; with all of the saliency visible too with {helped:.4}, {part:.2} times as much\n",
             errors.patches
         );
     }

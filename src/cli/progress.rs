@@ -12,6 +12,8 @@ use crate::agents::Report;
 /// Steps per second are those of this span: long enough to be steady, short enough
 /// to notice that random steps have become updates.
 const RATE_OVER: Duration = Duration::from_secs(20);
+/// So many steps with updates must have been seen before they tell of those to come.
+const STEPS_OF_AN_ESTIMATE: u64 = 10;
 /// Between lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(15);
 /// Between changes of the bar.
@@ -24,7 +26,7 @@ pub(super) struct Progress {
     /// What stands before all else.
     about: Option<String>,
     display: Display,
-    recent: VecDeque<(Instant, u64)>,
+    pace: Pace,
     shown: Option<Instant>,
 }
 
@@ -58,7 +60,7 @@ impl Progress {
             unit,
             about: None,
             display,
-            recent: VecDeque::new(),
+            pace: Pace::default(),
             shown: None,
         }
     }
@@ -75,13 +77,7 @@ impl Progress {
             return;
         }
         let now = Instant::now();
-        self.recent.push_back((now, report.step));
-        while let [(first, _), (second, _), ..] = self.recent.make_contiguous()
-            && now - *first > RATE_OVER
-            && now - *second > RATE_OVER / 2
-        {
-            self.recent.pop_front();
-        }
+        self.pace.step(now, report);
         let pause = match self.display {
             Display::Bar(_) => DRAW_EVERY,
             _ => LINE_EVERY,
@@ -89,7 +85,7 @@ impl Progress {
         let due = self.shown.is_none_or(|shown| now - shown >= pause);
         if due || report.step >= report.steps || report.evaluation.is_some() {
             self.shown = Some(now);
-            let mut text = describe(report, self.unit, self.rate());
+            let mut text = describe(report, self.unit, self.pace.rate(), self.pace.left(report));
             if let Some(about) = &self.about {
                 text = format!("{about} · {text}");
             }
@@ -103,13 +99,6 @@ impl Progress {
                 Display::Nothing => {}
             }
         }
-    }
-
-    /// Agent steps per second of late; none before the second step.
-    fn rate(&self) -> Option<f64> {
-        let ((since, from), (until, to)) = (self.recent.front()?, self.recent.back()?);
-        let seconds = (*until - *since).as_secs_f64();
-        (to > from && seconds > 0.0).then(|| (to - from) as f64 / seconds)
     }
 
     /// What to say before all else from now on; whether it is something new.
@@ -137,8 +126,53 @@ impl Progress {
     }
 }
 
+/// How quick it is of late.
+#[derive(Default)]
+struct Pace {
+    recent: VecDeque<(Instant, u64)>,
+    /// Whether the last step was before learning began.
+    before_learning: bool,
+    /// Where learning began, if that was seen.
+    learning_since: Option<u64>,
+}
+
+impl Pace {
+    fn step(&mut self, now: Instant, report: &Report) {
+        if self.before_learning && !report.before_learning {
+            // What came before tells nothing of what is to come.
+            self.recent.clear();
+            self.learning_since = Some(report.step);
+        }
+        self.before_learning = report.before_learning;
+        self.recent.push_back((now, report.step));
+        while let [(first, _), (second, _), ..] = self.recent.make_contiguous()
+            && now - *first > RATE_OVER
+            && now - *second > RATE_OVER / 2
+        {
+            self.recent.pop_front();
+        }
+    }
+
+    /// Steps per second of late; none before the second step.
+    fn rate(&self) -> Option<f64> {
+        let ((since, from), (until, to)) = (self.recent.front()?, self.recent.back()?);
+        let seconds = (*until - *since).as_secs_f64();
+        (to > from && seconds > 0.0).then(|| (to - from) as f64 / seconds)
+    }
+
+    /// Seconds to the end at this rate; none while it would be a guess.
+    fn left(&self, report: &Report) -> Option<f64> {
+        let begun = |since: u64| report.step >= since + STEPS_OF_AN_ESTIMATE;
+        if report.before_learning || !self.learning_since.is_none_or(begun) {
+            return None;
+        }
+        let left = report.steps.saturating_sub(report.step) as f64 / self.rate()?;
+        (left > 0.0).then_some(left)
+    }
+}
+
 /// `step 1500/3000 · return 61.2 · critic_loss 0.034 · 7.9 steps/s · 3 min 10 s left`
-fn describe(report: &Report, unit: &str, rate: Option<f64>) -> String {
+fn describe(report: &Report, unit: &str, rate: Option<f64>, left: Option<f64>) -> String {
     let mut parts = vec![format!("{unit} {}/{}", report.step, report.steps)];
     if let Some(value) = report.episode_return {
         parts.push(format!("return {value:.1}"));
@@ -155,10 +189,9 @@ fn describe(report: &Report, unit: &str, rate: Option<f64>) -> String {
     }
     if let Some(rate) = rate {
         parts.push(format!("{rate:.1} {unit}s/s"));
-        let left = report.steps.saturating_sub(report.step) as f64 / rate;
-        if left > 0.0 {
-            parts.push(format!("{} left", duration(left)));
-        }
+    }
+    if let Some(left) = left {
+        parts.push(format!("{} left", duration(left)));
     }
     parts.join(" · ")
 }
@@ -178,7 +211,55 @@ mod tests {
         };
         let expected =
             "step 1500/3000 · return 61.2 · critic_loss 0.034 · 7.5 steps/s · 3 min 20 s left";
-        assert_eq!(describe(&report, "step", Some(7.5)), expected);
-        assert_eq!(describe(&Report::default(), "frame", None), "frame 0/0");
+        assert_eq!(describe(&report, "step", Some(7.5), Some(200.0)), expected);
+        assert_eq!(
+            describe(&Report::default(), "frame", None, None),
+            "frame 0/0"
+        );
+    }
+
+    /// Random steps take a tenth of a second, those with updates one: of 1,000 steps the
+    /// last 900 take 900 seconds.
+    #[test]
+    fn the_time_left_is_that_of_steps_that_learn() {
+        let (mut pace, mut now) = (Pace::default(), Instant::now());
+        for step in 1..=1000u64 {
+            let before_learning = step <= 100;
+            now += Duration::from_millis(if before_learning { 100 } else { 1000 });
+            let report = Report {
+                step,
+                steps: 1000,
+                before_learning,
+                ..Default::default()
+            };
+            pace.step(now, &report);
+            let left = pace.left(&report);
+            match step {
+                ..111 => assert_eq!(left, None, "step {step}"),
+                111..1000 => {
+                    let right = (1000 - step) as f64;
+                    assert!(
+                        (left.unwrap() - right).abs() < 1e-6,
+                        "step {step}: {left:?}"
+                    );
+                }
+                _ => assert_eq!(left, None),
+            }
+        }
+    }
+
+    #[test]
+    fn what_never_is_random_has_an_estimate_at_once() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        for step in 1..=2 {
+            let report = Report {
+                step,
+                steps: 10,
+                ..Default::default()
+            };
+            pace.step(now + Duration::from_secs(step), &report);
+            let left = (step == 2).then_some(8.0);
+            assert_eq!(pace.left(&report), left);
+        }
     }
 }

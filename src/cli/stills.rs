@@ -6,6 +6,7 @@ use super::attention::{Empty, Newest, columns, map_legend, row};
 use super::error::CliError;
 use super::grid::View;
 use super::session::Trained;
+use crate::agents::Choices;
 use crate::agents::explain::{Explainer, Explanation};
 use crate::media::image_file::{self, Fit};
 use crate::media::panel::PanelGrid;
@@ -98,23 +99,32 @@ impl Still {
             columns: columns(method, &trained.config, predicted.is_some(), false),
             rows: vec![String::new()],
             cells,
-            caption: empty.caption(self.caption(explanation)),
+            caption: empty.caption(self.caption(trained.agent.choices(), explanation)),
             legends: vec![map_legend(method.title())],
         };
         Ok(grid.render()?)
     }
 
-    fn caption(&self, explanation: &Explanation) -> String {
-        let actions = explanation.action.iter().map(|a| format!("{a:.2}"));
-        let action: Vec<String> = actions.collect();
+    fn caption(&self, choices: Option<&Choices>, explanation: &Explanation) -> String {
+        let action = shown_action(choices, &explanation.action);
         let (name, q) = (&self.name, explanation.q);
-        format!("{name}: action {} · Q {q:.1}", action.join(", "))
+        format!("{name}: action {action} · Q {q:.1}")
     }
 
     /// What it is called.
     pub fn name(&self) -> &str {
         &self.name
     }
+}
+
+/// An action's components, or its number where it has one.
+fn shown_action(choices: Option<&Choices>, action: &[f32]) -> String {
+    let digits = match choices.is_some_and(Choices::are_numbers) {
+        true => 0,
+        false => 2,
+    };
+    let shown: Vec<String> = action.iter().map(|a| format!("{a:.digits$}")).collect();
+    shown.join(", ")
 }
 
 /// The picture, its longer side at most [`LARGEST_SIDE`].
@@ -195,6 +205,16 @@ impl Back {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::envs::ActionSpace;
+
+    #[test]
+    fn an_action_that_has_a_number_is_shown_by_it() {
+        let (numbered, grid) = (ActionSpace::Discrete(6), ActionSpace::Continuous(2));
+        let [numbered, grid] = [numbered, grid].map(Choices::of);
+        assert_eq!(shown_action(numbered.as_ref(), &[3.0]), "3");
+        assert_eq!(shown_action(grid.as_ref(), &[-1.0, 0.0]), "-1.00, 0.00");
+        assert_eq!(shown_action(None, &[0.125, -0.5]), "0.12, -0.50");
+    }
 
     #[test]
     fn maps_return_to_the_picture_and_leave_the_bars_behind() {

@@ -59,18 +59,11 @@ pub(super) fn rows(path: &Path) -> Result<Vec<Row>, CliError> {
     Ok(metrics::read(path)?)
 }
 
-/// Seconds of training that the lines tell of. Every process counts from its own
-/// start, so where the time goes back, another process took over.
+/// Seconds of training that the lines tell of, by however many processes: each counts on
+/// from where the one before it stopped.
 pub(super) fn seconds_of(rows: &[Row]) -> f64 {
-    let mut total = 0.0;
-    let mut last = 0.0;
-    for seconds in rows.iter().filter_map(|row| row.get("seconds")?.as_f64()) {
-        if seconds < last {
-            total += last;
-        }
-        last = seconds;
-    }
-    total + last
+    let last = rows.last().and_then(|row| row.get("seconds")?.as_f64());
+    last.unwrap_or(0.0)
 }
 
 /// The learning curve that the lines tell of.
@@ -114,9 +107,9 @@ mod tests {
     }
 
     #[test]
-    fn time_of_several_processes_adds_up() {
-        let rows = [3.0, 8.0, 2.0, 5.0].map(|s| row(&format!("{{\"seconds\":{s}}}")));
-        assert_eq!(seconds_of(&rows), 13.0);
+    fn the_last_line_tells_the_time() {
+        let rows = [3.0, 8.0, 9.5].map(|s| row(&format!("{{\"seconds\":{s}}}")));
+        assert_eq!(seconds_of(&rows), 9.5);
         assert_eq!(seconds_of(&[]), 0.0);
     }
 

@@ -8,7 +8,7 @@ use super::fleet::Fleet;
 use super::output::{note, print};
 use super::session::{Session, choose_modes};
 use crate::Error;
-use crate::agents::{Choices, check_folders, env_options};
+use crate::agents::{Choices, check_folders, describe_world};
 use crate::config::{Config, Inputs};
 use crate::envs::backgrounds::Backgrounds;
 use crate::envs::native::Mode;
@@ -154,8 +154,7 @@ fn open_worlds(plan: &Plan, root: &Path, arguments: &Arguments) -> Result<Vec<us
         let (repeat, actions) = match known {
             Some((_, repeat, actions)) => (*repeat, *actions),
             None => {
-                let options = env_options(config, Mode::Train, 1, arguments.python.clone());
-                let spec = options.describe().map_err(failed)?;
+                let spec = describe_world(config, arguments.python.clone()).map_err(failed)?;
                 asked.push((config, spec.action_repeat, spec.actions()));
                 (spec.action_repeat, spec.actions())
             }

@@ -1,26 +1,29 @@
 //! `foveate train`: a run from its first step, or from its last checkpoint, to its end.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::json;
 
 use super::error::CliError;
+use super::interrupt::Interrupt;
 use super::output::{bytes, duration, note, print};
 use super::profile;
 use super::progress::Progress;
-use super::session::{Session, adapter_name, evaluation_options};
+use super::session::{Session, adapter_name};
 use super::summary;
 use crate::Error;
-use crate::agents::evaluate::{self, Actor};
-use crate::agents::{Eye, ProgramMemory, Trainer, TrainingMemory, check_folders, tuning};
-use crate::config::{Config, EncoderKind, Inputs, Layers};
-use crate::envs::native::Mode;
-use crate::envs::{EnvError, offers_saliency};
+use crate::agents::{
+    Eye, ProgramMemory, Trainer, TrainingMemory, check_folders, describe_world, is_finished, tuning,
+};
+use crate::config::{Budget, Config, EncoderKind, Inputs, Layers};
+use crate::envs::{EnvError, EnvSpec, offers_saliency};
 use crate::gpu::{Gpu, KernelsMade};
 use crate::pretrained::{EncoderOptions, PretrainedEncoder};
 use crate::run::directory::ENCODER;
 use crate::run::{CheckpointStore, RunDirectory};
+use crate::shell::quoted;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -83,8 +86,9 @@ pub(super) struct Arguments {
     /// Continue the run in --run from its last good checkpoint
     #[arg(long)]
     resume: bool,
-    /// Folder of videos, GIFs or images for the backgrounds of the video modes; none:
-    /// procedural ones
+    /// Folder of backgrounds for the video modes; none: procedural ones. It holds either
+    /// videos and GIFs, each a clip, or PNG and JPEG files, which sorted by name are one
+    /// clip; a folder with both is refused
     #[arg(long, value_name = "DIR")]
     backgrounds: Option<String>,
     /// Folder of images that are laid over observations (svea, sgqn); none: procedural ones
@@ -155,6 +159,15 @@ impl Arguments {
         }
     }
 
+    /// The command that goes on with the run.
+    fn resume_command(&self) -> String {
+        let mut text = format!("foveate train --run {} --resume", shown(&self.run));
+        if let Some(python) = &self.python {
+            text.push_str(&format!(" --python {}", shown(python)));
+        }
+        text
+    }
+
     /// The configuration of a new run, which is looked at before anything is written. Where
     /// nobody says how large frames are, a pretrained encoder does.
     fn resolve(&self, gpu: &Gpu) -> Result<Config, CliError> {
@@ -183,7 +196,7 @@ impl Arguments {
 
 pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliError> {
     let started = Instant::now();
-    let (gpu, config, directory) = if arguments.resume {
+    let (gpu, config, spec, directory) = if arguments.resume {
         let directory = RunDirectory::resume(&arguments.run)?;
         let saved = match directory.has_config() {
             true => Some(Config::read(&directory.config())?),
@@ -200,17 +213,24 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         if !begun {
             config = arguments.resolve(&gpu)?;
         }
-        (gpu, config, directory)
+        let spec = describe_world(&config, arguments.python.clone())?;
+        (gpu, config, spec, directory)
     } else {
         // Whatever may be wrong with the options is said before anything is written.
         Config::resolve(&arguments.layers(None))?;
+        RunDirectory::check_new(&arguments.run)?;
         let gpu = match arguments.no_tune {
             true => session.gpu()?,
             false => session.tuned_gpu()?,
         };
         let config = arguments.resolve(&gpu)?;
-        (gpu, config, RunDirectory::create(&arguments.run)?)
+        let spec = describe_world(&config, arguments.python.clone())?;
+        (gpu, config, spec, RunDirectory::create(&arguments.run)?)
     };
+    let steps = config.agent_steps(spec.action_repeat);
+    if is_finished(&directory, &config, steps)? {
+        return print(&finished(&directory, &config, steps));
+    }
     if arguments.no_tune {
         // Were it killed before it trains, it is resumed without measuring too.
         tuning::begin(&gpu, &directory)?;
@@ -220,26 +240,17 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         python: arguments.python.clone(),
         profile: arguments.profile,
         quiet: arguments.quiet,
+        resume: arguments.resume_command(),
     };
-    let fitted = fit(&gpu, &config, directory, &fitting)?;
-    let trainer = &fitted.trainer;
+    let mut fitted = fit(&gpu, &config, spec, directory, &fitting)?;
+    let trainer = &mut fitted.trainer;
     let train_seconds = earlier + started.elapsed().as_secs_f64();
     if arguments.profile.is_some() {
         profile::report(trainer, &config, &adapter_name(&gpu))?;
     }
 
-    let options = evaluation_options(&config, Mode::Train, arguments.python.clone());
-    let actor = Actor::Agent(trainer.agent());
     let episodes = config.eval_episodes;
-    let played = evaluate::episodes(
-        &gpu,
-        &options,
-        config.frame_stack,
-        &actor,
-        episodes,
-        &mut |text| note(&text),
-    )?;
-    let returns = summary::returns_of(&played);
+    let returns = summary::returns_of(&trainer.evaluate(&mut |text| note(&text))?);
     let directory = trainer.directory();
     let curve = directory.media().join("curve.png");
     let title = format!("{} on {}, seed {}", config.agent, config.env, config.seed);
@@ -263,16 +274,11 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         "kernels_made": gpu.kernels_made(),
         "adapter": adapter_name(&gpu),
     }))?;
-    // What is about convolutions a frozen transformer has not.
-    let method = match config.encoder {
-        EncoderKind::Cnn => "",
-        EncoderKind::Pretrained { .. } => " --method gradient",
-    };
     print(&format!(
         "{} on {}: return {:.1} ± {:.1} over {episodes} episodes after {} steps ({})\n\
          summary         {}\n\
          learning curve  {}\n\
-         next            foveate eval --run {run}; foveate explain --run {run}{method}",
+         next            {}",
         config.agent,
         config.env,
         returns.mean(),
@@ -281,8 +287,39 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         duration(train_seconds),
         directory.summary().display(),
         curve.display(),
-        run = directory.root().display(),
+        next_commands(directory, &config),
     ))
+}
+
+/// A path in a command.
+fn shown(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
+
+/// What may be done with a trained agent.
+fn next_commands(directory: &RunDirectory, config: &Config) -> String {
+    let run = shown(directory.root());
+    // What is about convolutions a frozen transformer has not.
+    let method = match config.encoder {
+        EncoderKind::Cnn => "",
+        EncoderKind::Pretrained { .. } => " --method gradient",
+    };
+    format!("foveate eval --run {run}; foveate explain --run {run}{method}")
+}
+
+/// What is said of a run that has nothing left to do.
+fn finished(directory: &RunDirectory, config: &Config, steps: u64) -> String {
+    format!(
+        "the run in '{}' is finished at step {steps}: nothing was changed\n\
+         summary         {}\n\
+         to go on        foveate train --run {} --resume --steps N, with N above {}\n\
+         next            {}",
+        directory.root().display(),
+        directory.summary().display(),
+        shown(directory.root()),
+        config.steps,
+        next_commands(directory, config),
+    )
 }
 
 /// How to train, beside what decides the result.
@@ -294,16 +331,8 @@ pub(super) struct Fitting {
     pub profile: Option<u64>,
     /// Show no progress.
     pub quiet: bool,
-}
-
-impl Fitting {
-    /// Nothing but training, with progress unless `quiet`.
-    pub fn quietly(quiet: bool) -> Fitting {
-        Fitting {
-            quiet,
-            ..Default::default()
-        }
-    }
+    /// The command that goes on where an interrupted training stopped.
+    pub resume: String,
 }
 
 /// A trainer at the end of its run.
@@ -318,6 +347,7 @@ pub(super) struct Fitted {
 pub(super) fn fit(
     gpu: &Gpu,
     config: &Config,
+    spec: EnvSpec,
     directory: RunDirectory,
     fitting: &Fitting,
 ) -> Result<Fitted, CliError> {
@@ -334,8 +364,12 @@ pub(super) fn fit(
             adapter_name(gpu)
         ));
     }
+    if let Some(warning) = never_learns(config, spec.action_repeat) {
+        note(&warning);
+    }
     let python = fitting.python.clone();
-    let mut trainer = match Trainer::new(gpu, config, directory, python, &mut |text| note(&text)) {
+    let notice = &mut |text: String| note(&text);
+    let mut trainer = match Trainer::in_world(gpu, config, spec, directory, python, notice) {
         Ok(trainer) => trainer,
         Err(error) => {
             if is_new {
@@ -352,19 +386,46 @@ pub(super) fn fit(
         trainer.profile_last(count)?;
     }
     let mut progress = Progress::new(quiet);
-    let mut steps = 0;
+    let (mut step, mut steps) = (0, 0);
+    let interrupt = Interrupt::listen();
     let outcome = trainer.run(&mut |report| {
-        steps = report.steps;
+        (step, steps) = (report.step, report.steps);
         progress.report(report);
+        match interrupt.asked() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     });
+    drop(interrupt);
     progress.finish();
-    outcome?;
+    if outcome?.is_break() {
+        return Err(CliError::Interrupted {
+            step,
+            checkpoints: trainer.directory().checkpoints(),
+            resume: fitting.resume.clone(),
+        });
+    }
     if steps == 0 {
         // There was nothing left to do.
         let checkpoints = CheckpointStore::new(trainer.directory().checkpoints());
         steps = checkpoints.list()?.last().map_or(0, |(step, _)| *step);
     }
     Ok(Fitted { trainer, steps })
+}
+
+/// What is said of a run whose steps are all taken at random.
+fn never_learns(config: &Config, action_repeat: usize) -> Option<String> {
+    let (steps, random) = (config.agent_steps(action_repeat), config.init_steps);
+    // In the unit of the budget, as `steps` is.
+    let more = match config.budget {
+        Budget::AgentSteps => random,
+        Budget::Frames => random.saturating_mul(action_repeat as u64),
+    };
+    (steps <= random).then(|| {
+        format!(
+            "warning: nothing will be learned: the run has {steps} agent steps, and the first {random} (init_steps) are random, without updates; give --steps above {more}, or a smaller --set init_steps=N"
+        )
+    })
 }
 
 /// `memory on the device: 32 MiB (replay 30 MiB, …)`

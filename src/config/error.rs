@@ -92,13 +92,24 @@ fn hint(nearest: &Option<String>) -> String {
         .unwrap_or_default()
 }
 
-/// The known name that `given` most likely meant; none if nothing is close.
+/// Fewer letters in common are no likeness.
+const SHORTEST_START: usize = 3;
+
+/// The known name that `given` most likely meant, by a few letters or by a missing or
+/// superfluous end; none if nothing is close.
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let given = given.to_lowercase();
-    known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&given, name), name))
-        .min()
-        .filter(|&(distance, name)| distance <= (name.len() / 3).max(2) && distance < name.len())
-        .map(|(_, name)| name.to_owned())
+    let distance = |name: &'a str| (strsim::damerau_levenshtein(&given, name), name);
+    let all: Vec<(usize, &str)> = known.into_iter().map(distance).collect();
+    let is_misspelt = |&&(distance, name): &&(usize, &str)| {
+        distance <= (name.len() / 3).max(2) && distance < name.len()
+    };
+    let begins_alike = |&&(_, name): &&(usize, &str)| {
+        given.len().min(name.len()) >= SHORTEST_START
+            && (name.starts_with(&given) || given.starts_with(name))
+    };
+    let misspelt = all.iter().filter(is_misspelt).min();
+    misspelt
+        .or_else(|| all.iter().filter(begins_alike).min())
+        .map(|&(_, name)| name.to_owned())
 }

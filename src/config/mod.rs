@@ -229,7 +229,8 @@ pub struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlays: Option<PathBuf>,
 
-    /// A folder of videos, GIFs or images for the backgrounds of the video modes; absent:
+    /// A folder of backgrounds for the video modes, either videos and GIFs or PNG and JPEG
+    /// files (see [`EnvOptions::backgrounds`](crate::envs::EnvOptions::backgrounds)); absent:
     /// procedural ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backgrounds: Option<PathBuf>,

@@ -11,7 +11,8 @@ mod open;
 
 pub use environment::Environment;
 pub use open::{
-    EnvOptions, RealSuite, SUITES, describe, known_ids, modes_of, offers_saliency, open,
+    EnvOptions, RealSuite, SUITES, describe, is_discrete, known_ids, modes_of, offers_saliency,
+    open,
 };
 
 /// What may be done in an environment.

@@ -20,6 +20,8 @@ pub struct RealSuite {
     pub ids: &'static str,
     /// A task that every installation has.
     pub example: &'static str,
+    /// Whether the actions of all its tasks are discrete.
+    pub discrete: bool,
     /// Python packages that it needs, at the versions that are known to work together.
     pub packages: &'static [&'static str],
 }
@@ -30,24 +32,28 @@ pub const SUITES: [RealSuite; 4] = [
         name: DM_CONTROL,
         ids: "dm_control/DOMAIN-TASK",
         example: "dm_control/cartpole-swingup",
+        discrete: false,
         packages: &["dm_control==1.0.28", "mujoco==3.3.0"],
     },
     RealSuite {
         name: "metaworld",
         ids: "metaworld/TASK-v3",
         example: "metaworld/reach-v3",
+        discrete: false,
         packages: &["metaworld==3.1.1", "mujoco==3.3.0"],
     },
     RealSuite {
         name: "ale",
         ids: "ale/GAME",
         example: "ale/Pong",
+        discrete: true,
         packages: &["ale-py==0.12.1", "numpy>=1.26,<3"],
     },
     RealSuite {
         name: "gym",
         ids: "gym/ID",
         example: "gym/Hopper-v5",
+        discrete: false,
         packages: &["gymnasium[mujoco]==1.4.0", "mujoco==3.3.0"],
     },
 ];
@@ -72,7 +78,7 @@ pub struct EnvOptions {
     pub action_repeat: Option<usize>,
     /// A folder that the video modes show in place of procedural moving pictures: of
     /// videos and GIFs, each a clip, or of PNG and JPEG files, which sorted by name are
-    /// one clip. Every agent step shows the next picture (the first follows the last).
+    /// one clip; a folder of both kinds is refused. Every agent step shows the next picture (the first follows the last).
     /// See [`Backgrounds`] for how they are resized.
     pub backgrounds: Option<PathBuf>,
     /// Python for real suites; none: see [`BridgeOptions::python`].
@@ -224,6 +230,15 @@ pub fn open(
 /// Whether environments of this id know the saliency of their frames.
 pub fn offers_saliency(id: &str) -> bool {
     matches!(suite(id), Ok(Suite::Native))
+}
+
+/// Whether the id alone tells that actions are discrete.
+pub fn is_discrete(id: &str) -> bool {
+    let of = |suite: &RealSuite| {
+        id.split_once('/')
+            .is_some_and(|(name, _)| name == suite.name)
+    };
+    SUITES.iter().any(|suite| suite.discrete && of(suite))
 }
 
 /// The looks that an environment has.

@@ -1,6 +1,7 @@
 //! Pretraining from its first update, or from its last checkpoint, to its end. A run that
 //! is killed at any instant and resumed ends with the same bits.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
@@ -114,11 +115,15 @@ impl PretrainTrainer {
         &self.directory
     }
 
-    /// Trains to the end; `watch` is called after every update.
+    /// Trains to the end; `watch` is called after every update and may have it stop there,
+    /// with a checkpoint. Returns what it last answered.
     ///
     /// # Errors
     /// [`Error::NonFinite`]; [`Error::TrainingDeviceLost`]; those of writing.
-    pub fn run(&mut self, watch: &mut dyn FnMut(&Report)) -> Result<(), Error> {
+    pub fn run(
+        &mut self,
+        watch: &mut dyn FnMut(&Report) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
         let outcome = self.steps(watch);
         outcome.map_err(|error| match error.device_lost() {
             Some(reason) => Error::TrainingDeviceLost {
@@ -130,12 +135,15 @@ impl PretrainTrainer {
         })
     }
 
-    fn steps(&mut self, watch: &mut dyn FnMut(&Report)) -> Result<(), Error> {
+    fn steps(
+        &mut self,
+        watch: &mut dyn FnMut(&Report) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
         let mut report = Report {
             steps: self.config.steps,
             ..Default::default()
         };
-        let mut saved = self.step;
+        let (mut saved, mut flow) = (self.step, ControlFlow::Continue(()));
         while self.step < self.config.steps {
             self.update.run()?;
             self.step += 1;
@@ -144,18 +152,21 @@ impl PretrainTrainer {
             }
             report.step = self.step;
             report.updates = self.step;
-            watch(&report);
+            flow = watch(&report);
             if self.step.is_multiple_of(self.config.checkpoint_freq) {
                 self.checkpoint()?;
                 saved = self.step;
             }
+            if flow.is_break() {
+                break;
+            }
         }
         // A run that ended before there were weights in files gets them.
         let written = saved == self.step && self.directory.weights().is_file();
-        match written {
-            true => Ok(()),
-            false => self.checkpoint(),
+        if !written {
+            self.checkpoint()?;
         }
+        Ok(flow)
     }
 
     /// Writes the mean of the losses since the last time; one that is not finite stops
@@ -183,7 +194,7 @@ impl PretrainTrainer {
             .map(|(name, value)| (name.as_str(), f64::from(*value)))
             .collect();
         values.push(("lr", lr));
-        let seconds = self.started.elapsed().as_secs_f64();
+        let seconds = self.metrics.earlier_seconds() + self.started.elapsed().as_secs_f64();
         self.metrics
             .write("pretrain", self.step, seconds, &values)?;
         let named: Vec<(String, f32)> = (values.iter())

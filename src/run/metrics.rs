@@ -5,7 +5,8 @@
 //! ```
 //!
 //! `step` counts agent steps, `kind` says what was measured (`train`, `eval`,
-//! …), `seconds` is wall-clock time. Everything but `seconds` is the same in two
+//! …), `seconds` is wall-clock time since training began, without the time in which no
+//! process trained. Everything but `seconds` is the same in two
 //! runs of the same seed, and in a run that was killed and resumed; therefore a
 //! checkpoint records its place here as a number of lines, not of bytes.
 
@@ -24,6 +25,8 @@ pub struct MetricsWriter {
     lines: u64,
     /// Bytes of all whole lines.
     end: u64,
+    /// Seconds of the line before the first one of this process.
+    earlier: f64,
 }
 
 impl MetricsWriter {
@@ -40,7 +43,7 @@ impl MetricsWriter {
             .create(true)
             .open(&path)
             .map_err(|e| RunError::io("open", &path, e))?;
-        let end = end_of_lines(&file, &path, lines)?;
+        let (end, last) = end_of_lines(&file, &path, lines)?;
         file.set_len(end)
             .map_err(|e| RunError::io("truncate", &path, e))?;
         // A new file's name must outlive a power cut, as its content will.
@@ -50,7 +53,14 @@ impl MetricsWriter {
             file,
             lines,
             end,
+            earlier: seconds_of(&last),
         })
+    }
+
+    /// Seconds that the lines told of when the file was opened, from which a process that
+    /// goes on counts; 0 of none.
+    pub fn earlier_seconds(&self) -> f64 {
+        self.earlier
     }
 
     /// Appends one line. A value that is not finite has no place in JSON and is
@@ -121,8 +131,15 @@ pub fn points(rows: &[Row], kind: &str, key: &str) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// The byte at which the first `lines` lines end.
-fn end_of_lines(file: &File, path: &Path, lines: u64) -> Result<u64, RunError> {
+/// What a line says of the time; 0 if it says nothing.
+fn seconds_of(line: &[u8]) -> f64 {
+    let row: Option<Row> = serde_json::from_slice(line).ok();
+    row.and_then(|row| row.get("seconds")?.as_f64())
+        .unwrap_or_default()
+}
+
+/// The byte at which the first `lines` lines end, and the last of them.
+fn end_of_lines(file: &File, path: &Path, lines: u64) -> Result<(u64, Vec<u8>), RunError> {
     let mut reader = BufReader::new(file);
     let (mut end, mut found, mut line) = (0, 0, Vec::new());
     while found < lines {
@@ -140,7 +157,7 @@ fn end_of_lines(file: &File, path: &Path, lines: u64) -> Result<u64, RunError> {
         end += length as u64;
         found += 1;
     }
-    Ok(end)
+    Ok((end, line))
 }
 
 fn text(text: &str) -> serde_json::Value {

@@ -32,7 +32,17 @@ fn every_agent_trains_with_its_own_losses() {
         let run = folder.path().join(&name);
         let flags = [&format!("--agent={agent}"), "--env=native/reach", more];
         let run_flag = format!("--run={}", run.display());
-        let given = [&["train", &run_flag, "--steps=16"], &flags[..], SMALL].concat();
+        let given = [
+            &[
+                "train",
+                &run_flag,
+                "--steps=16",
+                "--set=epsilon_decay_steps=14",
+            ],
+            &flags[..],
+            SMALL,
+        ]
+        .concat();
         foveate(&given).succeeds();
         let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
         for (loss, expected) in [
@@ -47,6 +57,21 @@ fn every_agent_trains_with_its_own_losses() {
             );
         }
         assert_eq!(metrics.contains("actor_loss"), !agent.ends_with("dqn"));
+        // ε of the step that a line of training is of; half of it is gone in the end.
+        let epsilon: Vec<f64> = (metrics.lines().map(json))
+            .filter(|row| row["kind"] == "train")
+            .filter_map(|row| row["epsilon"].as_f64())
+            .collect();
+        match agent.ends_with("dqn") {
+            true => {
+                let right = (0..8).map(|learning| 1.0 - 0.95 * f64::from(learning) / 14.0);
+                let right: Vec<f64> = right.collect();
+                assert_eq!(epsilon.len(), right.len(), "{metrics}");
+                let close = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-12;
+                assert!(epsilon.iter().zip(&right).all(close), "{epsilon:?}");
+            }
+            false => assert!(epsilon.is_empty(), "{metrics}"),
+        }
     }
     // An augmentation changes what is learned.
     let last = |name: &str| fs::read(checkpoints(&folder.path().join(name)).last().unwrap());

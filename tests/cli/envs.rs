@@ -106,6 +106,27 @@ fn what_is_missing_comes_with_the_command_that_installs_it() {
     }
 }
 
+/// Without a module that all suites need.
+#[test]
+#[cfg(unix)]
+fn what_all_suites_lack_is_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(python) = python_with(folder.path(), &[]) else {
+        return;
+    };
+    let answer = foveate(&["envs", &format!("--python={}", text(&python))]);
+    let out = answer.succeeds();
+    assert_eq!(out.matches("cannot import 'numpy'").count(), 1, "{out}");
+    assert!(
+        out.contains("dm_control, metaworld, ale, gym cannot be used"),
+        "{out}"
+    );
+    for suite in ["dm_control", "metaworld", "ale", "gym"] {
+        assert!(out.contains(&format!("to install {suite}: ")), "{out}");
+    }
+    assert_eq!(out.matches("or all suites").count(), 1, "{out}");
+}
+
 #[test]
 fn mistakes_are_said_in_words() {
     foveate(&["envs", "atari"]).fails(2, &["native, dm_control, metaworld, ale, gym"]);

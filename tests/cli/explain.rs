@@ -556,6 +556,13 @@ fn mistakes_are_named() {
     explain(&["--method=rise", "--masks=9", "--at=25"]).fails(2, &["step 25", "25 steps"]);
     explain(&["--score", "--images=photos"]).fails(2, &["cannot be used with"]);
     explain(&["--json"]).fails(2, &["--score"]);
+    explain(&["--csv"]).fails(2, &["--score"]);
+    // Beside what forbids --score, too.
+    for beside in ["--images=photos", "--data=photos", "--show=overlay"] {
+        for format in ["--json", "--csv"] {
+            explain(&[format, beside]).fails(2, &[format, "cannot be used with"]);
+        }
+    }
 
     // A real suite knows no truth; the same for agents of different environments.
     let (_folder, run) = copy_of_trained();

@@ -14,6 +14,7 @@ mod pretrain;
 mod probe;
 mod profile;
 mod results;
+mod resuming;
 mod support;
 mod sweep;
 mod tuning;

@@ -44,6 +44,14 @@ fn names_that_do_not_exist_are_answered_with_the_nearest() {
             &["bacth", "'batch'"],
         ),
         (
+            &["--agent=sac", "--env=native/reach", "--set=batchsize=4"],
+            &["unknown option 'batchsize'", "did you mean 'batch'?"],
+        ),
+        (
+            &["--agent=dqn", "--env=native/reach", "--set=epsilon=0.1"],
+            &["unknown option 'epsilon'", "did you mean 'epsilon_end'?"],
+        ),
+        (
             &["--agent=sac", "--env=native/reach", "--stesp=4"],
             &["--stesp", "--steps"],
         ),

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use foveate::pretrain::{Method, PretrainConfig, PretrainLayers};
 
-use super::support::{Answer, checkpoints, copy, foveate, json, text};
+use super::support::{Answer, LATE, be_late, checkpoints, copy, foveate, json, text};
 
 /// 40 frames of 16×16 with saliency, collected once.
 pub fn frames() -> &'static Path {
@@ -61,7 +61,11 @@ fn both_methods_write_a_whole_run() {
     let folder = tempfile::tempdir().unwrap();
     for (method, decoders) in [("mae", 1), ("multimae", 3)] {
         let run = folder.path().join(method);
-        pretrain(method, &run, &[]).succeeds();
+        let answer = pretrain(method, &run, &[]);
+        let told = "hidden RGB patches are restored with error ";
+        assert!(answer.succeeds().starts_with(told), "{}", answer.out);
+        let told = " times that of showing the mean image (";
+        assert!(answer.out.contains(told), "{}", answer.out);
         let summary = json(&fs::read_to_string(run.join("summary.json")).unwrap());
         assert_eq!(summary["steps"], 6);
         assert_eq!(
@@ -263,6 +267,7 @@ fn a_resumed_run_ends_with_the_same_bits() {
     let files = checkpoints(&half);
     fs::remove_file(files.last().unwrap()).unwrap();
     fs::remove_file(half.join("weights.safetensors")).unwrap();
+    be_late(&half);
     pretrain("multimae", &half, &["--resume"]).succeeds();
     let bytes = |run: &Path| -> Vec<Vec<u8>> {
         let files = checkpoints(run);
@@ -278,6 +283,13 @@ fn a_resumed_run_ends_with_the_same_bits() {
         all
     };
     assert_eq!(parameters(&half), parameters(&whole));
+    let seconds: Vec<f64> = (fs::read_to_string(half.join("metrics.jsonl"))
+        .unwrap()
+        .lines())
+    .map(|line| json(line)["seconds"].as_f64().unwrap())
+    .collect();
+    assert!(seconds.is_sorted(), "{seconds:?}");
+    assert!(seconds[seconds.len() - 1] > LATE, "{seconds:?}");
     let weights = |run: &Path| fs::read(run.join("weights.safetensors")).unwrap();
     assert_eq!(weights(&half), weights(&whole));
     // Parameters have the released names.

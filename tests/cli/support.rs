@@ -126,3 +126,18 @@ pub fn text(path: &Path) -> &str {
 pub fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
 }
+
+/// Seconds that no test takes.
+pub const LATE: f64 = 1e6;
+
+/// Has all lines of a run's metrics tell of [`LATE`].
+pub fn be_late(run: &Path) {
+    let metrics = run.join("metrics.jsonl");
+    let late: String = (fs::read_to_string(&metrics).unwrap().lines())
+        .map(|line| {
+            let (row, _) = line.split_once(",\"seconds\":").unwrap();
+            format!("{row},\"seconds\":{LATE}}}\n")
+        })
+        .collect();
+    fs::write(&metrics, late).unwrap();
+}

@@ -233,6 +233,31 @@ fn animations_are_made_and_shown() {
     assert!(!html.contains("foveate sweep --animations"), "{html}");
 }
 
+/// Returns before other backgrounds are not those of the grid.
+#[test]
+fn a_grid_that_names_other_backgrounds_is_another() {
+    let [first, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    for folder in [&first, &other] {
+        let still = image::RgbImage::new(8, 8);
+        still.save(folder.path().join("still.png")).unwrap();
+    }
+    let with = |folder: &TempDir| {
+        let backgrounds = format!("backgrounds = '{}'", text(folder.path()));
+        GRID.replace("[1, 2]", "[1]")
+            .replace("[\"sac\", \"sgqn\"]", "[\"sac\"]")
+            .replace("steps = 120", "steps = 10")
+            .replace("overlay_pictures = 2", &backgrounds)
+    };
+    let (_keep, file, out) = grid(&with(&first));
+    sweep(&file, &out, &["--quiet"]).succeeds();
+    let outcome = || fs::read(out.join("runs/sac-native-reach-seed-1.json")).unwrap();
+    let before = outcome();
+    fs::write(&file, with(&other)).unwrap();
+    let said = format!("this one has backgrounds={}", text(other.path()));
+    sweep(&file, &out, &["--quiet"]).fails(2, &["another grid", &said, "--out"]);
+    assert!(outcome() == before);
+}
+
 #[test]
 fn a_wrong_grid_is_refused_before_anything_is_written() {
     let cases = [

@@ -1,0 +1,168 @@
+//! Going on with a run: from an interruption, to more steps, or not at all.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::support::{
+    Answer, LATE, be_late, checkpoints, copy_of_trained, foveate, json, text, train, trained,
+};
+
+/// Every file below a folder, with its content; but for the lock, which names the process.
+fn all_files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = vec![];
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        match entry.path() {
+            path if path.is_dir() => files.extend(all_files(&path)),
+            path if path.ends_with("run.lock") => {}
+            path => files.push((path.clone(), fs::read(path).unwrap())),
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Nothing but progress of training may be missing or there: it is not `--quiet`.
+fn resume(run: &Path, more: &[&str]) -> Answer {
+    foveate(&[&["train", "--resume", "--run", text(run)], more].concat())
+}
+
+fn rows(run: &Path) -> Vec<Value> {
+    let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    metrics.lines().map(json).collect()
+}
+
+/// (step, return) of every evaluation.
+fn evaluations(run: &Path) -> Vec<(u64, f64)> {
+    (rows(run).iter())
+        .filter(|row| row["kind"] == "eval")
+        .map(|row| {
+            (
+                row["step"].as_u64().unwrap(),
+                row["train"].as_f64().unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn fewer_steps_than_are_done_change_nothing() {
+    let (_folder, run) = copy_of_trained();
+    let before = all_files(&run);
+    for steps in ["--steps=10", "--set=steps=19"] {
+        let given = steps.rsplit('=').next().unwrap();
+        resume(&run, &[steps]).fails(
+            2,
+            &[
+                "is at step 20 already",
+                &format!("steps={given} ends before that"),
+                "--steps",
+            ],
+        );
+        assert!(all_files(&run) == before, "{steps} changed something");
+    }
+}
+
+#[test]
+fn a_finished_run_is_left_alone_and_goes_on_to_more_steps() {
+    let (_folder, run) = copy_of_trained();
+    let before = all_files(&run);
+    let answer = resume(&run, &["--set=eval_freq=7"]);
+    for said in ["is finished at step 20", "--resume --steps N", "above 20"] {
+        assert!(answer.succeeds().contains(said), "{}", answer.out);
+    }
+    assert!(!answer.err.contains("training"), "{}", answer.err);
+    assert!(all_files(&run) == before, "something changed");
+
+    // Much later, as it were: what comes then comes after it.
+    be_late(&run);
+    resume(&run, &["--steps=24", "--quiet"]).succeeds();
+    let rows = rows(&run);
+    let seconds: Vec<f64> = (rows.iter())
+        .map(|row| row["seconds"].as_f64().unwrap())
+        .collect();
+    assert!(seconds.is_sorted(), "{seconds:?}");
+    assert!(seconds[seconds.len() - 1] > LATE, "{seconds:?}");
+    let summary = json(&fs::read_to_string(run.join("summary.json")).unwrap());
+    assert_eq!(summary["steps"], 24);
+    assert!(summary["train_seconds"].as_f64().unwrap() > LATE);
+    assert_eq!(evaluations(&run).len(), 1, "that of step 24 alone");
+}
+
+/// In the metrics, for TensorBoard and in the curve like those before it; once, however
+/// often a run comes to its end.
+#[test]
+fn the_last_evaluation_is_among_the_others() {
+    let (_folder, run) = copy_of_trained();
+    let summary = json(&fs::read_to_string(run.join("summary.json")).unwrap());
+    let right = |run: &Path| {
+        let [(step, value)] = evaluations(run)[..] else {
+            panic!("{:?}", evaluations(run));
+        };
+        assert_eq!(step, 20);
+        assert!((value - summary["train"].as_f64().unwrap()).abs() < 1e-3);
+        let events = fs::read_dir(run.join("tensorboard")).unwrap().flatten();
+        let bytes: Vec<u8> = events.flat_map(|e| fs::read(e.path()).unwrap()).collect();
+        let name = b"eval/train";
+        let found = bytes.windows(name.len()).filter(|w| w == name).count();
+        assert_eq!(found, 1);
+    };
+    right(&run);
+    // Killed while it was being evaluated.
+    fs::remove_file(run.join("summary.json")).unwrap();
+    resume(&run, &["--quiet"]).succeeds();
+    right(&run);
+    assert_eq!(checkpoints(&run).len(), checkpoints(trained()).len());
+}
+
+#[test]
+fn a_run_that_never_learns_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let [never, one] = ["never", "one"].map(|name| folder.path().join(name));
+    let answer = train(&never, &["--steps=8"]);
+    answer.succeeds();
+    for said in [
+        "warning: nothing will be learned",
+        "8 agent steps",
+        "first 8 (init_steps)",
+        "--steps above 8",
+        "--set init_steps=N",
+    ] {
+        assert!(answer.err.contains(said), "no '{said}' in: {}", answer.err);
+    }
+    // Counted in frames, of which every agent step takes some.
+    let frames = folder.path().join("frames");
+    let given = ["--steps=16", "--set=budget=frames", "--set=action_repeat=2"];
+    let answer = train(&frames, &given);
+    assert!(answer.err.contains("--steps above 16"), "{}", answer.err);
+    let answer = train(&one, &["--steps=9"]);
+    answer.succeeds();
+    assert!(!answer.err.contains("warning"), "{}", answer.err);
+}
+
+/// Until the first step, nothing is said to be trained.
+#[test]
+fn an_environment_that_is_not_there_is_said_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let given = |env: &'static str, agent: &'static str| {
+        let python = "--python=/nonexistent/python";
+        foveate(&["train", agent, env, python, "--run", text(&run)])
+    };
+    let answer = given("--env=dm_control/cartpole-swingup", "--agent=sac");
+    answer.fails(2, &["/nonexistent/python"]);
+    assert!(!answer.err.contains("training"), "{}", answer.err);
+    // Known without Python.
+    let answer = given("--env=ale/Pong", "--agent=sgqn");
+    answer.fails(
+        2,
+        &[
+            "sgqn needs continuous actions, but 'ale/Pong' has discrete ones",
+            "--agent dqn or sgqn-dqn",
+        ],
+    );
+    assert!(!answer.err.contains("python"), "{}", answer.err);
+    given("--env=ale/Pong", "--agent=dqn").fails(2, &["/nonexistent/python"]);
+    assert!(!run.exists());
+}

@@ -109,10 +109,12 @@ fn an_evaluation_whose_environment_dies_is_not_skipped() {
     let evaluated: Vec<&str> = (metrics.lines())
         .filter(|line| line.contains(r#""kind":"eval""#))
         .collect();
-    assert!(
-        evaluated.len() == 1 && evaluated[0].contains(r#""step":10,"#),
-        "{metrics}"
-    );
+    // That one, and the one of the end.
+    assert_eq!(evaluated.len(), 2, "{metrics}");
+    for (line, step) in evaluated.iter().zip(["10", "20"]) {
+        let said = format!("\"step\":{step},");
+        assert!(line.contains(&said), "{metrics}");
+    }
 }
 
 #[test]

@@ -82,8 +82,8 @@ fn train_for(gpu: &Gpu, agent: AgentKind, directory: RunDirectory, steps: u64) -
 /// Whoever stops a run loses none of its steps, and none of the lines that a run which
 /// nobody stops would write.
 ///
-/// Sabotage tried: the losses that no line tells of yet left out of the checkpoint, or
-/// written at once. Each turns this red.
+/// Sabotages tried: the losses that no line tells of yet left out of the checkpoint; the
+/// latest loss taken from the last program by name. Each turns this red.
 #[test]
 fn a_run_that_is_stopped_again_and_again_comes_to_the_same_end() {
     let folder = tempfile::tempdir().unwrap();

@@ -176,7 +176,7 @@ fn a_run_is_judged_by_other_episodes() {
             )
         })
         .collect();
-    assert_eq!(told, [(4, right), (8, right), (10, right)]);
+    assert_eq!(told, [(4, right), (8, right)]);
 }
 
 /// Sabotage tried: those that do not tell counted too. Turns this red.

@@ -46,8 +46,9 @@ pub fn describe_world(config: &Config, python: Option<PathBuf>) -> Result<EnvSpe
     Ok(spec)
 }
 
-/// Whether a run is at its end, `steps` agent steps, and its summary is written: then a
-/// trainer would have nothing left to do.
+/// Whether a run is at its end, `steps` agent steps, and its summary is of that end, not
+/// of an earlier one that it was lengthened from: then a trainer would have nothing left
+/// to do.
 ///
 /// # Errors
 /// [`Error::PastSteps`] for a run that has trained longer than that; those of
@@ -68,5 +69,9 @@ pub fn is_finished(directory: &RunDirectory, config: &Config, steps: u64) -> Res
     }
     // Of another configuration: a trainer says what does not fit.
     let is_its_end = meta.step == steps && meta.config == config.digest()?;
-    Ok(is_its_end && directory.summary().is_file())
+    let summary: Option<serde_json::Value> = std::fs::read(directory.summary())
+        .ok()
+        .and_then(|text| serde_json::from_slice(&text).ok());
+    let told = summary.and_then(|summary| summary["steps"].as_u64());
+    Ok(is_its_end && told == Some(steps))
 }

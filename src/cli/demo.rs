@@ -126,7 +126,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let earlier = summary::seconds_of(&summary::rows(&directory.metrics())?);
     let fitting = Fitting {
         quiet: arguments.quiet,
-        resume: arguments.resume_command(),
+        resume: arguments.resume_command() + &session.repeated(),
         ..Default::default()
     };
     let fitted = fit(&gpu, &config, spec, directory, &fitting)?;

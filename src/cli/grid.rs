@@ -29,8 +29,10 @@ impl Cells {
             Cells::Overlay => heat_legend("maps"),
             Cells::Map => map_legend("maps"),
             Cells::Mask => {
-                let mut quantiles: Vec<String> = rho.iter().map(f64::to_string).collect();
-                quantiles.dedup();
+                let mut rho = rho.to_vec();
+                rho.sort_by(f64::total_cmp);
+                rho.dedup();
+                let quantiles: Vec<String> = rho.iter().map(f64::to_string).collect();
                 Legend {
                     title: format!("in colour: the mask at quantile {}", quantiles.join(", ")),
                     colours: vec![],

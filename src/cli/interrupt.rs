@@ -1,6 +1,7 @@
 //! Ctrl-C: while training listens, the first asks it to stop where it can be gone on from;
 //! every other ends the program.
 
+use std::ops::ControlFlow;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -31,9 +32,12 @@ impl Interrupt {
         Interrupt(())
     }
 
-    /// Whether Ctrl-C was pressed.
-    pub fn asked(&self) -> bool {
-        STATE.load(Ordering::SeqCst) == ASKED
+    /// Whether to go on: not once Ctrl-C was pressed.
+    pub fn flow(&self) -> ControlFlow<()> {
+        match STATE.load(Ordering::SeqCst) {
+            ASKED => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
     }
 }
 
@@ -46,7 +50,9 @@ impl Drop for Interrupt {
 fn pressed() {
     let first = STATE.compare_exchange(LISTENING, ASKED, Ordering::SeqCst, Ordering::SeqCst);
     match first {
-        Ok(_) => note("Ctrl-C: stopping with a checkpoint; once more ends at once, without"),
+        Ok(_) => note(
+            "Ctrl-C: stopping with a checkpoint after this step or evaluation; once more ends at once, without",
+        ),
         Err(_) => end_now(EXIT_CODE),
     }
 }

@@ -1,6 +1,5 @@
 //! `foveate pretrain`: a masked autoencoder from images, into a run directory.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -228,18 +227,17 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let outcome = trainer.run(&mut |report| {
         step = report.step;
         progress.report(report);
-        match interrupt.asked() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
+        interrupt.flow()
     });
+    // Pressed after the last step it counts too.
+    let flow = interrupt.flow();
     drop(interrupt);
     progress.finish();
-    if outcome?.is_break() {
+    if outcome?.is_break() || flow.is_break() {
         return Err(CliError::Interrupted {
             step,
             checkpoints: trainer.directory().checkpoints(),
-            resume: arguments.resume_command(),
+            resume: arguments.resume_command() + &session.repeated(),
         });
     }
     let train_seconds = started.elapsed().as_secs_f64();

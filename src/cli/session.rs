@@ -18,6 +18,7 @@ use crate::envs::{EnvError, EnvOptions, modes_of};
 use crate::gpu::{Choices, Gpu, GpuOptions, Tuning};
 use crate::pretrain::PretrainConfig;
 use crate::run::RunDirectory;
+use crate::shell::quoted;
 
 /// Time that measuring kernels may take.
 const TUNING_BUDGET: Duration = Duration::from_secs(30);
@@ -52,6 +53,12 @@ impl Session {
             given.extend(["--adapter".into(), adapter.into()]);
         }
         given
+    }
+
+    /// The options of a command that goes on with what this one began.
+    pub fn repeated(&self) -> String {
+        let option = |name: &String| format!(" --adapter {}", quoted(name));
+        self.adapter.as_ref().map_or_else(String::new, option)
     }
 
     /// How the device is chosen. What is absent here, the environment decides.

@@ -1,6 +1,5 @@
 //! `foveate train`: a run from its first step, or from its last checkpoint, to its end.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -240,7 +239,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         python: arguments.python.clone(),
         profile: arguments.profile,
         quiet: arguments.quiet,
-        resume: arguments.resume_command(),
+        resume: arguments.resume_command() + &session.repeated(),
     };
     let mut fitted = fit(&gpu, &config, spec, directory, &fitting)?;
     let trainer = &mut fitted.trainer;
@@ -391,14 +390,13 @@ pub(super) fn fit(
     let outcome = trainer.run(&mut |report| {
         (step, steps) = (report.step, report.steps);
         progress.report(report);
-        match interrupt.asked() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
+        interrupt.flow()
     });
+    // Pressed after the last step it counts too.
+    let flow = interrupt.flow();
     drop(interrupt);
     progress.finish();
-    if outcome?.is_break() {
+    if outcome?.is_break() || flow.is_break() {
         return Err(CliError::Interrupted {
             step,
             checkpoints: trainer.directory().checkpoints(),

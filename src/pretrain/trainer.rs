@@ -1,5 +1,6 @@
 //! Pretraining from its first update, or from its last checkpoint, to its end. A run that
-//! is killed at any instant and resumed ends with the same bits.
+//! is killed at any instant and resumed ends with the same bits. One that is stopped with a
+//! checkpoint does too, but a line of its metrics is two: losses are means since the last.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -43,7 +44,8 @@ impl PretrainTrainer {
     /// the user (a damaged checkpoint that was passed over) go to `notice`.
     ///
     /// # Errors
-    /// Those of the device, and of the run directory.
+    /// [`Error::PastSteps`] for a run that has trained longer than is asked; those of the
+    /// device, and of the run directory.
     pub fn new(
         gpu: &Gpu,
         config: &PretrainConfig,
@@ -61,8 +63,17 @@ impl PretrainTrainer {
                 for error in &latest.skipped {
                     notice(format!("passed over a checkpoint: {error}"));
                 }
+                let meta = latest.checkpoint.meta().clone();
+                if meta.step > config.steps {
+                    return Err(Error::PastSteps {
+                        run: directory.root().to_path_buf(),
+                        done: meta.step,
+                        given: config.steps,
+                        steps: config.steps,
+                    });
+                }
                 restore(gpu, &learner, &latest.checkpoint)?;
-                latest.checkpoint.meta().clone()
+                meta
             }
             None => {
                 if !config.weights.is_empty() {

@@ -292,6 +292,14 @@ fn a_resumed_run_ends_with_the_same_bits() {
     assert!(seconds[seconds.len() - 1] > LATE, "{seconds:?}");
     let weights = |run: &Path| fs::read(run.join("weights.safetensors")).unwrap();
     assert_eq!(weights(&half), weights(&whole));
+    // It cannot become shorter than it is.
+    let config = || fs::read_to_string(half.join("config.toml")).unwrap();
+    let before = config();
+    let data = format!("--data={}", frames().display());
+    let run = format!("--run={}", half.display());
+    foveate(&["pretrain", "multimae", "--resume", "--steps=3", &data, &run])
+        .fails(2, &["is at step 6", "steps=3"]);
+    assert_eq!(config(), before);
     // Parameters have the released names.
     let names: Vec<_> = parameters(&whole)
         .into_iter()

@@ -114,6 +114,21 @@ fn the_last_evaluation_is_among_the_others() {
     resume(&run, &["--quiet"]).succeeds();
     right(&run);
     assert_eq!(checkpoints(&run).len(), checkpoints(trained()).len());
+    // The same, of a run that was at an end before and went on from there.
+    let earlier = serde_json::json!({ "steps": 12, "train": 0.0 }).to_string();
+    fs::write(run.join("summary.json"), earlier).unwrap();
+    let answer = resume(&run, &["--quiet"]);
+    answer.succeeds();
+    assert!(
+        !answer.out.contains("nothing was changed"),
+        "{}",
+        answer.out
+    );
+    let now = json(&fs::read_to_string(run.join("summary.json")).unwrap());
+    assert_eq!(
+        (&now["steps"], &now["train"]),
+        (&summary["steps"], &summary["train"])
+    );
 }
 
 #[test]

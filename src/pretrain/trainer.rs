@@ -44,8 +44,7 @@ impl PretrainTrainer {
     /// the user (a damaged checkpoint that was passed over) go to `notice`.
     ///
     /// # Errors
-    /// [`Error::PastSteps`] for a run that has trained longer than is asked; those of the
-    /// device, and of the run directory.
+    /// Those of the device, and of the run directory.
     pub fn new(
         gpu: &Gpu,
         config: &PretrainConfig,
@@ -63,17 +62,8 @@ impl PretrainTrainer {
                 for error in &latest.skipped {
                     notice(format!("passed over a checkpoint: {error}"));
                 }
-                let meta = latest.checkpoint.meta().clone();
-                if meta.step > config.steps {
-                    return Err(Error::PastSteps {
-                        run: directory.root().to_path_buf(),
-                        done: meta.step,
-                        given: config.steps,
-                        steps: config.steps,
-                    });
-                }
                 restore(gpu, &learner, &latest.checkpoint)?;
-                meta
+                latest.checkpoint.meta().clone()
             }
             None => {
                 if !config.weights.is_empty() {

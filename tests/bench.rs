@@ -88,6 +88,8 @@ fn every_work_is_there_once_and_is_found_by_name_and_pass() {
         "layer_norm",
         "adam",
         "stack_frames",
+        "mask_fill",
+        "overlay",
         "sgqn_update",
         "dqn_update",
         "multimae_update",

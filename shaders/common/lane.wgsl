@@ -15,6 +15,11 @@ fn lane_sum(v: Lane) -> f32 {
 fn lane_max(v: Lane) -> f32 {
     return max(max(v.x, v.y), max(v.z, v.w));
 }
+
+// The smallest element.
+fn lane_min(v: Lane) -> f32 {
+    return min(min(v.x, v.y), min(v.z, v.w));
+}
 #else
 alias Lane = f32;
 const LANE_ELEMENTS = 1.0;
@@ -24,6 +29,10 @@ fn lane_sum(v: Lane) -> f32 {
 }
 
 fn lane_max(v: Lane) -> f32 {
+    return v;
+}
+
+fn lane_min(v: Lane) -> f32 {
     return v;
 }
 #endif

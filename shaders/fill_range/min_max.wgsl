@@ -2,19 +2,20 @@
 // `high`. Lanes stride over the piece, then lane 0 joins them.
 // Tile: one piece per workgroup of 64.
 
+#include "common/lane.wgsl"
 #include "common/linear_index.wgsl"
 
 struct Params {
-    count: u32,  // elements
-    piece: u32,  // elements of a piece
+    count: u32,  // elements, or fours
+    piece: u32,  // of them in a piece
     pieces: u32,
 }
 
 const LANES = 64u;
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> low: array<f32>;            // [count]
-@group(0) @binding(2) var<storage, read> high: array<f32>;           // [count]
+@group(0) @binding(1) var<storage, read> low: array<Lane>;           // [count]
+@group(0) @binding(2) var<storage, read> high: array<Lane>;          // [count]
 @group(0) @binding(3) var<storage, read_write> minimum: array<f32>;  // [pieces]
 @group(0) @binding(4) var<storage, read_write> maximum: array<f32>;  // [pieces]
 
@@ -35,15 +36,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         least = min(least, low[i]);
         most = max(most, high[i]);
     }
-    lows[lane] = least;
-    highs[lane] = most;
+    lows[lane] = lane_min(least);
+    highs[lane] = lane_max(most);
     workgroupBarrier();
     if lane == 0u && piece < params.pieces {
+        var minimum_of_piece = lows[0];
+        var maximum_of_piece = highs[0];
         for (var l = 1u; l < LANES; l += 1u) {
-            least = min(least, lows[l]);
-            most = max(most, highs[l]);
+            minimum_of_piece = min(minimum_of_piece, lows[l]);
+            maximum_of_piece = max(maximum_of_piece, highs[l]);
         }
-        minimum[piece] = least;
-        maximum[piece] = most;
+        minimum[piece] = minimum_of_piece;
+        maximum[piece] = maximum_of_piece;
     }
 }

@@ -1,26 +1,63 @@
 //! `bce_with_logits`: binary cross-entropy of sigmoid(logits).
 
-use super::reduce::{join_pieces, pieces_of};
-use super::{Backward, DType, Lower, Op, TapeError, Tensor, Var, shape_error};
+use super::lower::Planes;
+use super::reduce::join_pieces;
+use super::{Backward, DType, Lower, Op, Operand, TapeError, Tensor, Var, shape_error};
 
 /// logits, targets → mean cross-entropy.
 #[derive(Debug)]
 struct BceWithLogits;
 
-/// (elements of a channel, neighbouring channels that share their targets), or
-/// `None` where the targets do not fit.
-fn sharing(logits: &Tensor, targets: &Tensor) -> Option<(usize, usize)> {
-    if logits.shape == targets.shape {
-        return Some((logits.len(), 1));
-    }
-    match (&logits.shape[..], &targets.shape[..]) {
-        ([b, c, h, w], [tb, tc, th, tw])
-            if (b, h, w) == (tb, th, tw) && *tc > 0 && c.is_multiple_of(*tc) =>
-        {
-            Some((h * w, c / tc))
+/// How targets lie below logits.
+#[derive(Debug, Clone, Copy)]
+struct Sharing {
+    /// Planes of targets.
+    planes: usize,
+    /// Elements of a plane.
+    pixels: usize,
+    /// Neighbouring channels with the same targets.
+    channels: usize,
+}
+
+impl Sharing {
+    /// `None` where the targets do not fit.
+    fn of(logits: &Tensor, targets: &Tensor) -> Option<Sharing> {
+        if logits.shape == targets.shape {
+            return Some(Sharing {
+                planes: 1,
+                pixels: logits.len(),
+                channels: 1,
+            });
         }
-        _ => None,
+        match (&logits.shape[..], &targets.shape[..]) {
+            ([b, c, h, w], [tb, tc, th, tw])
+                if (b, h, w) == (tb, th, tw) && *tc > 0 && c.is_multiple_of(*tc) =>
+            {
+                Some(Sharing {
+                    planes: b * tc,
+                    pixels: h * w,
+                    channels: c / tc,
+                })
+            }
+            _ => None,
+        }
     }
+}
+
+fn wrong(inputs: &[&Tensor]) -> TapeError {
+    shape_error(
+        "bce_with_logits",
+        inputs,
+        "f32 logits and targets of one shape, not empty, or [B, C, H, W] and [B, C/r, H, W]",
+    )
+}
+
+/// The planes of the targets, and how many channels of logits lie over each.
+fn shared(cx: &Lower, x: &Operand, targets: &Operand) -> Result<(Planes, usize), TapeError> {
+    let sharing = Sharing::of(&x.tensor, &targets.tensor)
+        .ok_or_else(|| wrong(&[&x.tensor, &targets.tensor]))?;
+    let planes = cx.planes(sharing.planes, [1, sharing.pixels]);
+    Ok((planes, sharing.channels))
 }
 
 impl Op for BceWithLogits {
@@ -34,15 +71,11 @@ impl Op for BceWithLogits {
                 if x.dtype == DType::F32
                     && t.dtype == DType::F32
                     && !x.is_empty()
-                    && sharing(x, t).is_some() =>
+                    && Sharing::of(x, t).is_some() =>
             {
                 Ok(vec![Tensor::f32(&[1])])
             }
-            _ => Err(shape_error(
-                "bce_with_logits",
-                inputs,
-                "f32 logits and targets of one shape, not empty, or [B, C, H, W] and [B, C/r, H, W]",
-            )),
+            _ => Err(wrong(inputs)),
         }
     }
 
@@ -59,21 +92,20 @@ impl Op for BceWithLogits {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (x, targets, y) = (cx.input(0), cx.input(1), cx.output(0));
-        let count = x.tensor.len();
-        let (plane, shared_by) = sharing(&x.tensor, &targets.tensor).unwrap_or((count, 1));
-        let (piece, pieces, partial) = pieces_of(cx, count, &y);
-        let mean = 1.0 / count as f32;
-        cx.dispatch("bce_with_logits/forward")
+        let (planes, shared_by) = shared(cx, &x, &targets)?;
+        let mean = 1.0 / x.tensor.len() as f32;
+        let partial = match planes.groups() {
+            1 => y.clone(),
+            pieces => cx.workspace(Tensor::f32(&[pieces])),
+        };
+        let joined = partial.tensor.len() > 1;
+        cx.in_planes("bce_with_logits/forward", planes)
             .bind("x", &x)
             .bind("targets", &targets)
             .bind("y", &partial)
-            .u32("count", count)
-            .u32("piece", piece)
-            .u32("pieces", pieces)
-            .u32("plane", plane)
             .u32("shared_by", shared_by)
-            .f32("scale", if pieces == 1 { mean } else { 1.0 })
-            .linear_groups(pieces)?;
+            .f32("scale", if joined { 1.0 } else { mean })
+            .linear_groups(planes.groups())?;
         join_pieces(cx, &partial, &y, mean)
     }
 }
@@ -93,18 +125,15 @@ impl Op for BceGradient {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (g, x, targets, dx) = (cx.input(0), cx.input(1), cx.input(2), cx.output(0));
-        let count = x.tensor.len();
-        let (plane, shared_by) = sharing(&x.tensor, &targets.tensor).unwrap_or((count, 1));
-        cx.dispatch("bce_with_logits/gradient")
+        let (planes, shared_by) = shared(cx, &x, &targets)?;
+        cx.in_planes("bce_with_logits/gradient", planes)
             .bind("g", &g)
             .bind("x", &x)
             .bind("targets", &targets)
             .bind("dx", &dx)
-            .u32("count", count)
-            .u32("plane", plane)
             .u32("shared_by", shared_by)
-            .f32("scale", 1.0 / count as f32)
-            .linear(count)
+            .f32("scale", 1.0 / x.tensor.len() as f32)
+            .linear_groups(planes.groups())
     }
 }
 

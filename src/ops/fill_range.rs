@@ -14,13 +14,14 @@ struct FillRange;
 fn pass(cx: &mut Lower, x: [&Operand; 2], y: [&Operand; 2], piece: usize) -> Result<(), TapeError> {
     let count = x[0].tensor.len();
     let pieces = count.div_ceil(piece);
-    cx.dispatch("fill_range/min_max")
+    let (dispatch, lane) = cx.in_fours("fill_range/min_max", &[count, piece]);
+    dispatch
         .bind("low", x[0])
         .bind("high", x[1])
         .bind("minimum", y[0])
         .bind("maximum", y[1])
-        .u32("count", count)
-        .u32("piece", piece)
+        .u32("count", count / lane)
+        .u32("piece", piece / lane)
         .u32("pieces", pieces)
         .linear_groups(pieces)
 }

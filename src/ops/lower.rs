@@ -11,6 +11,13 @@ const MANY_ROWS: usize = 8;
 /// Elements, or fours, of an invocation of a pointwise shader on software devices, where
 /// beginning a workgroup costs as much as what it does.
 const SOFTWARE_LOT: usize = 8;
+/// Invocations of a workgroup of `common/plane.wgsl`.
+const PLANE_LANES: usize = 64;
+
+/// Elements, or fours, for one invocation of a pointwise shader.
+fn lot(software: bool) -> usize {
+    if software { SOFTWARE_LOT } else { 1 }
+}
 
 /// Memory, before or after it is placed.
 #[derive(Debug, Clone, PartialEq)]
@@ -212,6 +219,37 @@ impl Lower<'_> {
         }
     }
 
+    /// How `count` planes, of `rows` rows of `width` elements each, are shared among
+    /// workgroups: in fours where rows are whole fours, and several for an invocation on
+    /// software devices.
+    pub fn planes(&self, count: usize, [rows, width]: [usize; 2]) -> Planes {
+        let quads = width.is_multiple_of(4);
+        let pixels = rows * if quads { width / 4 } else { width };
+        let each = lot(self.capabilities.software);
+        Planes {
+            count,
+            quads,
+            pixels,
+            each,
+            parts: pixels.div_ceil(each * PLANE_LANES),
+        }
+    }
+
+    /// Starts a dispatch of the shader `key`, or of its permutation for fours, over planes,
+    /// with the parameters that `common/plane.wgsl` needs. It ends with
+    /// [`Planes::groups`] workgroups.
+    pub fn in_planes(&mut self, key: &str, planes: Planes) -> DispatchBuilder<'_> {
+        let dispatch = match planes.quads {
+            true => self.dispatch(&format!("{key}.quads")),
+            false => self.dispatch(key),
+        };
+        dispatch
+            .u32("planes", planes.count)
+            .u32("parts", planes.parts)
+            .u32("pixels", planes.pixels)
+            .u32("each", planes.each)
+    }
+
     /// Which permutation of the shader `key` does rows of so many elements: the one with
     /// a workgroup for each row or, on software devices, one with an invocation for each
     /// (`rows`, and `rows_quads` for whole fours), which is likelier where they are many.
@@ -259,6 +297,27 @@ impl Lower<'_> {
             in_place: self.in_place.iter().map(|&i| &self.inputs[i]).collect(),
             dispatches: self.dispatches,
         }
+    }
+}
+
+/// Planes and the workgroups that do them.
+#[derive(Debug, Clone, Copy)]
+pub struct Planes {
+    count: usize,
+    /// Whether a shader has four elements at a time.
+    quads: bool,
+    /// Elements of a plane, or fours.
+    pixels: usize,
+    /// How many of them an invocation does.
+    each: usize,
+    /// Workgroups for a plane.
+    parts: usize,
+}
+
+impl Planes {
+    /// Workgroups for all planes: one plane after the other.
+    pub fn groups(&self) -> usize {
+        self.count * self.parts
     }
 }
 
@@ -341,7 +400,7 @@ impl DispatchBuilder<'_> {
     /// `count` elements, or fours, of a shader whose invocations do `each` of them, which
     /// it calls so: several on software devices.
     pub fn lots(self, count: usize) -> Result<(), TapeError> {
-        let each = if self.software { SOFTWARE_LOT } else { 1 };
+        let each = lot(self.software);
         (self.u32("count", count).u32("each", each)).linear(count.div_ceil(each))
     }
 

@@ -1,10 +1,17 @@
 //! `mask`: from an attribution map to a mask of the pixels that matter most, and
 //! from a mask to a picture of which only they remain (SPEC.md A.6.1, A.6.2).
 
-use super::{Backward, DType, Lower, Op, TapeError, Tensor, Var, shape_error};
+use super::lower::Planes;
+use super::{Backward, DType, Lower, Op, Operand, TapeError, Tensor, Var, shape_error};
 
 /// Channels of a frame: RGB.
 const CHANNELS: usize = 3;
+
+/// A plane for each frame of [B, F, H·W] or [B, F, H, W].
+fn frames(cx: &Lower, maps: &Operand) -> Planes {
+    let count = maps.shape()[0] * maps.shape()[1];
+    cx.planes(count, [1, maps.tensor.len() / count])
+}
 
 /// Input: f32[B, 3F, H, W]. Output: f32[B, F, H·W].
 #[derive(Debug)]
@@ -31,12 +38,11 @@ impl Op for FrameMagnitude {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (x, y) = (cx.input(0), cx.output(0));
-        cx.dispatch("mask/frame_magnitude")
+        let planes = frames(cx, &y);
+        cx.in_planes("mask/frame_magnitude", planes)
             .bind("x", &x)
             .bind("y", &y)
-            .u32("count", y.tensor.len())
-            .u32("pixels", y.shape()[2])
-            .linear(y.tensor.len())
+            .linear_groups(planes.groups())
     }
 }
 
@@ -82,13 +88,12 @@ impl Op for AtLeast {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (x, threshold, y) = (cx.input(0), cx.input(1), cx.output(0));
-        cx.dispatch("mask/at_least")
+        let planes = frames(cx, &y);
+        cx.in_planes("mask/at_least", planes)
             .bind("x", &x)
             .bind("threshold", &threshold)
             .bind("y", &y)
-            .u32("count", y.tensor.len())
-            .u32("pixels", y.shape()[2])
-            .linear(y.tensor.len())
+            .linear_groups(planes.groups())
     }
 }
 
@@ -138,15 +143,13 @@ impl Op for MaskFill {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (x, mask, fill, y) = (cx.input(0), cx.input(1), cx.input(2), cx.output(0));
-        let pixels: usize = x.shape()[2..].iter().product();
-        cx.dispatch("mask/mask_fill")
+        let planes = frames(cx, &mask);
+        cx.in_planes("mask/mask_fill", planes)
             .bind("x", &x)
             .bind("mask", &mask)
             .bind("fill", &fill)
             .bind("y", &y)
-            .u32("count", y.tensor.len())
-            .u32("pixels", pixels)
-            .linear(y.tensor.len())
+            .linear_groups(planes.groups())
     }
 }
 

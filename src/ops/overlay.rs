@@ -61,23 +61,20 @@ impl Op for Overlay {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (x, bank, crops, y) = (cx.input(0), cx.input(1), cx.input(2), cx.output(0));
-        let count = x.tensor.len();
-        cx.dispatch("overlay/forward")
+        let (batch, height, width) = (x.shape()[0], x.shape()[2], x.shape()[3]);
+        let planes = cx.planes(batch * COLOURS, [height, width]);
+        let read = batch * bank.tensor.len() / bank.shape()[0];
+        cx.in_planes("overlay/forward", planes)
             .bind("x", &x)
-            .bind_part(
-                "bank",
-                &bank,
-                x.shape()[0] * bank.tensor.len() / bank.shape()[0],
-            )
+            .bind_part("bank", &bank, read)
             .bind("crops", &crops)
             .bind("y", &y)
-            .u32("channels", x.shape()[1])
-            .u32("height", x.shape()[2])
-            .u32("width", x.shape()[3])
+            .u32("frames", x.shape()[1] / COLOURS)
+            .u32("height", height)
+            .u32("width", width)
             .u32("pictures", bank.shape()[0])
             .u32("size", bank.shape()[2])
-            .u32("count", count)
-            .linear(count)
+            .linear_groups(planes.groups())
     }
 }
 

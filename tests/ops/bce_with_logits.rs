@@ -18,16 +18,18 @@ fn reference(a: &[Array]) -> Array {
     Array::new(&[1], vec![sum / x.data.len() as f64])
 }
 
-/// One piece and several, own and shared targets, hard and soft.
+/// One piece and several for a plane, own and shared targets, hard and soft.
 #[test]
 fn values_and_gradients() {
-    let cases: [(&[usize], &[usize]); 6] = [
+    let cases: [(&[usize], &[usize]); 8] = [
         (&[1], &[1]),
         (&[7, 13], &[7, 13]),
         (&[2, 4, 3, 5], &[2, 4, 3, 5]),
         (&[2, 9, 5, 7], &[2, 3, 5, 7]),
         (&[3, 4, 6, 6], &[3, 1, 6, 6]),
         (&[2, 9, 24, 24], &[2, 3, 24, 24]),
+        (&[2, 6, 30, 45], &[2, 2, 30, 45]),
+        (&[1, 6, 50, 84], &[1, 2, 50, 84]),
     ];
     for (i, (logits, targets)) in cases.into_iter().enumerate() {
         let mut rng = rng(i as u64);

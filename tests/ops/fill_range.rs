@@ -40,7 +40,7 @@ fn every_length_and_sign() {
 /// The extremes are found wherever they stand, the last element included.
 #[test]
 fn at_every_place() {
-    for n in [65usize, 4097] {
+    for n in [65usize, 4097, 8200] {
         for place in [0, 1, 63, 64, n / 2, n - 1] {
             let mut x = vec![0.5; n];
             x[place] = -2.0;

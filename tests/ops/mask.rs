@@ -1,9 +1,19 @@
 use crate::common::*;
 use foveate::tape::{Gradient, Tape};
 
+/// Frames that several workgroups share; the last one's part is short.
+const LONG: [usize; 4] = [2, 2, 30, 45];
+const LONG_IN_FOURS: [usize; 4] = [2, 2, 50, 84];
+
 #[test]
 fn frame_magnitude_is_the_largest_of_three() {
-    for [b, f, h, w] in [[1, 1, 1, 1], [2, 3, 7, 11], [3, 2, 1, 130]] {
+    for [b, f, h, w] in [
+        [1, 1, 1, 1],
+        [2, 3, 7, 11],
+        [3, 2, 1, 130],
+        LONG,
+        LONG_IN_FOURS,
+    ] {
         let x = random(&mut rng(3), &[b, 3 * f, h, w]);
         Check::new("frame_magnitude", vec![x])
             .tolerances(0.0, 0.0)
@@ -37,6 +47,26 @@ fn at_least_counts_equal() {
         );
 }
 
+#[test]
+fn at_least_has_a_threshold_for_each_row() {
+    for [b, f, h, w] in [[3, 2, 7, 11], LONG, LONG_IN_FOURS] {
+        let n = h * w;
+        let x = random(&mut rng(4), &[b, f, n]);
+        let threshold = random(&mut rng(5), &[b, f, 1]);
+        Check::new("at_least", vec![x, threshold])
+            .tolerances(0.0, 0.0)
+            .without_gradient(0)
+            .without_gradient(1)
+            .run(
+                |_, v| v[0].at_least(&v[1]),
+                |a| {
+                    let kept = |(i, &v): (usize, &f64)| f64::from(v >= a[1].data[i / n]);
+                    Array::new(&[b, f, n], a[0].data.iter().enumerate().map(kept).collect())
+                },
+            );
+    }
+}
+
 fn filled(a: &[Array]) -> Array {
     let [b, c, h, w] = a[0].shape[..] else {
         panic!("four dimensions")
@@ -56,6 +86,8 @@ fn mask_fill_keeps_what_is_marked() {
         (true, [1, 1, 1, 1]),
         (true, [2, 3, 7, 11]),
         (false, [2, 2, 9, 8]),
+        (false, LONG),
+        (true, LONG_IN_FOURS),
     ] {
         let x = random(&mut rng(1), &[b, 3 * f, h, w]);
         let shape = if flat {
@@ -64,7 +96,8 @@ fn mask_fill_keeps_what_is_marked() {
             vec![b, f, h, w]
         };
         let mask = random(&mut rng(2), &shape).map(|v| if v > 0.0 { 1.0 } else { 0.0 });
-        let fill = Array::new(&[1], vec![117.25]);
+        // Outside of what the picture has, and small: it is in the sums that are differentiated.
+        let fill = Array::new(&[1], vec![1.25]);
         Check::new("mask_fill", vec![x, mask, fill])
             .tolerances(0.0, 2e-6)
             .without_gradient(1)

@@ -67,6 +67,25 @@ fn windows_sizes_and_mirrors() {
                 [0.0, 1.0, 0.0, 5.0, 15.0, 0.0],
             ],
         ),
+        // Planes that several workgroups share; the last one's part is short.
+        (
+            vec![2, 6, 30, 45],
+            2,
+            16,
+            vec![
+                [1.0, 4.0, 3.0, 12.0, 12.0, 1.0],
+                [0.0, 1.0, 0.0, 5.0, 15.0, 0.0],
+            ],
+        ),
+        (
+            vec![2, 6, 50, 84],
+            2,
+            16,
+            vec![
+                [1.0, 0.0, 3.0, 16.0, 12.0, 0.0],
+                [0.0, 1.0, 0.0, 5.0, 15.0, 1.0],
+            ],
+        ),
     ] {
         let bank = bytes(pictures * 3 * size * size);
         let crops = crops.concat();

@@ -32,6 +32,25 @@ pub fn random_below(gpu: &Gpu, tape: &Tape, shape: &[usize], count: u32) -> Resu
     Ok(tape.external(range, tensor)?)
 }
 
+/// f32 of `shape`, each 0 or 1.
+pub fn random_mask(gpu: &Gpu, tape: &Tape, shape: &[usize]) -> Result<Var, Error> {
+    let tensor = Tensor::f32(shape);
+    let range = BufferRange::whole(&gpu.storage("random", tensor.bytes())?);
+    let bits = STREAM.integers(0, tensor.len(), 2)?;
+    let mask: Vec<f32> = bits.iter().map(|&bit| bit as f32).collect();
+    gpu.write(&range, bytemuck::cast_slice(&mask))?;
+    Ok(tape.external(range, tensor)?)
+}
+
+/// u8 of `shape`, a whole number of words.
+pub fn random_bytes(gpu: &Gpu, tape: &Tape, shape: &[usize]) -> Result<Var, Error> {
+    let tensor = Tensor::u8(shape);
+    let range = BufferRange::whole(&gpu.storage("random", tensor.bytes())?);
+    let words = STREAM.integers(0, range.size as usize / 4, u32::MAX)?;
+    gpu.write(&range, bytemuck::cast_slice(&words))?;
+    Ok(tape.external(range, tensor)?)
+}
+
 /// State of `len` elements, zero.
 pub fn zero_arena(gpu: &Gpu, label: &str, len: usize) -> Result<Arena, Error> {
     let mut layout = ArenaLayout::default();

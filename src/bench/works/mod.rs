@@ -3,6 +3,7 @@
 mod attention;
 mod convolution;
 mod fixture;
+mod masks;
 mod memory;
 mod pixels;
 mod pretraining;
@@ -98,6 +99,7 @@ pub fn all(scale: Scale) -> Vec<Work> {
     works.extend(product::works(scale));
     works.extend(attention::works(scale));
     works.extend(memory::works(scale));
+    works.extend(masks::works());
     works.extend(pixels::works());
     works.extend(worlds::works());
     works.extend(update::works(scale));

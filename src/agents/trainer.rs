@@ -55,6 +55,8 @@ pub struct Trainer {
     retina: Retina,
     env: Box<dyn Environment>,
     progress: Progress,
+    /// Step of the last checkpoint.
+    saved: u64,
     directory: RunDirectory,
     metrics: MetricsWriter,
     tensorboard: TensorboardWriter,
@@ -160,13 +162,16 @@ impl Trainer {
             env.as_mut(),
             notice,
         )?;
-        let (progress, meta) = restored.unwrap_or_else(|| {
+        let (mut progress, meta) = restored.unwrap_or_else(|| {
             let fresh = Progress {
                 next_evaluation: config.eval_freq,
                 ..Default::default()
             };
             (fresh, CheckpointMeta::default())
         });
+        // They may be asked for more often than before.
+        let at_the_latest = progress.step + config.eval_freq;
+        progress.next_evaluation = progress.next_evaluation.min(at_the_latest);
         checkpoints.rewind_to(progress.step)?;
 
         let overlays = match config.overlays_pictures() {
@@ -195,6 +200,7 @@ impl Trainer {
             replay,
             retina,
             env,
+            saved: progress.step,
             progress,
             directory,
             checkpoints,
@@ -265,15 +271,23 @@ impl Trainer {
             let reason = reason.to_string();
             return Err(Error::TrainingDeviceLost { run, step, reason });
         }
+        // One that was never there is no news; one that went away, be it that of an
+        // evaluation, leaves an agent to be saved.
+        let died = |source: &BridgeError| {
+            matches!(
+                source,
+                BridgeError::RepeatedDeaths { .. } | BridgeError::NoEpisodeEnds { .. }
+            )
+        };
         match error {
-            Error::Env(EnvError::Bridge(
-                source @ (BridgeError::RepeatedDeaths { .. } | BridgeError::NoEpisodeEnds { .. }),
-            )) => Err(Error::EnvironmentGone {
-                run,
-                step,
-                source: Box::new(source),
-                not_saved: self.checkpoint_between().err().map(|e| e.to_string()),
-            }),
+            Error::Env(EnvError::Bridge(source)) if step > 0 || died(&source) => {
+                Err(Error::EnvironmentGone {
+                    run,
+                    step,
+                    source: Box::new(source),
+                    not_saved: self.checkpoint_between().err().map(|e| e.to_string()),
+                })
+            }
             error => Err(error),
         }
     }
@@ -319,9 +333,10 @@ impl Trainer {
         Ok(flow)
     }
 
-    /// Whether something happened since the last checkpoint.
+    /// Whether something happened since the last checkpoint: be it a step that a worker
+    /// lost, of which the replay knows nothing.
     fn has_news(&self) -> bool {
-        self.log.position().transitions < self.replay.transitions()
+        self.progress.step > self.saved
     }
 
     /// One agent step: act, update, step the environment, remember.
@@ -533,6 +548,7 @@ impl Trainer {
         )?;
         let positions: Vec<_> = saved.kept.iter().map(|m| m.replay).collect();
         self.log.prune(&positions)?;
+        self.saved = self.progress.step;
         Ok(())
     }
 }

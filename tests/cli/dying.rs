@@ -28,13 +28,18 @@ pub fn python(folder: &Path, plan: &str) -> PathBuf {
 }
 
 fn train(folder: &Path, python: &Path, more: &[&str]) -> Answer {
+    train_to(20, folder, python, more)
+}
+
+fn train_to(steps: u64, folder: &Path, python: &Path, more: &[&str]) -> Answer {
+    let steps = format!("--steps={steps}");
     let run = format!("--run={}", folder.join("run").display());
     let python = format!("--python={}", text(python));
     let given = [
         "train",
         "--agent=sac",
         "--env=dm_control/stub-task",
-        "--steps=20",
+        &steps,
         &run,
         &python,
     ];
@@ -146,4 +151,49 @@ fn an_evaluation_tells_of_deaths() {
         "{}",
         answer.err
     );
+}
+
+/// Workers of evaluations are opened in the middle of training.
+#[test]
+fn an_evaluation_whose_worker_does_not_open_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    // What the environment is, the environment of training, that of the evaluation.
+    let plan = r#"[null, null, {"during": "open", "how": "kill"}]"#;
+    let python = python(folder.path(), plan);
+    let stopped = train(folder.path(), &python, &["--set=eval_freq=10"]);
+    stopped.fails(
+        1,
+        &["the environment failed at step 10", "everything is saved"],
+    );
+    let kept = checkpoints(&folder.path().join("run"));
+    assert!(text(kept.last().unwrap()).contains("00000010."), "{kept:?}");
+    train(folder.path(), &python, &["--resume"]).succeeds();
+}
+
+/// The last step may be one that nobody saw.
+#[test]
+fn a_lost_step_is_saved_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = r#"[null, {"during": "step", "after": 8, "how": "kill"}]"#;
+    let python = python(folder.path(), plan);
+    // There is a checkpoint after step 8, and the ninth step is lost.
+    train_to(9, folder.path(), &python, &[]).succeeds();
+    let kept = checkpoints(&folder.path().join("run"));
+    assert!(text(kept.last().unwrap()).contains("00000009."), "{kept:?}");
+}
+
+#[test]
+fn evaluations_may_become_more_frequent() {
+    let folder = tempfile::tempdir().unwrap();
+    let python = python(folder.path(), "[]");
+    train(folder.path(), &python, &[]).succeeds();
+    let more = ["--resume", "--set=eval_freq=10"];
+    train_to(40, folder.path(), &python, &more).succeeds();
+    let metrics = fs::read_to_string(folder.path().join("run/metrics.jsonl")).unwrap();
+    let evaluated = |step: u64| {
+        (metrics.lines())
+            .filter(|line| line.contains(r#""kind":"eval""#))
+            .any(|line| line.contains(&format!("\"step\":{step},")))
+    };
+    assert!(evaluated(30) && evaluated(40), "{metrics}");
 }

@@ -1,4 +1,7 @@
-import linecache, os, sys, types
+import linecache, os, signal, sys, types
+# The terminal sends Ctrl-C to both; when to end is the parent's decision, already while
+# this process imports.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 sys.path[:] = [p for p in sys.path if p]
 for a in sys.argv[1:]:
     n, s = int(a.split(":")[1]), b""

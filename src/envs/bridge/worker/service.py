@@ -3,7 +3,6 @@
 import difflib
 import json
 import os
-import signal
 import struct
 import sys
 
@@ -117,8 +116,6 @@ class Service:
 
 
 def serve():
-    # The terminal sends Ctrl-C to both; when to end is the parent's decision.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, replies = private_streams()
     die_with_parent()
     service = Service()

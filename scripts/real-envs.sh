@@ -48,7 +48,7 @@ apt_install() {
 can_make_venv() { "$python" -c 'import venv, ensurepip' 2>/dev/null; }
 if [ ! -x "$venv_python" ] && ! can_make_venv; then
   apt_install python3 python3-venv ||
-    die "Python 3.9 or newer with its venv module is needed (on Debian: apt-get install python3 python3-venv)"
+    die "Python 3.10 to 3.12 with its venv module is needed (on Debian: apt-get install python3 python3-venv)"
   can_make_venv || die "$python still has no venv module; name another interpreter with PYTHON=…"
 fi
 # An environment whose interpreter has gone is made anew.

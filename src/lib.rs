@@ -1,8 +1,8 @@
-//! **foveate** trains and explains visual agents on any Vulkan, Metal or DX12
-//! GPU. All arithmetic is done by hand-written WGSL compute shaders (the
-//! `shaders/` folder); a thin autograd [`tape`] in Rust records what to run,
-//! differentiates it and compiles it into a [`tape::Program`] that is replayed
-//! without allocation, readback or hidden submits.
+//! **foveate** trains and explains visual agents. It is written for any Vulkan,
+//! Metal or DX12 GPU and for software Vulkan: all arithmetic is done by hand-written
+//! WGSL compute shaders (the `shaders/` folder); a thin autograd [`tape`] in Rust
+//! records what to run, differentiates it and compiles it into a [`tape::Program`]
+//! that is replayed without allocation, readback or hidden submits.
 //!
 //! The layers, from the bottom up (a module uses only those above it in this list):
 //!
@@ -15,12 +15,12 @@
 //! | [`saliency`] | attribution to pixels (gradient, guided backprop), quantile masks, filling |
 //! | [`media`] | pictures: files, panels, curves, animations |
 //! | [`data`] | sets of images and saliency maps, read from files and written to them |
+//! | [`run`], [`config`] | run directories, checkpoints, options |
 //! | [`pretrained`] | weights of vision transformers as files; their encoders, frozen |
 //! | [`envs`] | native worlds drawn on the GPU; the bridge to real suites |
-//! | [`mod@pretrain`] | masked autoencoders, trained on images |
 //! | [`agents`] | SAC, SGQN, their baselines, DQN |
+//! | [`mod@pretrain`] | masked autoencoders, trained on images |
 //! | [`mod@bench`] | how fast a device does all that, beside how fast it could be |
-//! | [`run`], [`config`] | run directories, checkpoints, options |
 //! | [`mod@sweep`], [`report`] | experiments over many runs; their tables, curves and page |
 //! | [`cli`] | the command line |
 

@@ -259,3 +259,17 @@ fn rate() {
         println!("{id}: {rate:.0} agent steps/s of 84×84 frames");
     }
 }
+
+/// What MuJoCo does not limit is driven by the action itself: scaled to its nominal bounds of
+/// 10^10 the cost of it was all that could be seen.
+#[test]
+fn actions_without_limits_are_their_controls() {
+    let Some(mut bridge) = open(BridgeOptions::new("dm_control/lqr-lqr_2_1")) else {
+        return;
+    };
+    reset_all(&mut bridge);
+    for (outcome, _) in play(&mut bridge, 0, 5) {
+        let reward = outcome[0].reward;
+        assert!(reward.abs() < 10.0, "{reward}");
+    }
+}

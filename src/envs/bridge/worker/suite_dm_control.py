@@ -49,7 +49,10 @@ class DmControl:
         self.pristine_model = self.model_arrays(self.envs[0])
         action = self.envs[0].action_spec()
         self.action_dim = int(action.shape[0])
-        self.low, self.high = action.minimum, action.maximum
+        # What MuJoCo does not limit (lqr) has bounds of mjMAXVAL: an action is its control then.
+        limited = self.np.maximum(abs(action.minimum), abs(action.maximum)) < self.mujoco.mjMAXVAL
+        self.low = self.np.where(limited, action.minimum, -1.0)
+        self.high = self.np.where(limited, action.maximum, 1.0)
         self.episode_step = [0] * len(self.envs)
         self.running = [False] * len(self.envs)
         try:

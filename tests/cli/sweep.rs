@@ -225,6 +225,9 @@ fn animations_are_made_and_shown() {
     };
     let html = report();
     assert!(html.contains("foveate sweep --animations"), "{html}");
+    let run = out.join("runs/sac-native-reach-seed-1");
+    let hint = format!("foveate explain --run {} this one", run.display());
+    assert!(html.contains(&hint), "{html}");
     let answer = sweep(&file, &out, &["--animations"]);
     answer.succeeds();
     assert!(answer.err.contains("is filmed"), "{}", answer.err);

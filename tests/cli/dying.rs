@@ -80,7 +80,12 @@ fn deaths_again_and_again_stop_it_with_a_checkpoint_to_go_on_from() {
             "the environment failed at step 11: 4 workers died within 1000 steps",
             "PhysicsError: it blew up",
             "task.py\", line 7",
-            "everything is saved: continue with foveate train --run",
+            &format!("everything is saved in '{}'", run.display()),
+            &format!(
+                "to go on:\n  foveate train --run {} --resume --python {}",
+                run.display(),
+                python.display()
+            ),
         ],
     );
     let kept = checkpoints(&run);

@@ -21,7 +21,7 @@ pub enum Error {
     NonFinite { what: String, value: f32, step: u64 },
     /// The device went away while training.
     #[error(
-        "the device was lost at step {step} ({reason}): training stopped; what was saved before is intact: continue with foveate train --run '{}' --resume", run.display()
+        "the device was lost at step {step} ({reason}): training stopped; what was saved before in '{}' is intact", run.display()
     )]
     TrainingDeviceLost {
         run: std::path::PathBuf,
@@ -31,7 +31,7 @@ pub enum Error {
     /// The processes of a real environment died again and again while training.
     #[error(
         "the environment failed at step {step}: {source}\ntraining stopped; {kept}", kept = match not_saved {
-            None => format!("everything is saved: continue with foveate train --run '{}' --resume", run.display()),
+            None => format!("everything is saved in '{}'", run.display()),
             Some(reason) => format!("what was saved before is intact, the rest is not ({reason})"),
         }
     )]
@@ -135,6 +135,17 @@ impl Error {
             Error::TrainingDeviceLost { reason, .. } => Some(reason),
             _ => None,
         }
+    }
+
+    /// Whether it stopped a run that can be gone on from what is saved of it, once the cause
+    /// is gone.
+    pub fn leaves_a_run_to_resume(&self) -> bool {
+        matches!(
+            self,
+            Error::TrainingDeviceLost { .. }
+                | Error::EnvironmentGone { .. }
+                | Error::Run(crate::run::RunError::DiskFull { .. })
+        )
     }
 
     /// Whether the user can mend this by asking differently (exit code 2), as

@@ -39,7 +39,8 @@ most, unless --no-tune leaves that to estimates.";
 /// Every pass, for the message about an unknown filter.
 const PASSES: [Pass; 4] = [Pass::Forward, Pass::Backward, Pass::Step, Pass::Ceiling];
 
-/// Measure every operation and whole updates, as per cent of what this device can do.
+/// Measure the operations that take most of an update's time, and whole updates, as per cent
+/// of what this device can do.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {

@@ -20,7 +20,7 @@ use crate::config::{AgentKind, Config, Layers, Preset};
 use crate::envs::native::Mode;
 use crate::gpu::Gpu;
 use crate::media::curve::Series;
-use crate::run::RunDirectory;
+use crate::run::{RunDirectory, atomic};
 use crate::saliency::Method;
 use crate::shell::quoted;
 
@@ -52,7 +52,15 @@ const FILES: [&str; 8] = [
     CURVE,
     ATTENTION,
 ];
-const FOLDERS: [&str; 4] = ["checkpoints", "replay", "tensorboard", "media"];
+/// The same of the run's folders: how names of files begin and end, with nothing but digits
+/// between.
+const IN_FOLDERS: [(&str, &str, &str); 5] = [
+    ("checkpoints", "step-", ".safetensors"),
+    ("checkpoints", "step-", ".safetensors.unusable"),
+    ("replay", "segment-", ".bin"),
+    ("tensorboard", "events.out.tfevents.foveate", ""),
+    ("media", "curve", ".png"),
+];
 const CURVE: &str = "curve.png";
 const ATTENTION: &str = "attention.gif";
 
@@ -105,23 +113,27 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let config = configuration(arguments.seed, arguments.steps)?;
     let gpu = session.gpu()?;
     let root = &arguments.run;
-    if arguments.fresh {
-        clear(root)?;
-    }
     let spec = describe_world(&config, None)?;
-    let directory = match state(root, &config)? {
-        State::New => RunDirectory::create(root)?,
-        State::Unfinished => {
-            note(&format!("continuing the demo in '{}'", root.display()));
-            RunDirectory::resume(root)?
-        }
-        State::Finished(summary) => {
-            note(&format!(
-                "the demo in '{}' is finished; --fresh starts over",
-                root.display()
-            ));
-            return print(&report(&summary, root));
-        }
+    let replaced = match arguments.fresh {
+        true => start_over(root, &config)?,
+        false => None,
+    };
+    let directory = match replaced {
+        Some(directory) => directory,
+        None => match state(root, &config)? {
+            State::New => RunDirectory::create(root)?,
+            State::Unfinished => {
+                note(&format!("continuing the demo in '{}'", root.display()));
+                RunDirectory::resume(root)?
+            }
+            State::Finished(summary) => {
+                note(&format!(
+                    "the demo in '{}' is finished; --fresh starts over",
+                    root.display()
+                ));
+                return print(&report(&summary, root));
+            }
+        },
     };
     let earlier = summary::seconds_of(&summary::rows(&directory.metrics())?);
     let fitting = Fitting {
@@ -177,7 +189,8 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         summary[*key] = json!(returns.mean());
     }
     // Last: a directory with a summary is a finished demo.
-    trained.directory.write_summary(&summary)?;
+    let written = trained.directory.write_summary(&summary);
+    written.map_err(|error| CliError::stopped(error.into(), &fitting.resume))?;
     print(&report(&summary, root))
 }
 
@@ -258,38 +271,50 @@ fn read_summary(path: PathBuf) -> Result<Value, CliError> {
     }
 }
 
-/// Removes what a demo has written into `root`, and nothing else: whatever does not
-/// come from foveate stays. Does nothing where there is no run.
+/// Makes the demo in `root` the beginning of another one: removes what a demo has written,
+/// and nothing else. What does not come from a demo stays, wherever it lies, and is in
+/// nobody's way. Does nothing where there is no run.
 ///
 /// # Errors
 /// [`CliError::NotADemo`] where there is another run: nothing is removed.
-fn clear(root: &Path) -> Result<(), CliError> {
+fn start_over(root: &Path, config: &Config) -> Result<Option<RunDirectory>, CliError> {
     let Ok(directory) = RunDirectory::open(root) else {
-        return Ok(());
+        return Ok(None);
     };
     saved_demo(&directory)?;
-    // Held while removing: no process may be training into it.
-    let _lock = RunDirectory::resume(root)?;
-    let remove = |name: &str, by: fn(&Path) -> std::io::Result<()>| {
-        let path = root.join(name);
-        match by(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(CliError::File {
-                action: "remove",
-                path,
-                source,
-            }),
-            _ => Ok(()),
+    // Held from now on: no process may be training into it.
+    let directory = RunDirectory::resume(root)?;
+    // The summary first: without it a demo is unfinished, as it will be when more is gone.
+    remove(&directory.summary())?;
+    for (folder, start, end) in IN_FOLDERS {
+        let folder = root.join(folder);
+        for name in atomic::file_names(&folder)? {
+            let between = name.strip_prefix(start).and_then(|n| n.strip_suffix(end));
+            if between.is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit())) {
+                remove(&folder.join(name))?;
+            }
         }
-    };
-    for name in FOLDERS {
-        remove(name, |path| std::fs::remove_dir_all(path))?;
     }
-    // config.toml comes first in FILES but must go last: until then it is a run, and
-    // clearing it can be tried again.
-    for name in FILES.iter().rev() {
-        remove(name, |path| std::fs::remove_file(path))?;
+    // config.toml last: until then it is the old demo, and this can be tried again.
+    for path in FILES.map(|name| root.join(name)) {
+        if path != directory.config() {
+            remove(&path)?;
+        }
     }
-    Ok(())
+    directory.write_config(&config.to_toml()?)?;
+    Ok(Some(directory))
+}
+
+/// Removes a file; that it is not there is no error.
+fn remove(path: &Path) -> Result<(), CliError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(CliError::File {
+            action: "remove",
+            path: path.to_path_buf(),
+            source,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// What the demo measures: whole episodes, the same ones for everybody.
@@ -392,22 +417,50 @@ mod tests {
     }
 
     #[test]
-    fn clearing_removes_a_demo_and_nothing_else() {
+    fn starting_over_removes_a_demo_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("demo");
         let run = RunDirectory::create(&root).unwrap();
         let config = Config::new(AGENT, ENV, PRESET);
         run.write_config(&config.to_toml().unwrap()).unwrap();
         run.write_summary(&json!({})).unwrap();
-        std::fs::write(run.checkpoints().join("step-1.safetensors"), "x").unwrap();
         drop(run);
-        clear(&root).unwrap();
-        let left: Vec<_> = std::fs::read_dir(&root).unwrap().flatten().collect();
-        assert_eq!(left.len(), 1, "the lock alone: {left:?}");
-        assert!(RunDirectory::create(&root).is_ok());
+        let [written, others] = [
+            [
+                "metrics.jsonl",
+                "attention.gif",
+                "checkpoints/step-000000000001.safetensors",
+                "replay/segment-000001.bin",
+                "tensorboard/events.out.tfevents.foveate",
+                "media/curve.png",
+            ],
+            [
+                "notes.txt",
+                "media/cat.png.attention.png",
+                "media/curve-of-mine.png",
+                "checkpoints/step-of-mine.safetensors",
+                "replay/segment-1.bin.copy",
+                "tensorboard/another/events",
+            ],
+        ];
+        std::fs::create_dir(root.join("tensorboard/another")).unwrap();
+        for name in written.iter().chain(&others) {
+            std::fs::write(root.join(name), "x").unwrap();
+        }
+        let another = Config { seed: 2, ..config };
+        let directory = start_over(&root, &another).unwrap().unwrap();
+        for name in written.iter().chain(&["summary.json"]) {
+            assert!(!root.join(name).exists(), "{name} is there");
+        }
+        for name in others {
+            assert!(root.join(name).is_file(), "{name} is gone");
+        }
+        assert_eq!(Config::read(&directory.config()).unwrap(), another);
+        drop(directory);
+        assert!(matches!(state(&root, &another), Ok(State::Unfinished)));
 
         std::fs::write(folder.path().join("precious.txt"), "x").unwrap();
-        clear(folder.path()).unwrap();
+        assert!(start_over(folder.path(), &another).unwrap().is_none());
         assert!(folder.path().join("precious.txt").is_file());
     }
 }

@@ -104,16 +104,20 @@ impl Episode<'_> {
             for witness in &mut witnesses {
                 witness.observe(step)?;
             }
-            if wanted.contains(&step) {
+            let before = total;
+            let mut show = |witnesses: &mut [Witness]| -> Result<(), CliError> {
                 let mut sights = vec![];
-                for witness in &mut witnesses {
+                for witness in witnesses {
                     sights.push(witness.explain(step, &mut |done| work.advance(done))?);
                 }
                 each(&Moment {
                     step,
-                    total,
+                    total: before,
                     sights,
-                })?;
+                })
+            };
+            if wanted.contains(&step) {
+                show(&mut witnesses)?;
             }
             let Some(acting) = witnesses.first().filter(|_| Some(&step) != wanted.last()) else {
                 break;
@@ -134,10 +138,13 @@ impl Episode<'_> {
             if over {
                 // Some tasks end before their time: what was named may not be there.
                 let seen = step + 1;
-                match self.moments.beyond(seen) {
-                    Some(step) => return Err(CliError::NoMoment { step, limit: seen }),
-                    None => break,
+                match (&self.moments, self.moments.beyond(seen)) {
+                    // Nobody named it. The frames of this moment are still there.
+                    (Moments::Early(_), Some(_)) => show(&mut witnesses)?,
+                    (_, Some(step)) => return Err(CliError::NoMoment { step, limit: seen }),
+                    (_, None) => {}
                 }
+                break;
             }
         }
         work.finish();
@@ -163,6 +170,8 @@ impl Episode<'_> {
         let mode = self.modes.first().copied().unwrap_or_default();
         let mut options = evaluation_options(&first.config, mode, first.python.clone());
         options.image_size = config.rendered_size();
+        // The game that `eval` plays.
+        options.evaluation = true;
         let mut env = open(gpu, &store, &options)?;
         env.reset(0, 0)?;
         let explainers = (self.methods.iter())

@@ -176,6 +176,19 @@ pub(super) enum CliError {
         names: String,
         passes: String,
     },
+    /// A run of another command than the one that is to go on with it.
+    #[error(
+        "'{}' is a run of foveate {right}: continue it with foveate {right} --resume, or name another directory with --run",
+        run.display()
+    )]
+    OtherCommand { run: PathBuf, right: &'static str },
+    /// A training that stopped by itself and can be gone on with.
+    #[error("{source}; to go on:\n  {resume}")]
+    Stopped {
+        source: Error,
+        /// The command.
+        resume: String,
+    },
     /// Ctrl-C while training.
     #[error(
         "interrupted at step {step}: everything up to there is saved in '{}'; to go on:\n  {resume}",
@@ -193,6 +206,17 @@ pub(super) enum CliError {
 }
 
 impl CliError {
+    /// An error of a training that the command `resume` goes on with, if that is possible.
+    pub fn stopped(error: Error, resume: &str) -> CliError {
+        match error.leaves_a_run_to_resume() {
+            true => CliError::Stopped {
+                source: error,
+                resume: resume.to_owned(),
+            },
+            false => CliError::Library(error),
+        }
+    }
+
     /// What the program ends with.
     pub fn exit_code(&self) -> i32 {
         match self {
@@ -205,7 +229,7 @@ impl CliError {
     /// Whether the user can mend it by asking differently.
     pub fn is_user_mistake(&self) -> bool {
         match self {
-            CliError::Library(e) => e.is_user_mistake(),
+            CliError::Library(e) | CliError::Stopped { source: e, .. } => e.is_user_mistake(),
             CliError::OtherDemo { .. }
             | CliError::NotADemo { .. }
             | CliError::OtherFinishedDemo { .. }
@@ -217,6 +241,7 @@ impl CliError {
             | CliError::RgbOnly { .. }
             | CliError::Coordinate { .. }
             | CliError::NoAgent { .. }
+            | CliError::OtherCommand { .. }
             | CliError::NoTransformer { .. }
             | CliError::NoData { .. }
             | CliError::OtherImages { .. }
@@ -260,3 +285,37 @@ through_the_library!(
     crate::sweep::SweepError,
     crate::tape::TapeError,
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::RunError;
+
+    #[test]
+    fn what_can_be_gone_on_from_is_followed_by_the_command() {
+        let lost = Error::TrainingDeviceLost {
+            run: "a run".into(),
+            step: 7,
+            reason: "unplugged".into(),
+        };
+        let full = RunError::DiskFull {
+            path: "a run/metrics.jsonl".into(),
+            source: std::io::ErrorKind::StorageFull.into(),
+        };
+        for error in [lost, full.into()] {
+            let before = error.to_string();
+            assert!(!before.contains("--resume"), "{before}");
+            let stopped = CliError::stopped(error, "foveate demo --run 'a run'");
+            let right = format!("{before}; to go on:\n  foveate demo --run 'a run'");
+            assert_eq!(crate::with_causes(&stopped), right);
+            assert_eq!(stopped.exit_code(), 1);
+        }
+        let other = Error::NonFinite {
+            what: "critic_loss".into(),
+            value: f32::NAN,
+            step: 7,
+        };
+        let stopped = CliError::stopped(other, "foveate demo");
+        assert!(!stopped.to_string().contains("foveate demo"), "{stopped}");
+    }
+}

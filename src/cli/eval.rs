@@ -18,9 +18,10 @@ Examples:
   foveate eval --run runs/reach
   foveate eval --run runs/reach --modes train,video-hard --episodes 30 --json
 
-The agent acts by the mean of its policy, in episodes that it was not trained on: the
-same ones in every mode and at every call. With --adapt, a PAD agent learns on from what
-it sees in each episode, without rewards; these are other episodes than those without.";
+The agent acts by the mean of its policy, or the action of largest Q, in episodes that it
+was not trained on: the same ones in every mode and at every call. With --adapt, a PAD
+agent learns on from what it sees in each episode, without rewards; these are other
+episodes than those without.";
 
 /// Evaluate a trained agent: mean return in each look of its world.
 #[derive(Debug, clap::Args)]

@@ -29,9 +29,9 @@ Examples:
   foveate explain --run runs/reach
   foveate explain --run runs/reach --modes train,color-hard,video-hard --method occlusion
   foveate explain --run runs/reach --images photos --method rise --out photos/explained
-  foveate explain --run runs/sac --run runs/sgqn --modes video-hard \\
+  foveate explain --run runs/reach --run runs/demo --modes video-hard \\
       --method guided,guided-gradcam,occlusion,rise --show mask
-  foveate explain --run runs/sac --run runs/sgqn --method guided,rise --score --csv
+  foveate explain --run runs/reach --run runs/demo --method guided,rise --score --csv
   foveate explain --run runs/multimae --method attention --data data/reach/frames.safetensors
 
 One run and one method: columns are what the agent sees (the newest frame of its stack),

@@ -70,6 +70,11 @@ impl<'a> Fleet<'a> {
             Event::Failed { run, failure } => {
                 self.failed += 1;
                 self.training.retain(|other| other != run);
+                // Nobody takes the rest of its steps.
+                if let (Some(total), Some(step)) = (self.total.get_mut(*run), self.steps.get(*run))
+                {
+                    *total = *step;
+                }
                 self.say(
                     *run,
                     &format!("FAILED ({}: {})", failure.stage, failure.ended),
@@ -111,18 +116,29 @@ impl<'a> Fleet<'a> {
     }
 
     fn show(&mut self) {
-        let step = self.steps.iter().sum();
+        let report = self.report();
         let mut about = format!("{}/{} runs done", self.done, self.plan.runs.len());
         if self.failed > 0 {
             about.push_str(&format!(", {} failed", self.failed));
         }
-        if self.progress.is_about(about) || step != self.shown {
-            self.shown = step;
-            self.progress.report(&Report {
-                step,
-                steps: self.total.iter().sum(),
-                ..Default::default()
-            });
+        if self.progress.is_about(about) || report.step != self.shown {
+            self.shown = report.step;
+            self.progress.report(&report);
+        }
+    }
+
+    /// The steps of all runs together.
+    fn report(&self) -> Report {
+        let acts_at_random = |run: &usize| match (self.plan.runs.get(*run), self.steps.get(*run)) {
+            (Some(planned), Some(step)) => *step <= planned.config.init_steps,
+            _ => false,
+        };
+        Report {
+            step: self.steps.iter().sum(),
+            steps: self.total.iter().sum(),
+            // Steps without updates tell nothing of those to come.
+            before_learning: !self.training.is_empty() && self.training.iter().all(acts_at_random),
+            ..Default::default()
         }
     }
 }
@@ -138,4 +154,65 @@ fn returns(plan: &Plan, outcome: &Outcome) -> String {
             None => format!("{look} ?"),
         });
     format!("is done: {}", each.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sweep::{Failure, Grid};
+
+    const GRID: &str = r#"
+        agents = ["sac", "sgqn"]
+        tasks = ["native/reach"]
+        seeds = [1]
+        looks = ["train"]
+        [set]
+        preset = "tiny"
+        steps = 40
+        init_steps = 8
+    "#;
+
+    fn reached(folder: &SweepFolder, run: &PlannedRun, step: u64) {
+        let directory = folder.directory(run);
+        std::fs::create_dir_all(&directory).unwrap();
+        let row = format!("{{\"step\":{step}}}\n");
+        std::fs::write(directory.join("metrics.jsonl"), row).unwrap();
+    }
+
+    #[test]
+    fn random_steps_and_those_that_nobody_takes_set_no_pace() {
+        let keep = tempfile::tempdir().unwrap();
+        let plan = Plan::of(Grid::parse(GRID).unwrap()).unwrap();
+        let folder = SweepFolder::create(&keep.path().join("s"), &plan, GRID, "foveate").unwrap();
+        let mut fleet = Fleet::new(&folder, &plan, vec![40, 40], true);
+        assert!(!fleet.report().before_learning);
+        let train = Stage::Train { resume: false };
+        for run in [0, 1] {
+            let stage = train.clone();
+            fleet.hear(&Event::Begins { run, stage });
+        }
+        assert!(fleet.report().before_learning);
+        for (of_first, of_second, random) in [(8, 3, true), (9, 3, false), (12, 9, false)] {
+            reached(&folder, &plan.runs[0], of_first);
+            reached(&folder, &plan.runs[1], of_second);
+            fleet.hear(&Event::Tick);
+            let report = fleet.report();
+            assert_eq!(report.step, of_first + of_second);
+            assert_eq!((report.steps, report.before_learning), (80, random));
+        }
+        let failure = Failure {
+            stage: "train".into(),
+            ended: "exit status: 1".into(),
+            log: vec![],
+        };
+        fleet.hear(&Event::Failed { run: 0, failure });
+        let report = fleet.report();
+        assert_eq!((report.step, report.steps), (12 + 9, 12 + 40));
+        let looks = vec![];
+        let stage = Stage::Evaluate { looks };
+        fleet.hear(&Event::Begins { run: 1, stage });
+        let report = fleet.report();
+        assert_eq!((report.step, report.steps), (52, 52));
+        assert!(!report.before_learning);
+    }
 }

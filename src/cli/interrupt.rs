@@ -6,7 +6,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::output::note;
-use super::parent::end_now;
+use super::parent::{end_now, is_child};
 
 /// As shells report a program that Ctrl-C ended.
 pub(super) const EXIT_CODE: i32 = 130;
@@ -50,6 +50,8 @@ impl Drop for Interrupt {
 fn pressed() {
     let first = STATE.compare_exchange(LISTENING, ASKED, Ordering::SeqCst, Ordering::SeqCst);
     match first {
+        // The same Ctrl-C ends its parent, and that ends it.
+        Ok(_) if is_child() => {}
         Ok(_) => note(
             "Ctrl-C: stopping with a checkpoint after this step or evaluation; once more ends at once, without",
         ),

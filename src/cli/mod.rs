@@ -7,6 +7,7 @@
 //! | `progress` | the progress bar, or plain lines where there is no terminal |
 //! | `fleet` | the progress of all runs of a sweep |
 //! | `parent` | the end of a sweep's child with its parent |
+//! | `training` | a training to its end, shown, or stopped with the command that goes on |
 //! | `interrupt` | Ctrl-C, which stops training where it can be gone on from |
 //! | `profile` | where the time of updates went: a table and a trace |
 //! | `summary` | what is computed from returns and from `metrics.jsonl` |
@@ -50,6 +51,7 @@ mod stills;
 mod summary;
 mod sweep;
 mod train;
+mod training;
 mod transformer;
 
 use std::process::ExitCode;

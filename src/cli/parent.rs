@@ -6,6 +6,7 @@
 //! A run survives being ended at any instant.
 
 use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Time for the driver's own clean-up, which other threads may keep from its end.
@@ -13,8 +14,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Exit code of a process whose parent is gone.
 const GONE: i32 = 1;
 
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process ends with its parent.
+pub(super) fn is_child() -> bool {
+    IS_CHILD.load(Ordering::SeqCst)
+}
+
 /// Ends this process when standard input closes.
 pub(super) fn end_with_it() {
+    IS_CHILD.store(true, Ordering::SeqCst);
     std::thread::spawn(|| {
         let mut nothing = [0; 64];
         let mut input = std::io::stdin().lock();

@@ -7,23 +7,23 @@ use serde_json::json;
 
 use super::error::CliError;
 use super::inputs;
-use super::interrupt::Interrupt;
 use super::output::{duration, note, print};
-use super::progress::Progress;
 use super::session::{Session, adapter_name};
-use super::train::discard_skeleton;
+use super::summary;
+use super::train::{discard_skeleton, shown};
+use super::training;
 use crate::Error;
 use crate::agents::tuning;
-use crate::config::Inputs;
+use crate::config::{Config, Inputs};
 use crate::data::ImageSet;
 use crate::gpu::Gpu;
 use crate::pretrain::{
     Images, Method, Pictures, PretrainConfig, PretrainLayers, PretrainLearner, PretrainTrainer,
-    Reconstructor, SheetSize, Visible, cross_modal_patches, cross_modal_sheet, measure, sheet,
+    Reconstructor, SheetSize, Visible, cross_modal_patches, cross_modal_sheet, is_finished,
+    measure, sheet,
 };
 use crate::pretrained;
 use crate::run::RunDirectory;
-use crate::shell::quoted;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -111,15 +111,14 @@ impl Arguments {
 
     /// The command that goes on with the run.
     fn resume_command(&self) -> String {
-        let path = |path: &Path| quoted(&path.display().to_string());
         let mut text = format!(
             "foveate pretrain {} --run {} --data {}",
             self.method,
-            path(&self.run),
-            path(&self.data)
+            shown(&self.run),
+            shown(&self.data)
         );
         if let Some(maps) = &self.saliency {
-            text.push_str(&format!(" --saliency {}", path(maps)));
+            text.push_str(&format!(" --saliency {}", shown(maps)));
         }
         text + " --resume"
     }
@@ -137,6 +136,20 @@ impl Arguments {
             steps: self.steps,
             rgb_alone: false,
         }
+    }
+}
+
+/// The configuration of the run that is to go on.
+///
+/// # Errors
+/// [`CliError::OtherCommand`] for a run of `foveate train`; those of reading.
+fn saved_config(directory: &RunDirectory) -> Result<PretrainConfig, CliError> {
+    match PretrainConfig::read(&directory.config()) {
+        Err(_) if Config::read(&directory.config()).is_ok() => Err(CliError::OtherCommand {
+            run: directory.root().to_path_buf(),
+            right: "train",
+        }),
+        config => Ok(config?),
     }
 }
 
@@ -177,11 +190,11 @@ fn begin(
 
 pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliError> {
     let started = Instant::now();
-    let (mut saved, mut begun) = (None, false);
+    let (mut earlier_run, mut saved) = (None, None);
     if arguments.resume {
         let directory = RunDirectory::open(&arguments.run)?;
-        saved = Some(PretrainConfig::read(&directory.config())?);
-        begun = directory.read_tuning()?.is_some();
+        saved = Some(saved_config(&directory)?);
+        earlier_run = Some(directory);
     } else {
         RunDirectory::check_new(&arguments.run)?;
     }
@@ -203,6 +216,14 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         let network = config.architecture(images.has_saliency());
         pretrained::fits(Path::new(&config.weights), &network)?;
     }
+    let (mut begun, mut earlier) = (false, 0.0);
+    if let Some(directory) = &earlier_run {
+        if is_finished(directory, &config)? {
+            return print(&finished(directory, &config));
+        }
+        begun = directory.read_tuning()?.is_some();
+        earlier = summary::seconds_of(&summary::rows(&directory.metrics())?);
+    }
     let gpu = match arguments.no_tune || begun {
         true => session.gpu()?,
         false => session.tuned_gpu()?,
@@ -212,35 +233,24 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let pictures = images.upload(&gpu)?;
     let mut trainer = begin(&gpu, arguments, &config, &pictures.training)?;
     if !arguments.quiet {
+        let kept = match images.kept() {
+            0 => "none kept for measuring: it is measured on these".to_owned(),
+            kept => format!("{kept} more kept for measuring"),
+        };
         note(&format!(
-            "pretraining {} parameters on {} images ({} more kept for measuring), seed {}, on {}",
+            "pretraining {} parameters on {} images ({kept}), seed {}, on {}",
             trainer.learner().parameter_count(),
             pictures.training.count(),
-            pictures.validation.count(),
             config.seed,
             adapter_name(&gpu)
         ));
     }
-    let mut progress = Progress::new(arguments.quiet);
-    let interrupt = Interrupt::listen();
-    let mut step = 0;
-    let outcome = trainer.run(&mut |report| {
-        step = report.step;
-        progress.report(report);
-        interrupt.flow()
-    });
-    // Pressed after the last step it counts too.
-    let flow = interrupt.flow();
-    drop(interrupt);
-    progress.finish();
-    if outcome?.is_break() || flow.is_break() {
-        return Err(CliError::Interrupted {
-            step,
-            checkpoints: trainer.directory().checkpoints(),
-            resume: arguments.resume_command() + &session.repeated(),
-        });
-    }
-    let train_seconds = started.elapsed().as_secs_f64();
+    let resume = arguments.resume_command() + &session.repeated();
+    let checkpoints = trainer.directory().checkpoints();
+    training::to_its_end(arguments.quiet, checkpoints, &resume, |watch| {
+        trainer.run(watch)
+    })?;
+    let train_seconds = earlier + started.elapsed().as_secs_f64();
 
     let learner = trainer.learner();
     let held = &pictures.validation;
@@ -255,7 +265,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         "steps": config.steps,
         "parameters": learner.parameter_count(),
         "images": pictures.training.count(),
-        "validation_images": held.count(),
+        "validation_images": images.kept(),
         "mean_image_error": mean_image,
         "train_seconds": train_seconds,
         "adapter": adapter_name(&gpu),
@@ -268,6 +278,9 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         masked = format!(
             "hidden RGB patches are restored with error {error:.4}, {ratio:.2} times that of showing the mean image ({mean_image:.4})"
         );
+        if images.kept() == 0 {
+            masked.push_str(", on the images that it was trained on, as none were kept");
+        }
     }
     let mut cross = String::new();
     if let Some(errors) = errors.cross_modal {
@@ -284,7 +297,8 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
             errors.patches
         );
     }
-    trainer.directory().write_summary(&summary)?;
+    let written = trainer.directory().write_summary(&summary);
+    written.map_err(|error| CliError::stopped(error.into(), &resume))?;
     let sheets: Vec<String> = sheets
         .iter()
         .map(|path| path.display().to_string())
@@ -300,8 +314,23 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         trainer.directory().weights().display(),
         trainer.directory().summary().display(),
         sheets.join("\n         "),
-        trainer.directory().root().display(),
+        shown(trainer.directory().root()),
     ))
+}
+
+/// What is said of a run that has nothing left to do.
+fn finished(directory: &RunDirectory, config: &PretrainConfig) -> String {
+    format!(
+        "the pretraining in '{}' is finished at step {}: nothing was changed\n\
+         weights  {}\n\
+         summary  {}\n\
+         next     foveate probe {} --data DIR",
+        directory.root().display(),
+        config.steps,
+        directory.weights().display(),
+        directory.summary().display(),
+        shown(directory.root()),
+    )
 }
 
 /// Draws sheets of images that training did not see, and returns their paths.

@@ -6,12 +6,11 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::error::CliError;
-use super::interrupt::Interrupt;
 use super::output::{bytes, duration, note, print};
 use super::profile;
-use super::progress::Progress;
 use super::session::{Session, adapter_name};
 use super::summary;
+use super::training;
 use crate::Error;
 use crate::agents::{
     Eye, ProgramMemory, Trainer, TrainingMemory, check_folders, describe_world, is_finished, tuning,
@@ -19,6 +18,7 @@ use crate::agents::{
 use crate::config::{Budget, Config, EncoderKind, Inputs, Layers};
 use crate::envs::{EnvError, EnvSpec, offers_saliency};
 use crate::gpu::{Gpu, KernelsMade};
+use crate::pretrain::PretrainConfig;
 use crate::pretrained::{EncoderOptions, PretrainedEncoder};
 use crate::run::directory::ENCODER;
 use crate::run::{CheckpointStore, RunDirectory};
@@ -30,10 +30,10 @@ Examples:
   foveate train --agent sac --env native/cartpole --set batch=64 --set critic_lr=3e-4 --run runs/sac
   foveate train --agent sgqn --env dm_control/cartpole-swingup --steps 2000 --run runs/real
   foveate train --agent sgqn-dqn --env ale/Pong --run runs/pong
-  foveate train --agent sac --env native/reach --preset tiny --encoder multimae:runs/mae --run runs/frozen
+  foveate train --agent sac --env native/reach --preset tiny --encoder multimae:runs/multimae --run runs/frozen
   foveate train --agent sac --env native/reach --preset tiny --inputs rgbs --run runs/rgbs
-  foveate train --run runs/reach --resume --steps 5000
-  foveate train --agent sgqn --env native/reach --steps 2600 --profile=20 --run runs/profiled
+  foveate train --run runs/reach --resume --steps 15000
+  foveate train --agent sgqn --env native/reach --preset tiny --steps 2600 --profile=20 --run runs/profiled
 
 Later layers win: preset, --config, --set, the other flags. The run directory gets
 config.toml, metrics.jsonl, TensorBoard events, checkpoints, the replay, a learning
@@ -90,7 +90,8 @@ pub(super) struct Arguments {
     /// clip; a folder with both is refused
     #[arg(long, value_name = "DIR")]
     backgrounds: Option<String>,
-    /// Folder of images that are laid over observations (svea, sgqn); none: procedural ones
+    /// Folder of images that are laid over observations (soda, svea, svea-soda, sgqn,
+    /// sac-self-supervision, sgqn-dqn); none: procedural ones
     #[arg(long, value_name = "DIR")]
     overlays: Option<String>,
     /// Python with the real suites [env: FOVEATE_PYTHON]
@@ -198,7 +199,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let (gpu, config, spec, directory) = if arguments.resume {
         let directory = RunDirectory::resume(&arguments.run)?;
         let saved = match directory.has_config() {
-            true => Some(Config::read(&directory.config())?),
+            true => Some(saved_config(&directory)?),
             // It was killed before it had begun.
             false => None,
         };
@@ -256,7 +257,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     summary::curve(title, &summary::rows(&directory.metrics())?, vec![])
         .render()?
         .save_png(&curve)?;
-    directory.write_summary(&json!({
+    let summary = json!({
         "agent": config.agent,
         "env": config.env,
         "preset": config.preset,
@@ -272,7 +273,9 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         "program_bytes": trainer.program_memory(),
         "kernels_made": gpu.kernels_made(),
         "adapter": adapter_name(&gpu),
-    }))?;
+    });
+    let written = directory.write_summary(&summary);
+    written.map_err(|error| CliError::stopped(error.into(), &fitting.resume))?;
     print(&format!(
         "{} on {}: return {:.1} ± {:.1} over {episodes} episodes after {} steps ({})\n\
          summary         {}\n\
@@ -290,8 +293,24 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     ))
 }
 
+/// The configuration of the run that is to go on.
+///
+/// # Errors
+/// [`CliError::OtherCommand`] for a run of `foveate pretrain`; those of reading.
+fn saved_config(directory: &RunDirectory) -> Result<Config, CliError> {
+    match Config::read(&directory.config()) {
+        Err(_) if PretrainConfig::read(&directory.config()).is_ok() => {
+            Err(CliError::OtherCommand {
+                run: directory.root().to_path_buf(),
+                right: "pretrain",
+            })
+        }
+        config => Ok(config?),
+    }
+}
+
 /// A path in a command.
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     quoted(&path.display().to_string())
 }
 
@@ -330,7 +349,7 @@ pub(super) struct Fitting {
     pub profile: Option<u64>,
     /// Show no progress.
     pub quiet: bool,
-    /// The command that goes on where an interrupted training stopped.
+    /// The command that goes on where the training stopped.
     pub resume: String,
 }
 
@@ -341,7 +360,7 @@ pub(super) struct Fitted {
     pub steps: u64,
 }
 
-/// Writes `config.toml` and trains to the end, showing the progress. If a new run
+/// Trains to the end, with `config` in `config.toml`, showing the progress. If a new run
 /// cannot even begin, its directory is left as if it had not been tried.
 pub(super) fn fit(
     gpu: &Gpu,
@@ -352,8 +371,10 @@ pub(super) fn fit(
 ) -> Result<Fitted, CliError> {
     let quiet = fitting.quiet;
     let root = directory.root().to_path_buf();
-    let is_new = !directory.has_config();
-    directory.write_config(&config.to_toml()?)?;
+    let (is_new, options) = (!directory.has_config(), config.to_toml()?);
+    if is_new {
+        directory.write_config(&options)?;
+    }
     if !quiet {
         note(&format!(
             "training {} on {}, seed {}, on {}",
@@ -377,32 +398,21 @@ pub(super) fn fit(
             return Err(error.into());
         }
     };
-    if !fitting.quiet {
+    if !is_new {
+        // Not before it is known that the run can go on like this.
+        trainer.directory().write_config(&options)?;
+    }
+    if !quiet {
         note(&memory_line(&trainer.memory(), &trainer.program_memory()));
         note(&kernels_line(&gpu.kernels_made()));
     }
     if let Some(count) = fitting.profile {
         trainer.profile_last(count)?;
     }
-    let mut progress = Progress::new(quiet);
-    let (mut step, mut steps) = (0, 0);
-    let interrupt = Interrupt::listen();
-    let outcome = trainer.run(&mut |report| {
-        (step, steps) = (report.step, report.steps);
-        progress.report(report);
-        interrupt.flow()
-    });
-    // Pressed after the last step it counts too.
-    let flow = interrupt.flow();
-    drop(interrupt);
-    progress.finish();
-    if outcome?.is_break() || flow.is_break() {
-        return Err(CliError::Interrupted {
-            step,
-            checkpoints: trainer.directory().checkpoints(),
-            resume: fitting.resume.clone(),
-        });
-    }
+    let checkpoints = trainer.directory().checkpoints();
+    let mut steps = training::to_its_end(quiet, checkpoints, &fitting.resume, |watch| {
+        trainer.run(watch)
+    })?;
     if steps == 0 {
         // There was nothing left to do.
         let checkpoints = CheckpointStore::new(trainer.directory().checkpoints());

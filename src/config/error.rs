@@ -64,6 +64,9 @@ pub enum ConfigError {
     /// The file is not TOML.
     #[error("'{}' is not TOML: {message}", path.display())]
     Syntax { path: PathBuf, message: String },
+    /// TOML that is not all options of a run, as a run directory holds them.
+    #[error("'{}' does not hold the options of a run: {message}", path.display())]
+    NotOfARun { path: PathBuf, message: String },
     /// Values that pass one by one but make no configuration.
     #[error("these options make no configuration: {0}")]
     Invalid(String),

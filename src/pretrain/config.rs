@@ -437,10 +437,17 @@ impl PretrainConfig {
     /// Reads what [`PretrainConfig::to_toml`] writes.
     ///
     /// # Errors
-    /// [`ConfigError`], also when a key is missing.
+    /// [`ConfigError::Read`], [`ConfigError::Syntax`]; [`ConfigError::NotOfARun`] where a key
+    /// is missing or foreign, or has a value that makes no sense.
     pub fn read(path: &Path) -> Result<PretrainConfig, ConfigError> {
-        let config: PretrainConfig = read_table(path)?.try_into().map_err(invalid)?;
-        config.check()?;
+        let not_of_a_run = |message: String| ConfigError::NotOfARun {
+            path: path.to_owned(),
+            message: message.trim().to_owned(),
+        };
+        let config: PretrainConfig = (read_table(path)?.try_into())
+            .map_err(|error: toml::de::Error| not_of_a_run(error.to_string()))?;
+        let checked = config.check();
+        checked.map_err(|error| not_of_a_run(error.to_string()))?;
         Ok(config)
     }
 

@@ -59,15 +59,20 @@ impl Images {
         self.saliency.is_some()
     }
 
+    /// How many are kept from training to measure errors on.
+    pub fn kept(&self) -> usize {
+        self.count() - self.training
+    }
+
     /// Uploads them.
     ///
     /// # Errors
     /// Where memory does not hold them.
     pub fn upload(&self, gpu: &Gpu) -> Result<UploadedImages, Error> {
         let count = self.count();
-        let validation = match self.training == count {
-            true => 0..count,
-            false => self.training..count,
+        let validation = match self.kept() {
+            0 => 0..count,
+            _ => self.training..count,
         };
         Ok(UploadedImages {
             training: self.part(gpu, 0..self.training)?,

@@ -17,6 +17,6 @@ pub use learner::{Pictures, PretrainLearner};
 pub use measure::{CrossModal, Errors, cross_modal_patches, measure};
 pub use reconstructor::{Reconstructor, Restoration, Visible};
 pub use sheet::{SheetSize, cross_modal_sheet, sheet};
-pub use trainer::PretrainTrainer;
+pub use trainer::{PretrainTrainer, is_finished};
 
 pub use crate::nn::Method;

@@ -33,6 +33,23 @@ pub struct PretrainTrainer {
     started: Instant,
 }
 
+/// Whether the pretraining in `directory` is at the end of `config`, measured and summed up:
+/// there is nothing left to do.
+///
+/// # Errors
+/// Those of [`CheckpointStore::load_latest`].
+pub fn is_finished(directory: &RunDirectory, config: &PretrainConfig) -> Result<bool, Error> {
+    let checkpoints = CheckpointStore::new(directory.checkpoints());
+    let Some(latest) = checkpoints.load_latest(|_| Ok(()))? else {
+        return Ok(false);
+    };
+    let meta = latest.checkpoint.meta();
+    // Of another configuration: a trainer says what does not fit.
+    let is_its_end = meta.step == config.steps && meta.config == config.digest()?;
+    let has_results = directory.ended_at() == Some(config.steps) && directory.weights().is_file();
+    Ok(is_its_end && has_results)
+}
+
 impl std::fmt::Debug for PretrainTrainer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "PretrainTrainer(at step {})", self.step)

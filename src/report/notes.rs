@@ -4,6 +4,7 @@ use super::published::STEPS;
 use super::results::{Results, RunResult};
 use super::table::Table;
 use crate::config::AgentKind;
+use crate::shell::quoted;
 
 /// What `published.csv` calls the paper.
 const VISARL: &str = "ViSaRL table I";
@@ -81,10 +82,15 @@ pub fn of(results: &Results, table: &Table) -> Vec<String> {
     if results.runs.iter().all(|run| run.animations.is_empty())
         && let Some(run) = results.runs.iter().find(evaluated)
     {
+        // What is about convolutions a frozen transformer has not.
+        let method = match run.run.config.encoder.weights() {
+            Some(_) => " --method gradient",
+            None => "",
+        };
         notes.push(format!(
             "No run has an animation: foveate sweep --animations films the first seed of each \
-             agent and task, foveate explain --run runs/{} this one.",
-            run.run.name
+             agent and task, foveate explain --run {}{method} this one.",
+            quoted(&run.directory.display().to_string())
         ));
     }
     for run in results.runs.iter().filter(|run| !run.damage.is_empty()) {

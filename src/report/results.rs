@@ -29,6 +29,8 @@ const DAMAGED: &str = "damaged";
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunResult {
     pub run: PlannedRun,
+    /// Its run directory.
+    pub directory: PathBuf,
     pub state: State,
     /// (agent step, mean return) of each evaluation in the look of training.
     pub evaluations: Vec<(f64, f64)>,
@@ -116,6 +118,7 @@ impl Results {
                 state,
                 animations: folder.animations(run)?,
                 damage,
+                directory,
                 returned,
                 episodes: plan.episodes(run),
             });

@@ -221,6 +221,14 @@ impl RunDirectory {
         atomic::write(&self.profile_trace(), trace.to_json().as_bytes())
     }
 
+    /// The steps that `summary.json` says the run has ended at; none if it has not ended, or
+    /// not well enough to say.
+    pub fn ended_at(&self) -> Option<u64> {
+        let text = fs::read(self.summary()).ok()?;
+        let summary: serde_json::Value = serde_json::from_slice(&text).ok()?;
+        summary.get("steps")?.as_u64()
+    }
+
     /// Writes `summary.json`, indented, whole or not at all.
     pub fn write_summary(&self, summary: &serde_json::Value) -> Result<(), RunError> {
         atomic::write(&self.summary(), format!("{summary:#}\n").as_bytes())

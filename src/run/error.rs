@@ -24,8 +24,8 @@ pub enum RunError {
     /// `--resume` without a run.
     #[error("'{}' holds no run to resume: start it without --resume", path.display())]
     NothingToResume { path: PathBuf },
-    /// `eval` or `explain` without a run.
-    #[error("'{}' holds no run (no config.toml): name a directory that foveate train wrote", path.display())]
+    /// A run is to be read or continued where there is none.
+    #[error("'{}' holds no run (no config.toml): name the directory of a run", path.display())]
     NotARun { path: PathBuf },
     /// Another process trains into the directory.
     #[error("run directory '{}' is in use by {}: wait for it to end, or name another with --run", path.display(),
@@ -40,7 +40,7 @@ pub enum RunError {
         source: io::Error,
     },
     /// No space left, or the quota is used up.
-    #[error("the disk is full: cannot write '{}' ({source}); what was written before is intact: make room and continue with --resume", path.display())]
+    #[error("the disk is full: cannot write '{}' ({source}); what was written before is intact: make room and try again", path.display())]
     DiskFull { path: PathBuf, source: io::Error },
     /// A file is not what was written: truncated, or bits have changed.
     #[error("'{}' is damaged: {why}", path.display())]

@@ -60,7 +60,12 @@ impl Children {
                 // As PAD's returns are published.
                 words.extend((run.config.agent == AgentKind::Pad).then(|| "--adapt".to_owned()));
             }
-            Stage::Animate => words.extend(["explain", "--quiet"].map(str::to_owned)),
+            Stage::Animate => {
+                words.extend(["explain", "--quiet"].map(str::to_owned));
+                // What is about convolutions a frozen transformer has not.
+                let frozen = run.config.encoder.weights().is_some();
+                words.extend(frozen.then(|| "--method=gradient".to_owned()));
+            }
         }
         let mut given = self.common.clone();
         given.extend(words.into_iter().map(OsString::from));

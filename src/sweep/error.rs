@@ -120,7 +120,7 @@ pub enum SweepError {
     )]
     OtherGrid { path: PathBuf, difference: String },
     /// Files that are not a sweep's.
-    #[error("'{}' is not empty and holds no sweep (no grid.toml): name a new or an empty folder with --out", path.display())]
+    #[error("'{}' is not empty and holds no sweep (no grid.toml with runs beside it): name a new or an empty folder with --out", path.display())]
     NotEmpty { path: PathBuf },
     /// A path that is no folder.
     #[error("'{}' is not a directory: name one with --out", path.display())]

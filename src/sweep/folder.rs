@@ -31,6 +31,7 @@ use crate::run::{RunDirectory, RunError, atomic, directory};
 const GRID: &str = "grid.toml";
 const COMMANDS: &str = "commands.json";
 const LOCK: &str = "sweep.lock";
+const RUNS: &str = "runs";
 /// A child ends by itself when its parent is gone, but finishes what it is at.
 const ORPHAN: Duration = Duration::from_secs(10);
 /// No line of `metrics.jsonl` is longer.
@@ -86,7 +87,9 @@ impl SweepFolder {
             return Err(SweepError::NotADirectory { path: root });
         }
         atomic::create_folder(&root)?;
-        if !root.join(GRID).is_file() {
+        // A grid alone is a file that somebody wrote.
+        let is_sweep = root.join(RUNS).is_dir() || root.join(LOCK).exists();
+        if !(is_sweep && root.join(GRID).is_file()) {
             // Before the lock, which would leave a file in a stranger's folder.
             let names = atomic::file_names(&root)?;
             let ours = |name: &String| name == LOCK || name.starts_with(".grid.toml");
@@ -155,7 +158,7 @@ impl SweepFolder {
     }
 
     fn runs(&self) -> PathBuf {
-        self.root.join("runs")
+        self.root.join(RUNS)
     }
 
     /// The run directory of a run.

@@ -83,6 +83,8 @@ while True:
         steps, running = [0] * n, [False] * n
         with open(os.path.join(folder, "seeds"), "a") as f:
             f.write("%d\n" % wanted["seed"])
+        with open(os.path.join(folder, "evaluations"), "a") as f:
+            f.write("%s\n" % wanted["evaluation"])
         say(0x81, json.dumps({"spec": {
             "id": wanted["id"], "n": n, "image_size": size, "action_dim": 1,
             "discrete_actions": wanted.get("discrete"), "episode_steps": fault.get("promises", 5),

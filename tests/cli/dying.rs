@@ -85,7 +85,12 @@ fn deaths_again_and_again_stop_it_with_a_checkpoint_to_go_on_from() {
             "the environment failed at step 11: 4 workers died within 1000 steps",
             "PhysicsError: it blew up",
             "task.py\", line 7",
-            "everything is saved: continue with foveate train --run",
+            &format!("everything is saved in '{}'", run.display()),
+            &format!(
+                "to go on:\n  foveate train --run {} --resume --python {}",
+                run.display(),
+                python.display()
+            ),
         ],
     );
     let kept = checkpoints(&run);
@@ -196,4 +201,46 @@ fn evaluations_may_become_more_frequent() {
             .any(|line| line.contains(&format!("\"step\":{step},")))
     };
     assert!(evaluated(30) && evaluated(40), "{metrics}");
+}
+
+/// A sac that has trained in an environment of episodes of five steps, and a "python" whose
+/// workers promise `steps` of them.
+fn trained_where_episodes_promise(folder: &Path, steps: usize) -> [String; 2] {
+    let well = python(folder, "[]");
+    train(folder, &well, &[]).succeeds();
+    let promising = folder.join("promising");
+    fs::create_dir(&promising).unwrap();
+    let plan = format!(
+        "[{}]",
+        vec![format!("{{\"promises\": {steps}}}"); 20].join(", ")
+    );
+    let promising = python(&promising, &plan);
+    [
+        format!("--run={}", folder.join("run").display()),
+        format!("--python={}", text(&promising)),
+    ]
+}
+
+/// Nobody named the tenth step that grids show: the last one stands in for it.
+#[test]
+fn a_grid_of_an_episode_that_ends_early_shows_its_last_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let [run, python] = trained_where_episodes_promise(folder.path(), 20);
+    let given = ["explain", "--method=gradient", "--show=mask", &run, &python];
+    foveate(&given).succeeds();
+    let media = folder.path().join("run/media");
+    assert!(media.join("grid-step0004.png").is_file());
+    foveate(&[&given[..], &["--at=10"]].concat())
+        .fails(2, &["no step 10: the episode has 5 steps"]);
+}
+
+/// The game that eval plays, with its rewards.
+#[test]
+fn what_is_explained_is_played_to_be_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let [run, python] = trained_where_episodes_promise(folder.path(), 5);
+    foveate(&["explain", "--method=gradient", &run, &python]).succeeds();
+    let asked = fs::read_to_string(folder.path().join("promising/evaluations")).unwrap();
+    // Of what the environment is, and the episode.
+    assert_eq!(asked, "False\nTrue\n");
 }

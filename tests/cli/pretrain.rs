@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 
 use foveate::pretrain::{Method, PretrainConfig, PretrainLayers};
 
-use super::support::{Answer, LATE, be_late, checkpoints, copy, foveate, json, text};
+use super::support::{
+    Answer, LATE, all_files, be_late, checkpoints, copy, copy_of_trained, foveate, json, text,
+};
 
 /// 40 frames of 16×16 with saliency, collected once.
 pub fn frames() -> &'static Path {
@@ -292,6 +294,11 @@ fn a_resumed_run_ends_with_the_same_bits() {
     assert!(seconds[seconds.len() - 1] > LATE, "{seconds:?}");
     let weights = |run: &Path| fs::read(run.join("weights.safetensors")).unwrap();
     assert_eq!(weights(&half), weights(&whole));
+    let summary = json(&fs::read_to_string(half.join("summary.json")).unwrap());
+    assert!(
+        summary["train_seconds"].as_f64().unwrap() > LATE,
+        "{summary}"
+    );
     // It cannot become shorter than it is.
     let config = || fs::read_to_string(half.join("config.toml")).unwrap();
     let before = config();
@@ -556,4 +563,63 @@ fn presets_count_visible_patches_for_the_images_that_there_are() {
     };
     assert_eq!((visible(false, &[]), visible(true, &[])), (16, 8));
     assert_eq!(visible(true, &["num_encoded_tokens=5"]), 5);
+}
+
+#[test]
+fn a_finished_run_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("a run");
+    let first = pretrain("multimae", &run, &[]);
+    let next = format!("foveate probe '{}' --data DIR", run.display());
+    assert!(first.succeeds().contains(&next), "{}", first.out);
+    let before = all_files(&run);
+    let again = pretrain("multimae", &run, &["--resume"]);
+    for said in ["is finished at step 6: nothing was changed", &next] {
+        assert!(again.succeeds().contains(said), "{}", again.out);
+    }
+    assert!(all_files(&run) == before, "something changed");
+    // Killed before it was measured, it is measured.
+    fs::remove_file(run.join("summary.json")).unwrap();
+    let rest = pretrain("multimae", &run, &["--resume"]);
+    assert!(!rest.succeeds().contains("is finished"), "{}", rest.out);
+    assert!(run.join("summary.json").is_file());
+}
+
+#[test]
+fn where_no_image_is_kept_it_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let answer = pretrain("mae", &run, &["--set", "validation=0"]);
+    let said = "on the images that it was trained on, as none were kept";
+    assert!(answer.succeeds().contains(said), "{}", answer.out);
+    let summary = json(&fs::read_to_string(run.join("summary.json")).unwrap());
+    assert_eq!(
+        (&summary["images"], &summary["validation_images"]),
+        (&40.into(), &0.into())
+    );
+}
+
+/// What there is to resume is no pretraining, or not all of one.
+#[test]
+fn options_that_are_none_are_named() {
+    let (folder, run) = copy_of_trained();
+    let resume = || pretrain("mae", &run, &["--resume"]);
+    let data = format!("--data={}", frames().display());
+    resume().fails(2, &["is a run of foveate train", "foveate train --resume"]);
+    let file = run.join("config.toml");
+    for wrong in ["batch = 4\n", "batch = "] {
+        fs::write(&file, wrong).unwrap();
+        resume().fails(2, &[text(&file)]);
+    }
+    let nothing = format!("--run={}", folder.path().join("nothing").display());
+    let answer = foveate(&["pretrain", "mae", "--resume", &data, &nothing]);
+    answer.fails(2, &["holds no run"]);
+    assert!(!answer.err.contains("foveate train"), "{}", answer.err);
+
+    let run = folder.path().join("pretrained");
+    pretrain("mae", &run, &[]).succeeds();
+    foveate(&["train", "--resume", "--run", text(&run)]).fails(
+        2,
+        &["is a run of foveate pretrain", "foveate pretrain --resume"],
+    );
 }

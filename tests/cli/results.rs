@@ -332,3 +332,32 @@ fn the_demo_writes_all_that_it_promises_and_is_not_repeated() {
     let redone = json(&fs::read_to_string(run.join("summary.json")).unwrap());
     assert_eq!(redone["train"], summary["train"]);
 }
+
+/// What another command or a person put into its folders is not the demo's to remove.
+#[test]
+fn a_demo_that_starts_over_leaves_what_is_not_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("demo");
+    let demo = |more: &[&str]| {
+        let given = ["demo", "--run", text(&run), "--steps=2", "--quiet"];
+        foveate(&[&given[..], more].concat())
+    };
+    demo(&[]).succeeds();
+    let others = [
+        "media/cat.png.attention.png",
+        "checkpoints/old.txt",
+        "notes",
+    ];
+    for name in others {
+        fs::write(run.join(name), "mine").unwrap();
+    }
+    demo(&["--fresh", "--seed=2"]).succeeds();
+    for name in others {
+        assert_eq!(fs::read(run.join(name)).unwrap(), b"mine", "{name}");
+    }
+    let summary = json(&fs::read_to_string(run.join("summary.json")).unwrap());
+    assert_eq!(
+        (&summary["seed"], &summary["steps"]),
+        (&2.into(), &2.into())
+    );
+}

@@ -1,27 +1,14 @@
 //! Going on with a run: from an interruption, to more steps, or not at all.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::support::{
-    Answer, LATE, be_late, checkpoints, copy_of_trained, foveate, json, text, train, trained,
+    Answer, LATE, all_files, be_late, checkpoints, copy_of_trained, foveate, json, text, train,
+    trained,
 };
-
-/// Every file below a folder, with its content; but for the lock, which names the process.
-fn all_files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut files = vec![];
-    for entry in fs::read_dir(folder).unwrap().flatten() {
-        match entry.path() {
-            path if path.is_dir() => files.extend(all_files(&path)),
-            path if path.ends_with("run.lock") => {}
-            path => files.push((path.clone(), fs::read(path).unwrap())),
-        }
-    }
-    files.sort();
-    files
-}
 
 /// Nothing but progress of training may be missing or there: it is not `--quiet`.
 fn resume(run: &Path, more: &[&str]) -> Answer {
@@ -180,4 +167,24 @@ fn an_environment_that_is_not_there_is_said_first() {
     assert!(!answer.err.contains("python"), "{}", answer.err);
     given("--env=ale/Pong", "--agent=dqn").fails(2, &["/nonexistent/python"]);
     assert!(!run.exists());
+}
+
+/// What it may have been given is not kept before it is known to be right.
+#[test]
+fn a_run_that_cannot_go_on_keeps_its_options() {
+    let (_folder, run) = copy_of_trained();
+    let file = run.join("config.toml");
+    let config = fs::read_to_string(&file).unwrap();
+    let other = config.replace("hidden_dim = 16", "hidden_dim = 24");
+    assert_ne!(config, other);
+    fs::write(&file, &other).unwrap();
+    let more = ["--steps=24", "--set=log_freq=3", "--quiet"];
+    resume(&run, &more).fails(2, &["another architecture"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), other);
+    fs::write(&file, &config).unwrap();
+    resume(&run, &more).succeeds();
+    let kept = fs::read_to_string(&file).unwrap();
+    for option in ["steps = 24", "log_freq = 3"] {
+        assert!(kept.contains(option), "no '{option}' in: {kept}");
+    }
 }

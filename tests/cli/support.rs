@@ -141,3 +141,17 @@ pub fn be_late(run: &Path) {
         .collect();
     fs::write(&metrics, late).unwrap();
 }
+
+/// Every file below a folder, with its content; but for the lock, which names the process.
+pub fn all_files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = vec![];
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        match entry.path() {
+            path if path.is_dir() => files.extend(all_files(&path)),
+            path if path.ends_with("run.lock") => {}
+            path => files.push((path.clone(), fs::read(path).unwrap())),
+        }
+    }
+    files.sort();
+    files
+}

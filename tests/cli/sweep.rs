@@ -225,6 +225,9 @@ fn animations_are_made_and_shown() {
     };
     let html = report();
     assert!(html.contains("foveate sweep --animations"), "{html}");
+    let run = out.join("runs/sac-native-reach-seed-1");
+    let hint = format!("foveate explain --run {} this one", run.display());
+    assert!(html.contains(&hint), "{html}");
     let answer = sweep(&file, &out, &["--animations"]);
     answer.succeeds();
     assert!(answer.err.contains("is filmed"), "{}", answer.err);
@@ -312,4 +315,33 @@ fn a_wrong_grid_is_refused_before_anything_is_written() {
     fs::write(out.join("letter.txt"), "dear").unwrap();
     sweep(&file, &out, &[]).fails(2, &["holds no sweep", "--out"]);
     assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
+}
+
+/// Ctrl-C of a sweep's terminal reaches its children too, which say nothing of their own.
+#[test]
+#[cfg(unix)]
+fn a_child_of_a_sweep_does_not_speak_of_ctrl_c() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_foveate"))
+        .args(["--with-parent", "train", "--agent=sac", "--no-tune"])
+        .args(["--env=native/reach", "--steps=100000", "--run", text(&run)])
+        .args(super::support::SMALL)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let alive = child.stdin.take();
+    let metrics = run.join("metrics.jsonl");
+    wait_for("a step", || {
+        fs::read(&metrics).is_ok_and(|rows| !rows.is_empty())
+    });
+    let pid = child.id().to_string();
+    Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    drop(alive);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(!said.contains("Ctrl-C"), "{said}");
 }

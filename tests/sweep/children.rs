@@ -66,6 +66,23 @@ fn children_are_given_what_the_run_is() {
     );
 }
 
+/// Guided backpropagation, which explain begins with, is about convolutions.
+#[test]
+fn frozen_encoders_are_filmed_by_their_gradient() {
+    let text = GRID.replace("[set]", "[set]\nencoder = \"multimae:weights\"");
+    let plan = plan(&text.replace("\"sac\", \"sgqn\"", "\"sac\"")).unwrap();
+    let children = Children {
+        program: "foveate".into(),
+        common: vec![],
+        both: vec![],
+        train: vec![],
+        animations: true,
+    };
+    let given = children.arguments(Path::new("x"), &plan, &plan.runs[0], &Stage::Animate);
+    let expected = ["explain", "--quiet", "--method=gradient", "--run", "x"];
+    assert_eq!(given, expected);
+}
+
 /// A shell in the place of the program.
 #[test]
 #[cfg(unix)]

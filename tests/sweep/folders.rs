@@ -69,3 +69,30 @@ fn a_run_directory_with_other_options_is_not_taken_for_trained() {
     other.config.batch += 1;
     assert!(!folder.is_trained(&other));
 }
+
+/// Somebody wrote it, and other files beside it.
+#[test]
+fn a_grid_alone_makes_no_sweep_of_a_folder() {
+    let (_keep, root) = temporary();
+    fs::create_dir(&root).unwrap();
+    let own = format!("# by hand\n{GRID}");
+    fs::write(root.join("grid.toml"), &own).unwrap();
+    fs::write(root.join(".letter.tmp"), "dear").unwrap();
+    assert!(matches!(
+        open(&root, GRID),
+        Err(SweepError::NotEmpty { .. })
+    ));
+    assert_eq!(fs::read_to_string(root.join("grid.toml")).unwrap(), own);
+    assert_eq!(fs::read_dir(&root).unwrap().count(), 2);
+    // A sweep that was killed when it had begun has its lock, or its runs.
+    for (made, is_folder) in [("sweep.lock", false), ("runs", true)] {
+        let (_keep, root) = temporary();
+        fs::create_dir(&root).unwrap();
+        fs::write(root.join("grid.toml"), GRID).unwrap();
+        match is_folder {
+            true => fs::create_dir(root.join(made)).unwrap(),
+            false => fs::write(root.join(made), "").unwrap(),
+        }
+        assert!(open(&root, GRID).is_ok(), "{made}");
+    }
+}

@@ -185,7 +185,7 @@ pub(super) enum CliError {
     /// A training that stopped by itself and can be gone on with.
     #[error("{source}; to go on:\n  {resume}")]
     Stopped {
-        source: Error,
+        source: Box<Error>,
         /// The command.
         resume: String,
     },
@@ -210,7 +210,7 @@ impl CliError {
     pub fn stopped(error: Error, resume: &str) -> CliError {
         match error.leaves_a_run_to_resume() {
             true => CliError::Stopped {
-                source: error,
+                source: Box::new(error),
                 resume: resume.to_owned(),
             },
             false => CliError::Library(error),
@@ -229,7 +229,8 @@ impl CliError {
     /// Whether the user can mend it by asking differently.
     pub fn is_user_mistake(&self) -> bool {
         match self {
-            CliError::Library(e) | CliError::Stopped { source: e, .. } => e.is_user_mistake(),
+            CliError::Library(e) => e.is_user_mistake(),
+            CliError::Stopped { source, .. } => source.is_user_mistake(),
             CliError::OtherDemo { .. }
             | CliError::NotADemo { .. }
             | CliError::OtherFinishedDemo { .. }

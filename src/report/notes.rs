@@ -18,7 +18,7 @@ pub fn of(results: &Results, table: &Table) -> Vec<String> {
     };
     let mut notes = vec![format!(
         "Returns: mean over {over}. The return of a run is its mean over {} episodes, acting by \
-         the policy's mean{}.",
+         the policy's mean, or by the largest Q{}.",
         range(
             results
                 .plan

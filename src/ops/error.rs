@@ -22,7 +22,8 @@ pub enum TapeError {
     /// The operation has no gradient.
     #[error("{op} has no gradient")]
     NotDifferentiable { op: &'static str },
-    /// A state that the forward pass read was changed before its gradient was recorded.
+    /// A state, or a buffer of the caller's, that the forward pass read was changed before
+    /// its gradient was recorded.
     #[error(
         "the gradient of {op} needs '{state}' as it was, but it has been updated since; record gradients before the update"
     )]

@@ -3,7 +3,7 @@
 use super::{Backward, DType, Lower, Op, Operand, TapeError, Tensor, Var, shape_error};
 
 /// Dimensions that the shader can broadcast over.
-const MAX_RANK: usize = 4;
+pub(super) const MAX_RANK: usize = 4;
 
 /// A pointwise function of two tensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

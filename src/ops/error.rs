@@ -49,6 +49,15 @@ pub enum TapeError {
         bytes: u64,
         limit: u64,
     },
+    /// An operation needs more workgroups than the device has along one dimension.
+    #[error(
+        "{op}: needs {groups} workgroups along one dimension, and this device has at most {limit}; divide its operands"
+    )]
+    TooManyGroups {
+        op: &'static str,
+        groups: u32,
+        limit: u32,
+    },
     #[error(transparent)]
     Gpu(#[from] GpuError),
 }

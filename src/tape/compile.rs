@@ -64,6 +64,30 @@ impl Tape {
     }
 }
 
+/// An error if a tensor has no elements: nothing can be bound to a shader that is nothing.
+fn require_elements(op: &'static str, tensor: &Tensor) -> Result<(), TapeError> {
+    match tensor.is_empty() {
+        true => Err(TapeError::Shape {
+            op,
+            given: tensor.to_string(),
+            expected: "at least one element".to_string(),
+        }),
+        false => Ok(()),
+    }
+}
+
+/// An error if two of these values have one name.
+fn require_own_names(what: &'static str, named: &[(String, usize)]) -> Result<(), TapeError> {
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    for (name, id) in named {
+        if known.insert(name, *id).is_some_and(|other| other != *id) {
+            let name = name.clone();
+            return Err(TapeError::DuplicateName { what, name });
+        }
+    }
+    Ok(())
+}
+
 /// Nodes that an output or a change of state depends on, in recorded order.
 fn live(graph: &Graph) -> Vec<Work> {
     let mut needed: HashSet<usize> = graph.outputs.iter().map(|(_, id)| *id).collect();
@@ -150,8 +174,10 @@ impl Memory {
         let placed = memory.place_in_packs(graph, work);
         let mut constants: Vec<(usize, Rc<[u8]>)> = vec![];
         // What a node reads, and what is an output without being computed.
-        let read = work.iter().flat_map(|w| &w.inputs);
-        for id in read.chain(graph.outputs.iter().map(|(_, id)| id)) {
+        let read = (work.iter()).flat_map(|w| w.inputs.iter().map(|id| (w.op.name(), id)));
+        let outputs = graph.outputs.iter().map(|(_, id)| ("output", id));
+        for (reader, id) in read.chain(outputs) {
+            require_elements(reader, &graph.values[*id].tensor)?;
             if memory.operands.contains_key(id) {
                 continue;
             }
@@ -180,10 +206,13 @@ impl Memory {
                 Source::Texture(view) => memory.put(*id, Storage::Texture(view.clone()), 0, tensor),
             }
         }
+        require_own_names("input", &memory.inputs)?;
+        require_own_names("output", &graph.outputs)?;
         memory.upload_constants(gpu, graph, &constants)?;
         for w in work {
             for (i, id) in w.outputs.iter().enumerate() {
                 let tensor = graph.values[*id].tensor.clone();
+                require_elements(w.op.name(), &tensor)?;
                 if w.op.is_alias() && i == 0 {
                     let mut operand = memory.operands[&w.inputs[0]].clone();
                     operand.tensor = tensor;

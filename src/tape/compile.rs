@@ -257,8 +257,8 @@ impl Memory {
 
     /// Gives the inputs of packs their place inside the pack, where they are results
     /// of operations (through reshapes), are packed once, and are not computed from
-    /// what lies in the same pack already: a dispatch cannot read and write one
-    /// buffer. All others are copied.
+    /// what lies in the same pack already, nor beside it by an operation that reads it:
+    /// a dispatch cannot read and write one buffer. All others are copied.
     fn place_in_packs(&mut self, graph: &Graph, work: &[Work]) -> HashMap<usize, (usize, u64)> {
         let producer: HashMap<usize, &Work> = (work.iter())
             .flat_map(|w| w.outputs.iter().map(move |o| (*o, w)))
@@ -274,6 +274,12 @@ impl Memory {
         };
         let reads = |reader: usize, read: usize| {
             (producer.get(&reader)).is_some_and(|p| p.inputs.iter().any(|i| root_of(*i) == read))
+        };
+        // Neither is computed from the other.
+        let apart = |a: usize, b: usize| {
+            let beside = (producer.get(&a))
+                .is_some_and(|p| p.outputs.contains(&b) && !p.op.outputs_share_buffer());
+            !beside && !reads(a, b) && !reads(b, a)
         };
         let mut placed: HashMap<usize, (usize, u64)> = HashMap::new();
         for w in work {
@@ -293,9 +299,8 @@ impl Memory {
                     .get(root)
                     .is_some_and(|p| p.op.placement().is_none());
                 let once = roots.iter().filter(|r| *r == root).count() == 1;
-                let apart =
-                    (here.iter()).all(|other| !reads(*root, *other) && !reads(*other, *root));
-                if computed && once && apart && !placed.contains_key(root) {
+                let unread = here.iter().all(|other| apart(*root, *other));
+                if computed && once && unread && !placed.contains_key(root) {
                     placed.insert(*root, (slot, 4 * *offset as u64));
                     here.push(*root);
                 }

@@ -30,7 +30,28 @@ impl Tape {
     /// [`Tape::compile`] up to where it takes memory and makes kernels: what a program
     /// will need is known before the device is asked for it. Watched scalars belong to
     /// the first program that is planned.
+    ///
+    /// # Errors
+    /// [`TapeError::DuplicateName`] for two inputs that it reads, or two outputs, of one
+    /// name; [`TapeError::Shape`] for values without elements; [`TapeError::TooLarge`] and
+    /// [`TapeError::TooManyGroups`] for what the device cannot do; those of the device.
     pub fn plan(&self, gpu: &Gpu) -> Result<PlannedProgram, TapeError> {
+        let (nodes, values) = {
+            let graph = self.graph.borrow();
+            (graph.nodes.len(), graph.values.len())
+        };
+        let planned = self.plan_watched(gpu);
+        let mut graph = self.graph.borrow_mut();
+        // The copy into the ring is this program's: another must not run it, too.
+        graph.nodes.truncate(nodes);
+        graph.values.truncate(values);
+        if planned.is_ok() {
+            graph.watched.clear();
+        }
+        planned
+    }
+
+    fn plan_watched(&self, gpu: &Gpu) -> Result<PlannedProgram, TapeError> {
         let watcher = self.record_watch(gpu)?;
         let graph = self.graph.borrow();
         let work = fuse(&graph, live(&graph));
@@ -42,7 +63,7 @@ impl Tape {
 
     /// Records the copy of watched scalars into their ring.
     fn record_watch(&self, gpu: &Gpu) -> Result<Option<Watcher>, TapeError> {
-        let watched = std::mem::take(&mut self.graph.borrow_mut().watched);
+        let watched = self.graph.borrow().watched.clone();
         if watched.is_empty() {
             return Ok(None);
         }

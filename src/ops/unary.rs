@@ -14,7 +14,8 @@ pub enum UnaryKind {
     Sigmoid,
     /// eˣ.
     Exp,
-    /// ln x, for positive x (the logarithm of the smallest normal number below that).
+    /// ln x, for positive x; below the smallest normal number it is that number's
+    /// logarithm, with gradient 0.
     Log,
     /// x².
     Square,

@@ -108,7 +108,10 @@ impl Tape {
         Var::source(&self.graph, tensor, Source::State(arena.clone(), elements))
     }
 
-    /// A buffer of the caller's. Its size must be that of the tensor.
+    /// A buffer of the caller's, at least as large as the tensor, which is at its start.
+    ///
+    /// # Errors
+    /// [`TapeError::DataLength`] if it is smaller.
     pub fn external(&self, range: BufferRange, tensor: Tensor) -> Result<Var, TapeError> {
         if range.size < tensor.bytes() {
             return Err(TapeError::DataLength {

@@ -44,7 +44,9 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;        // [images, C, in_height, in_width]
-@group(0) @binding(2) var<storage, read> w: array<f32>;        // [M, C, KERNEL, KERNEL] or [C, M, KERNEL, KERNEL]
+// Weights: [M, C, KERNEL, KERNEL], or [C, M, KERNEL, KERNEL] of the layer whose input gradient
+// this is; where TRANSPOSED or POOLED [C, M, LAYER_KERNEL, LAYER_KERNEL].
+@group(0) @binding(2) var<storage, read> w: array<f32>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;     // [M] if has_bias
 @group(0) @binding(4) var<storage, read> gate: array<f32>;     // like y, if the tail is a gate
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;  // [images, M, out_height, out_width]

@@ -36,7 +36,8 @@ fn gradient(r: Lane, s: Lane) -> Lane {
     return r * s;
 #endif
 #ifdef LOG
-    return r / max(s, Lane(SMALLEST_NORMAL));
+    // Below the smallest normal number f is constant.
+    return select(Lane(0.0), r / max(s, Lane(SMALLEST_NORMAL)), s >= Lane(SMALLEST_NORMAL));
 #endif
 #ifdef SQUARE
     return 2.0 * r * s;

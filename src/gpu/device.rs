@@ -6,6 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::kernels::Kernels;
 use super::{Choices, Cooperative, GpuError, GpuOptions, Precision, Tuning, adapter};
 
+/// Bytes in the largest storage binding that is made. Shaders compute offsets in u32, of bytes
+/// where they read bytes: beyond 4 GiB those wrap, and other memory would be read or written
+/// without an error. This is what most of wgpu's backends bind at most; Metal binds more.
+const LARGEST_BINDING: u64 = (1 << 31) - 4;
+
+/// What of a device's limit on storage bindings is used.
+fn usable_binding(limit: u64) -> u64 {
+    limit.min(LARGEST_BINDING)
+}
+
 /// What kernels may rely on, derived from the device's features and limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
@@ -13,7 +23,7 @@ pub struct Capabilities {
     pub subgroup_size: Option<u32>,
     /// Whether it is a CPU that plays a GPU.
     pub software: bool,
-    /// Bytes in one storage binding.
+    /// Bytes in one storage binding; less than 2 GiB, whatever the device allows.
     pub max_binding: u64,
     /// Bytes in one buffer.
     pub max_buffer: u64,
@@ -145,7 +155,7 @@ impl Gpu {
         let capabilities = Capabilities {
             subgroup_size: subgroups.then_some(info.subgroup_min_size),
             software: info.device_type == wgpu::DeviceType::Cpu,
-            max_binding: limits.max_storage_buffer_binding_size,
+            max_binding: usable_binding(limits.max_storage_buffer_binding_size),
             max_buffer: limits.max_buffer_size,
             max_groups: limits.max_compute_workgroups_per_dimension,
             timestamps: device.features().contains(wgpu::Features::TIMESTAMP_QUERY),
@@ -338,4 +348,20 @@ impl Gpu {
 /// A panic while one of these locks is held leaves what it guards whole.
 pub(super) fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A range of `usable_binding` bytes ends at an offset that both u32 and i32 hold.
+    #[test]
+    fn offsets_in_a_binding_do_not_wrap() {
+        for limit in [LARGEST_BINDING + 1, 1 << 32, 1 << 40, u64::MAX] {
+            let usable = usable_binding(limit);
+            assert_eq!(usable, LARGEST_BINDING, "of {limit}");
+            assert!(i32::try_from(usable).is_ok() && usable.is_multiple_of(4));
+        }
+        assert_eq!(usable_binding(1 << 27), 1 << 27);
+    }
 }

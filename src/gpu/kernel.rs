@@ -41,8 +41,11 @@ impl Kernel {
         let mut checks = wgpu::ShaderRuntimeChecks::checked();
         checks.force_loop_bounding = false;
         // Safety: bounds checks stay on; only the bounding of loops is off, and every
-        // loop of our shaders counts up to a parameter or a constant, or takes bits off a
-        // word until none is left.
+        // loop of our shaders counts to a parameter or a constant, runs once, or takes bits
+        // off a word until none is left. The exception is gather/gradient, which follows
+        // links that it reads: each leads to a larger number, up to the one that ends the
+        // loop, as gather/links writes them all just before, into a workspace that nothing
+        // else reaches.
         let module = unsafe { device.create_shader_module_trusted(descriptor, checks) };
         let entries: Vec<_> = (shader.bindings.iter())
             .map(|b| wgpu::BindGroupLayoutEntry {

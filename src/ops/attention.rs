@@ -166,7 +166,12 @@ fn start<'a>(
     kernel: Kernel,
     s: &Sizes,
 ) -> Result<(DispatchBuilder<'a>, [u32; 3]), TapeError> {
+    let groups = |tile: &Tile| {
+        let own = kernel.rows(s).0.div_ceil(tile.rows);
+        [own * tile.slices, s.heads, s.batch]
+    };
     let (tiles, others) = kernel.candidates(s, cx.precision(), cx.capabilities());
+    let (tiles, others) = cx.dispatchable(tiles, others, groups);
     let class = format!(
         "{} {}x{} {}x{}x{}{}",
         kernel.file(),
@@ -184,11 +189,7 @@ fn start<'a>(
         let what = "attention".to_string();
         return Err(GpuError::Rejected { what, reason }.into());
     };
-    let groups = [
-        (kernel.rows(s).0.div_ceil(tile.rows) * tile.slices) as u32,
-        s.heads as u32,
-        s.batch as u32,
-    ];
+    let groups = groups(&tile).map(|n| n as u32);
     let [q, k, v] = s.views;
     let dispatch = cx
         .dispatch(tile.shader.key)

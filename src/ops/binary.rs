@@ -3,7 +3,7 @@
 use super::{Backward, DType, Lower, Op, Operand, TapeError, Tensor, Var, shape_error};
 
 /// Dimensions that the shader can broadcast over.
-const MAX_RANK: usize = 4;
+pub(super) const MAX_RANK: usize = 4;
 
 /// A pointwise function of two tensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,13 +118,15 @@ impl Op for Binary {
             shape_error(
                 self.0.key(),
                 inputs,
-                "two f32 that broadcast, of up to 4 dimensions",
+                "two non-empty f32 that broadcast, of up to 4 dimensions",
             )
         };
         let [a, b] = inputs else { return Err(wrong()) };
-        let floats = a.dtype == DType::F32 && b.dtype == DType::F32;
+        let fits = |t: &Tensor| t.dtype == DType::F32 && !t.is_empty();
         match broadcast(&a.shape, &b.shape) {
-            Some(shape) if floats && shape.len() <= MAX_RANK => Ok(vec![Tensor::f32(&shape)]),
+            Some(shape) if fits(a) && fits(b) && shape.len() <= MAX_RANK => {
+                Ok(vec![Tensor::f32(&shape)])
+            }
             _ => Err(wrong()),
         }
     }
@@ -183,6 +185,8 @@ impl Op for Broadcast {
     fn infer(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TapeError> {
         match inputs {
             [x] if x.dtype == DType::F32
+                && !x.is_empty()
+                && !self.0.contains(&0)
                 && self.0.len() <= MAX_RANK
                 && broadcast(&x.shape, &self.0).as_ref() == Some(&self.0) =>
             {
@@ -191,7 +195,10 @@ impl Op for Broadcast {
             _ => Err(shape_error(
                 "broadcast",
                 inputs,
-                format!("an f32 that broadcasts to {:?}", self.0),
+                format!(
+                    "a non-empty f32 that broadcasts to {:?}, of up to 4 dimensions, none of them 0",
+                    self.0
+                ),
             )),
         }
     }

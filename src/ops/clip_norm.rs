@@ -50,6 +50,11 @@ impl Op for ClipNorm {
             .f32("max_norm", self.0)
             .linear(count)
     }
+
+    /// The clipped elements are computed from the norm.
+    fn outputs_share_buffer(&self) -> bool {
+        false
+    }
 }
 
 impl Var {

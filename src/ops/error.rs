@@ -22,7 +22,8 @@ pub enum TapeError {
     /// The operation has no gradient.
     #[error("{op} has no gradient")]
     NotDifferentiable { op: &'static str },
-    /// A state that the forward pass read was changed before its gradient was recorded.
+    /// A state, or a buffer of the caller's, that the forward pass read was changed before
+    /// its gradient was recorded.
     #[error(
         "the gradient of {op} needs '{state}' as it was, but it has been updated since; record gradients before the update"
     )]
@@ -34,6 +35,9 @@ pub enum TapeError {
         given: String,
         known: String,
     },
+    /// Two inputs, or two outputs, of one name: only one of them could be reached by it.
+    #[error("there are two {what}s named '{name}'; each needs a name of its own")]
+    DuplicateName { what: &'static str, name: String },
     /// Data of the wrong length for a tensor.
     #[error("'{name}' holds {expected} bytes, got {given}")]
     DataLength {
@@ -47,6 +51,15 @@ pub enum TapeError {
         op: &'static str,
         bytes: u64,
         limit: u64,
+    },
+    /// An operation needs more workgroups than the device has along one dimension.
+    #[error(
+        "{op}: needs {groups} workgroups along one dimension, and this device has at most {limit}; divide its operands"
+    )]
+    TooManyGroups {
+        op: &'static str,
+        groups: u32,
+        limit: u32,
     },
     #[error(transparent)]
     Gpu(#[from] GpuError),

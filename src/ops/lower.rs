@@ -147,6 +147,33 @@ impl Lower<'_> {
         self.precision
     }
 
+    /// Whether the device has so many workgroups along each dimension.
+    pub fn has_groups(&self, groups: [usize; 3]) -> bool {
+        let most = self.capabilities.max_groups as usize;
+        groups.iter().all(|&n| n <= most)
+    }
+
+    /// What remains of `candidates` and `others` for [`choose`](Self::choose) where those are
+    /// left out that need more workgroups than the device has; others stand in for
+    /// candidates that are all left out. If nothing would remain all do, for the dispatch
+    /// to say what is too many.
+    pub fn dispatchable<T>(
+        &self,
+        mut candidates: Vec<T>,
+        mut others: Vec<T>,
+        groups: impl Fn(&T) -> [usize; 3],
+    ) -> (Vec<T>, Vec<T>) {
+        let fits = |kernel: &T| self.has_groups(groups(kernel));
+        if candidates.iter().chain(&others).any(fits) {
+            candidates.retain(fits);
+            others.retain(fits);
+        }
+        match candidates.is_empty() {
+            true => (others, candidates),
+            false => (candidates, others),
+        }
+    }
+
     /// The permutation to run among `candidates`, which compute the same and come with
     /// the likeliest first: what was chosen for this class of shapes, else the first.
     /// Those in `others` do so too, but are not worth measuring on this device: they run
@@ -416,10 +443,10 @@ impl DispatchBuilder<'_> {
     pub fn groups(self, groups: [u32; 3]) -> Result<(), TapeError> {
         let shader = self.shader.clone()?;
         if let Some(&n) = groups.iter().find(|&&n| n > self.limit) {
-            return Err(TapeError::TooLarge {
+            return Err(TapeError::TooManyGroups {
                 op: self.op,
-                bytes: n.into(),
-                limit: self.limit.into(),
+                groups: n,
+                limit: self.limit,
             });
         }
         for (_, operand) in &self.bound {

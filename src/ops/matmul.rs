@@ -96,6 +96,12 @@ impl Tile {
         (few / self.groups(m, n)).min(k / SHORTEST_PIECE).max(1)
     }
 
+    /// Workgroups of the dispatch: along columns, along rows, and for pieces of the sum.
+    fn dispatched(&self, [m, n, k]: [usize; 3]) -> [usize; 3] {
+        let splits = k.div_ceil(self.piece([m, n, k]));
+        [n.div_ceil(self.columns), m.div_ceil(self.rows), splits]
+    }
+
     /// Estimated cost on software Vulkan, where one subgroup is a workgroup.
     fn work(&self, unroll: usize, pairs: bool, [m, n, k]: [usize; 3]) -> usize {
         let (rows, columns) = (self.rows / 8, self.columns / SIDE);
@@ -270,6 +276,7 @@ impl Op for MatMul {
             _ => a.clone(),
         };
         let (tiles, others) = Tile::candidates(cx, self, [m, n, k]);
+        let (tiles, others) = cx.dispatchable(tiles, others, |t| t.dispatched([m, n, k]));
         let layout = |transposed| if transposed { "t" } else { "n" };
         let class = format!(
             "matmul {m}x{k}x{n} {}{}{}",
@@ -285,7 +292,8 @@ impl Op for MatMul {
             return Err(GpuError::Rejected { what, reason }.into());
         };
         let piece = tile.piece([m, n, k]);
-        let splits = k.div_ceil(piece);
+        let groups = tile.dispatched([m, n, k]);
+        let splits = groups[2];
         let (a_i, a_k) = if self.transpose_a { (1, m) } else { (k, 1) };
         let (b_k, b_j) = if self.transpose_b { (1, k) } else { (n, 1) };
         let target = if splits > 1 {
@@ -312,11 +320,7 @@ impl Op for MatMul {
             .u32("has_bias", (self.bias && whole) as usize)
             .u32("tail", if whole { tail_code(self.epilogue) } else { 0 })
             .flops(2 * (m * n) as u64 * k as u64)
-            .groups([
-                n.div_ceil(tile.columns) as u32,
-                m.div_ceil(tile.rows) as u32,
-                splits as u32,
-            ])?;
+            .groups(groups.map(|n| n as u32))?;
         if whole {
             return Ok(());
         }

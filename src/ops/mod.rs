@@ -15,7 +15,7 @@ pub(crate) use op::shape_error;
 pub use op::{Backward, Epilogue, Gradient, Op};
 pub use tensor::{DType, Tensor};
 pub use var::Var;
-pub(crate) use var::{Graph, Shared, Source};
+pub(crate) use var::{Graph, Shared, Source, Value};
 
 mod adam;
 mod attention;

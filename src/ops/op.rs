@@ -72,6 +72,12 @@ pub trait Op: Debug {
         None
     }
 
+    /// Whether its outputs may lie in one buffer: not where it reads one of them to compute
+    /// another, as a dispatch cannot read and write one buffer.
+    fn outputs_share_buffer(&self) -> bool {
+        true
+    }
+
     /// Itself as the tail of what produces its first input.
     fn as_epilogue(&self) -> Option<Epilogue> {
         None

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::binary::MAX_RANK;
 use super::{Backward, BinaryKind, DType, Lower, Op, TapeError, Tensor, Var, shape_error};
 
 /// Rows longer than this are reduced in two passes, in pieces of at most `PIECE` elements.
@@ -58,25 +59,21 @@ impl Op for Reduce {
             return Ok(vec![None]);
         };
         let (x, y) = (&cx.inputs[0], &cx.outputs[0]);
-        let count: usize = x.shape()[self.axes.clone()].iter().product();
-        Ok(vec![Some(match self.kind {
-            ReduceKind::Sum => g.broadcast_to(&x.shape())?,
-            ReduceKind::Mean => g.scale(1.0 / count as f32)?.broadcast_to(&x.shape())?,
-            ReduceKind::Max => {
-                // Ties share the gradient evenly.
-                let hit = x.binary(y, BinaryKind::Equal)?;
-                let share = g.div(&hit.sum(self.axes.clone())?)?;
-                hit.mul(&share)?
-            }
-        })])
+        let shape = x.shape();
+        if shape.len() > MAX_RANK {
+            // More dimensions than broadcasting knows, but three would do.
+            let [outer, row, inner] = self.spans(&shape);
+            let (rows, one) = ([outer, row, inner], [outer, 1, inner]);
+            let (x, y, g) = (x.reshape(&rows)?, y.reshape(&one)?, g.reshape(&one)?);
+            let dx = self.gradient_of(&x, &y, &g, 1..2)?;
+            return Ok(vec![Some(dx.reshape(&shape)?)]);
+        }
+        Ok(vec![Some(self.gradient_of(x, y, g, self.axes.clone())?)])
     }
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let (x, y) = (cx.input(0), cx.output(0));
-        let shape = x.shape();
-        let outer: usize = shape[..self.axes.start].iter().product();
-        let row: usize = shape[self.axes.clone()].iter().product();
-        let inner: usize = shape[self.axes.end..].iter().product();
+        let [outer, row, inner] = self.spans(x.shape());
         let (name, scale) = match self.kind {
             ReduceKind::Sum => ("sum", 1.0),
             ReduceKind::Mean => ("sum", 1.0 / row as f32),
@@ -98,6 +95,30 @@ impl Op for Reduce {
             pieces,
             scale,
         )
+    }
+}
+
+impl Reduce {
+    /// Elements before, along and behind the dimensions that become 1.
+    fn spans(&self, shape: &[usize]) -> [usize; 3] {
+        let (start, end) = (self.axes.start, self.axes.end);
+        [&shape[..start], &shape[start..end], &shape[end..]].map(|part| part.iter().product())
+    }
+
+    /// The gradient of x, of which y is reduced over `axes` and has the gradient g.
+    fn gradient_of(&self, x: &Var, y: &Var, g: &Var, axes: Range<usize>) -> Result<Var, TapeError> {
+        let shape = x.shape();
+        let count: usize = shape[axes.clone()].iter().product();
+        match self.kind {
+            ReduceKind::Sum => g.broadcast_to(&shape),
+            ReduceKind::Mean => g.scale(1.0 / count as f32)?.broadcast_to(&shape),
+            ReduceKind::Max => {
+                // Ties share the gradient evenly.
+                let hit = x.binary(y, BinaryKind::Equal)?;
+                let share = g.div(&hit.sum(axes)?)?;
+                hit.mul(&share)
+            }
+        }
     }
 }
 

@@ -14,7 +14,8 @@ pub enum UnaryKind {
     Sigmoid,
     /// eˣ.
     Exp,
-    /// ln x, for positive x (the logarithm of the smallest normal number below that).
+    /// ln x, for positive x; below the smallest normal number it is that number's
+    /// logarithm, with gradient 0.
     Log,
     /// x².
     Square,
@@ -61,12 +62,12 @@ fn same_float(
     let fits = inputs.len() == operands
         && inputs
             .iter()
-            .all(|t| t.dtype == DType::F32 && t.shape == inputs[0].shape);
+            .all(|t| t.dtype == DType::F32 && t.shape == inputs[0].shape && !t.is_empty());
     if !fits {
         return Err(shape_error(
             op,
             inputs,
-            format!("{operands} f32 of one shape"),
+            format!("{operands} non-empty f32 of one shape"),
         ));
     }
     Ok(vec![inputs[0].clone()])

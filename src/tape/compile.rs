@@ -30,7 +30,28 @@ impl Tape {
     /// [`Tape::compile`] up to where it takes memory and makes kernels: what a program
     /// will need is known before the device is asked for it. Watched scalars belong to
     /// the first program that is planned.
+    ///
+    /// # Errors
+    /// [`TapeError::DuplicateName`] for two inputs that it reads, or two outputs, of one
+    /// name; [`TapeError::Shape`] for values without elements; [`TapeError::TooLarge`] and
+    /// [`TapeError::TooManyGroups`] for what the device cannot do; those of the device.
     pub fn plan(&self, gpu: &Gpu) -> Result<PlannedProgram, TapeError> {
+        let (nodes, values) = {
+            let graph = self.graph.borrow();
+            (graph.nodes.len(), graph.values.len())
+        };
+        let planned = self.plan_watched(gpu);
+        let mut graph = self.graph.borrow_mut();
+        // The copy into the ring is this program's: another must not run it, too.
+        graph.nodes.truncate(nodes);
+        graph.values.truncate(values);
+        if planned.is_ok() {
+            graph.watched.clear();
+        }
+        planned
+    }
+
+    fn plan_watched(&self, gpu: &Gpu) -> Result<PlannedProgram, TapeError> {
         let watcher = self.record_watch(gpu)?;
         let graph = self.graph.borrow();
         let work = fuse(&graph, live(&graph));
@@ -42,7 +63,7 @@ impl Tape {
 
     /// Records the copy of watched scalars into their ring.
     fn record_watch(&self, gpu: &Gpu) -> Result<Option<Watcher>, TapeError> {
-        let watched = std::mem::take(&mut self.graph.borrow_mut().watched);
+        let watched = self.graph.borrow().watched.clone();
         if watched.is_empty() {
             return Ok(None);
         }
@@ -62,6 +83,30 @@ impl Tape {
         Watch::record(&packed, &ring, vars.len())?;
         Ok(Some(watcher))
     }
+}
+
+/// An error if a tensor has no elements: nothing can be bound to a shader that is nothing.
+fn require_elements(op: &'static str, tensor: &Tensor) -> Result<(), TapeError> {
+    match tensor.is_empty() {
+        true => Err(TapeError::Shape {
+            op,
+            given: tensor.to_string(),
+            expected: "at least one element".to_string(),
+        }),
+        false => Ok(()),
+    }
+}
+
+/// An error if two of these values have one name.
+fn require_own_names(what: &'static str, named: &[(String, usize)]) -> Result<(), TapeError> {
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    for (name, id) in named {
+        if known.insert(name, *id).is_some_and(|other| other != *id) {
+            let name = name.clone();
+            return Err(TapeError::DuplicateName { what, name });
+        }
+    }
+    Ok(())
 }
 
 /// Nodes that an output or a change of state depends on, in recorded order.
@@ -150,8 +195,10 @@ impl Memory {
         let placed = memory.place_in_packs(graph, work);
         let mut constants: Vec<(usize, Rc<[u8]>)> = vec![];
         // What a node reads, and what is an output without being computed.
-        let read = work.iter().flat_map(|w| &w.inputs);
-        for id in read.chain(graph.outputs.iter().map(|(_, id)| id)) {
+        let read = (work.iter()).flat_map(|w| w.inputs.iter().map(|id| (w.op.name(), id)));
+        let outputs = graph.outputs.iter().map(|(_, id)| ("output", id));
+        for (reader, id) in read.chain(outputs) {
+            require_elements(reader, &graph.values[*id].tensor)?;
             if memory.operands.contains_key(id) {
                 continue;
             }
@@ -180,10 +227,13 @@ impl Memory {
                 Source::Texture(view) => memory.put(*id, Storage::Texture(view.clone()), 0, tensor),
             }
         }
+        require_own_names("input", &memory.inputs)?;
+        require_own_names("output", &graph.outputs)?;
         memory.upload_constants(gpu, graph, &constants)?;
         for w in work {
             for (i, id) in w.outputs.iter().enumerate() {
                 let tensor = graph.values[*id].tensor.clone();
+                require_elements(w.op.name(), &tensor)?;
                 if w.op.is_alias() && i == 0 {
                     let mut operand = memory.operands[&w.inputs[0]].clone();
                     operand.tensor = tensor;
@@ -228,8 +278,8 @@ impl Memory {
 
     /// Gives the inputs of packs their place inside the pack, where they are results
     /// of operations (through reshapes), are packed once, and are not computed from
-    /// what lies in the same pack already: a dispatch cannot read and write one
-    /// buffer. All others are copied.
+    /// what lies in the same pack already, nor beside it by an operation that reads it:
+    /// a dispatch cannot read and write one buffer. All others are copied.
     fn place_in_packs(&mut self, graph: &Graph, work: &[Work]) -> HashMap<usize, (usize, u64)> {
         let producer: HashMap<usize, &Work> = (work.iter())
             .flat_map(|w| w.outputs.iter().map(move |o| (*o, w)))
@@ -245,6 +295,12 @@ impl Memory {
         };
         let reads = |reader: usize, read: usize| {
             (producer.get(&reader)).is_some_and(|p| p.inputs.iter().any(|i| root_of(*i) == read))
+        };
+        // Neither is computed from the other.
+        let apart = |a: usize, b: usize| {
+            let beside = (producer.get(&a))
+                .is_some_and(|p| p.outputs.contains(&b) && !p.op.outputs_share_buffer());
+            !beside && !reads(a, b) && !reads(b, a)
         };
         let mut placed: HashMap<usize, (usize, u64)> = HashMap::new();
         for w in work {
@@ -264,9 +320,8 @@ impl Memory {
                     .get(root)
                     .is_some_and(|p| p.op.placement().is_none());
                 let once = roots.iter().filter(|r| *r == root).count() == 1;
-                let apart =
-                    (here.iter()).all(|other| !reads(*root, *other) && !reads(*other, *root));
-                if computed && once && apart && !placed.contains_key(root) {
+                let unread = here.iter().all(|other| apart(*root, *other));
+                if computed && once && unread && !placed.contains_key(root) {
                     placed.insert(*root, (slot, 4 * *offset as u64));
                     here.push(*root);
                 }

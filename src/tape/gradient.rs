@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::{Gradient, Tape, TapeError, Var};
-use crate::gpu::Arena;
-use crate::ops::{Backward, Graph, Pack, Source};
+use crate::gpu::{Arena, BufferRange};
+use crate::ops::{Backward, Graph, Pack, Source, Value};
 
 /// The gradients of an arena's tensors: see [`Tape::arena_gradients`].
 #[derive(Debug, Clone)]
@@ -55,9 +55,9 @@ impl Tape {
             }
             accumulate(&mut gradients, output.id, seed.clone())?;
         }
-        let (dependent, count) = {
+        let (dependent, aliases, count) = {
             let graph = self.graph.borrow();
-            (dependents(&graph, wrt), graph.nodes.len())
+            (dependents(&graph, wrt), aliases(&graph), graph.nodes.len())
         };
         for node in (0..count).rev() {
             let (op, inputs, outputs) = {
@@ -69,7 +69,7 @@ impl Tape {
                 }
                 (n.op.clone(), n.inputs.clone(), n.outputs.clone())
             };
-            self.check_fresh(node)?;
+            self.check_fresh(node, &aliases)?;
             let vars = |ids: &[usize]| -> Vec<Var> {
                 ids.iter()
                     .map(|&id| Var {
@@ -126,33 +126,60 @@ impl Tape {
         })
     }
 
-    /// An error if a state that `node` read was changed by a later node: its
-    /// gradient would be computed from other values than its result was.
-    fn check_fresh(&self, node: usize) -> Result<(), TapeError> {
+    /// An error if memory that `node` read, itself or as an alias, was changed by a later
+    /// node: its gradient would be computed from other values than its result was.
+    fn check_fresh(&self, node: usize, aliases: &HashMap<usize, usize>) -> Result<(), TapeError> {
         let graph = self.graph.borrow();
-        let reads = graph.nodes[node].inputs.iter();
-        let reads = reads.filter_map(|&i| match &graph.values[i].source {
-            Source::State(arena, range) => Some((arena, range)),
-            _ => None,
-        });
-        for (arena, range) in reads {
+        for input in &graph.nodes[node].inputs {
+            let mut root = input;
+            while let Some(of) = aliases.get(root) {
+                root = of;
+            }
+            let value = &graph.values[*root];
+            let Some(read) = memory(value) else {
+                continue;
+            };
             for later in &graph.nodes[node + 1..] {
-                let overlaps = later.op.writes().iter().any(|&w| {
-                    matches!(&graph.values[later.inputs[w]].source, Source::State(a, r)
-                        if a == arena && r.start < range.end && range.start < r.end)
-                });
-                if overlaps {
-                    let entry = arena.layout().entries().iter();
-                    let name = entry.clone().find(|e| e.offset == range.start);
+                let mut written = later.op.writes().iter().map(|&w| later.inputs[w]);
+                if written.any(|w| memory(&graph.values[w]).is_some_and(|w| overlap(&w, &read))) {
                     return Err(TapeError::Stale {
                         op: graph.nodes[node].op.name(),
-                        state: name.map_or(arena.label().to_string(), |e| e.name.clone()),
+                        state: name(value),
                     });
                 }
             }
         }
         Ok(())
     }
+}
+
+/// The value that each alias is an alias of.
+fn aliases(graph: &Graph) -> HashMap<usize, usize> {
+    let nodes = graph.nodes.iter().filter(|n| n.op.is_alias());
+    nodes.map(|n| (n.outputs[0], n.inputs[0])).collect()
+}
+
+/// Memory of a value that operations may change.
+fn memory(value: &Value) -> Option<BufferRange> {
+    match &value.source {
+        Source::State(arena, range) => Some(arena.slice(range.clone())),
+        Source::External(range) => Some(range.clone()),
+        _ => None,
+    }
+}
+
+fn overlap(a: &BufferRange, b: &BufferRange) -> bool {
+    a.buffer == b.buffer && a.offset < b.offset + b.size && b.offset < a.offset + a.size
+}
+
+/// What a person calls a value whose memory operations may change.
+fn name(value: &Value) -> String {
+    let Source::State(arena, range) = &value.source else {
+        return format!("external {}", value.tensor);
+    };
+    let mut entries = arena.layout().entries().iter();
+    let entry = entries.find(|e| e.offset == range.start);
+    entry.map_or(arena.label().to_string(), |e| e.name.clone())
 }
 
 /// All values that depend on one of `wrt`, those included.

@@ -49,7 +49,7 @@ impl Tape {
     }
 
     /// A tensor that the caller writes between runs (`Program::write`); the program
-    /// owns its memory, zero at first.
+    /// owns its memory, zero at first. No other input that it reads may have this name.
     pub fn input(&self, name: &str, tensor: Tensor) -> Var {
         Var::source(&self.graph, tensor, Source::Input(name.to_string()))
     }
@@ -108,7 +108,10 @@ impl Tape {
         Var::source(&self.graph, tensor, Source::State(arena.clone(), elements))
     }
 
-    /// A buffer of the caller's. Its size must be that of the tensor.
+    /// A buffer of the caller's, at least as large as the tensor, which is at its start.
+    ///
+    /// # Errors
+    /// [`TapeError::DataLength`] if it is smaller.
     pub fn external(&self, range: BufferRange, tensor: Tensor) -> Result<Var, TapeError> {
         if range.size < tensor.bytes() {
             return Err(TapeError::DataLength {
@@ -131,7 +134,8 @@ impl Tape {
         Var::source(&self.graph, tensor, Source::Texture(view.clone()))
     }
 
-    /// Names a value so that a compiled program keeps it for reading.
+    /// Names a value so that a compiled program keeps it for reading. No other output of
+    /// the tape may have this name.
     pub fn output(&self, name: &str, var: &Var) {
         self.graph
             .borrow_mut()

@@ -445,3 +445,19 @@ fn the_block_of_a_vision_transformer() {
         assert_close(name, &got, &golden.array(name).data, 2e-5);
     }
 }
+
+/// One dimension of workgroups counts the batch, and no kernel needs fewer.
+#[test]
+fn a_batch_of_more_rows_than_workgroups() {
+    let tape = Tape::new();
+    let rows = gpu().capabilities().max_groups as usize + 1;
+    let x = tape.input("x", Tensor::f32(&[rows, 1, 4]));
+    let y = x.attention(&x, &x, options(1)).unwrap();
+    tape.output("y", &y);
+    let message = tape.compile(&gpu()).unwrap_err().to_string();
+    let counts = format!("{rows} workgroups");
+    assert!(
+        message.contains("attention") && message.contains(&counts) && !message.contains("bytes"),
+        "{message}"
+    );
+}

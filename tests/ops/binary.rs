@@ -97,3 +97,19 @@ fn shapes_that_do_not_broadcast_are_refused() {
         "{message}"
     );
 }
+
+#[test]
+fn what_is_empty_is_refused() {
+    let tape = foveate::tape::Tape::new();
+    let (none, one) = (tape.full(&[3, 0], 0.0), tape.full(&[1], 0.0));
+    for error in [
+        none.add(&none).unwrap_err(),
+        none.mul(&one).unwrap_err(),
+        one.sub(&none).unwrap_err(),
+        one.broadcast_to(&[3, 0]).unwrap_err(),
+        none.broadcast_to(&[2, 3, 0]).unwrap_err(),
+    ] {
+        let message = error.to_string();
+        assert!(message.contains("non-empty"), "{message}");
+    }
+}

@@ -414,3 +414,29 @@ fn every_tile_in_f16() {
         Err(_) => println!("skipped: the device has no f16"),
     }
 }
+
+/// Channels for which the kernels that software devices prefer need more workgroups than
+/// there are along one dimension: larger tiles do them.
+#[test]
+fn more_channels_than_small_tiles_have_workgroups_for() {
+    let pointwise = Conv2dOptions::default();
+    let ramp = |n: usize| -> Vec<f32> { (0..n).map(|i| (i % 1021) as f32).collect() };
+
+    let many = 1_050_000;
+    let tape = Tape::new();
+    let x = tape.full(&[1, 1, 1, 1], 2.0);
+    let w = tape.constant(&[many, 1, 1, 1], &ramp(many)).unwrap();
+    let y = x.conv2d(&w, None, pointwise).unwrap();
+    let got = computed(&tape, &y);
+    assert!(got.iter().zip(ramp(many)).all(|(y, w)| *y == 2.0 * w));
+
+    let many = 70_000;
+    let tape = Tape::new();
+    let x = tape.constant(&[1, many, 1, 1], &ramp(many)).unwrap();
+    let w = tape.full(&[1, many, 1, 1], 0.0);
+    let y = x.conv2d(&w, None, pointwise).unwrap();
+    let sum = y.sum_all().unwrap();
+    let gradients = tape.gradients(&sum, &[w], Gradient::True).unwrap();
+    let got = computed(&tape, gradients[0].as_ref().unwrap());
+    assert!(got.iter().zip(ramp(many)).all(|(dw, x)| *dw == x));
+}

@@ -377,3 +377,16 @@ fn a_large_product_in_f16_is_near_that_in_f32() {
     println!("relative error of a product of {SIDE} in f16: {error:.2e}");
     assert!((1e-6..1e-3).contains(&error), "{error:.2e}");
 }
+
+/// Rows for which the tiles that software devices prefer need more workgroups than there
+/// are along one dimension: a larger tile does them.
+#[test]
+fn more_rows_than_small_tiles_have_workgroups_for() {
+    const ROWS: usize = 2_100_000;
+    let a: Vec<f32> = (0..ROWS).map(|i| (i % 1021) as f32).collect();
+    let tape = Tape::new();
+    let column = tape.constant(&[ROWS, 1], &a).unwrap();
+    let two = tape.full(&[1, 1], 2.0);
+    let got = computed(&tape, &column.matmul(&two).unwrap());
+    assert!(got.iter().zip(&a).all(|(got, a)| *got == 2.0 * a));
+}

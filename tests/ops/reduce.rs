@@ -70,3 +70,29 @@ fn gradient_of_the_maximum() {
         |a| reference(&a[0], 1..2, ReduceKind::Max),
     );
 }
+
+/// Beyond the four dimensions that pointwise functions of two tensors broadcast over.
+#[test]
+fn gradients_of_many_dimensions() {
+    for (i, (shape, axes)) in [
+        (vec![2, 1, 3, 2, 4], 1..4),
+        (vec![2, 3, 1, 2, 4], 0..2),
+        (vec![3, 2, 2, 1, 2, 3], 3..6),
+        (vec![1, 2, 2, 3, 2, 2], 0..6),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let x = random(&mut rng(40 + i as u64), &shape);
+        for kind in [ReduceKind::Sum, ReduceKind::Mean, ReduceKind::Max] {
+            Check::new("reduce", vec![x.clone()]).run(
+                |_, v| match kind {
+                    ReduceKind::Sum => v[0].sum(axes.clone()),
+                    ReduceKind::Mean => v[0].mean(axes.clone()),
+                    ReduceKind::Max => v[0].max(axes.clone()),
+                },
+                |a| reference(&a[0], axes.clone(), kind),
+            );
+        }
+    }
+}

@@ -112,3 +112,51 @@ fn far_out() {
         assert!(y.is_sorted(), "{kind:?}: {y:?}");
     }
 }
+
+/// Where ln x is held at the logarithm of the smallest normal number it does not grow, and
+/// its gradient is 0; from that number on it is 1 / x.
+#[test]
+fn gradient_of_the_logarithm_where_it_is_held() {
+    use foveate::tape::{Gradient, Tape};
+    let x = [0.0, -0.0, -1.0, f32::MIN_POSITIVE, 0.5, 2.0];
+    for repeats in [1, 2] {
+        let x = x.repeat(repeats);
+        let tape = Tape::new();
+        let v = tape.constant(&[x.len()], &x).unwrap();
+        let sum = v.unary(UnaryKind::Log).unwrap().sum_all().unwrap();
+        let g = tape.gradients(&sum, &[v], Gradient::True).unwrap();
+        let g = computed(&tape, g[0].as_ref().unwrap());
+        for (x, g) in x.iter().zip(g) {
+            let expected = if *x >= f32::MIN_POSITIVE {
+                1.0 / x
+            } else {
+                0.0
+            };
+            let error = (g - expected).abs();
+            assert!(
+                error <= 1e-6 * expected.abs(),
+                "at {x}: {g}, not {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_empty_is_refused() {
+    let tape = foveate::tape::Tape::new();
+    for shape in [vec![0], vec![3, 0]] {
+        let x = tape.full(&shape, 1.0);
+        for (name, error) in [
+            ("relu", x.relu().unwrap_err()),
+            ("gelu", x.gelu().unwrap_err()),
+            ("affine", x.scale(2.0).unwrap_err()),
+        ] {
+            let message = error.to_string();
+            let given = format!("f32{shape:?}");
+            assert!(
+                message.contains(name) && message.contains(&given) && message.contains("non-empty"),
+                "{message}"
+            );
+        }
+    }
+}

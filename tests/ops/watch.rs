@@ -82,3 +82,56 @@ fn only_scalars_are_watched() {
     let count = tape.input("count", Tensor::u32(&[1]));
     assert!(tape.watch("count", &count).is_err());
 }
+
+/// Watched scalars belong to the first program of a tape: its rows are those of its own
+/// runs, whatever else is compiled of the same tape and runs.
+#[test]
+fn another_program_of_the_same_tape_adds_no_rows() {
+    let tape = Tape::new();
+    let x = tape.input("x", Tensor::f32(&[1]));
+    let y = x.mul(&x).unwrap();
+    tape.output("y", &y);
+    tape.watch("y", &y).unwrap();
+    let mut first = tape.compile(&gpu()).unwrap();
+    tape.output("z", &y.scale(2.0).unwrap());
+    let mut second = tape.compile(&gpu()).unwrap();
+    for (x, program) in [(1.0f32, &first), (2.0, &second), (3.0, &first)] {
+        program.write("x", &[x]).unwrap();
+        program.run().unwrap();
+    }
+    let rows = first.watched_blocking().unwrap();
+    let rows: Vec<_> = rows.iter().map(|r| (r.run, r.values[0])).collect();
+    assert_eq!(rows, [(0, 1.0), (1, 9.0)]);
+    assert!(second.watched().is_empty());
+    assert_eq!(second.watched_blocking().unwrap(), []);
+    assert_eq!(second.read_blocking::<f32>("z").unwrap(), [8.0]);
+}
+
+/// What could not be planned has taken nothing: the scalars belong to the next that can.
+#[test]
+fn a_program_that_could_not_be_planned_takes_no_scalars() {
+    let tape = Tape::new();
+    let x = tape.input("x", Tensor::f32(&[1]));
+    tape.watch("x", &x).unwrap();
+    let lost = own_gpu();
+    lost.device().destroy();
+    assert!(tape.compile(&lost).is_err());
+    let program = tape.compile(&gpu()).unwrap();
+    assert_eq!(program.watched(), ["x"]);
+}
+
+/// The two results of one operation that reads one to compute the other.
+#[test]
+fn a_clipped_gradient_and_its_norm() {
+    let tape = Tape::new();
+    let x = tape.input("x", Tensor::f32(&[1]));
+    let (clipped, norm) = x.clip_norm(0.5).unwrap();
+    tape.watch("clipped", &clipped).unwrap();
+    tape.watch("norm", &norm).unwrap();
+    let mut program = tape.compile(&gpu()).unwrap();
+    program.poison().unwrap();
+    program.write("x", &[-4.0f32]).unwrap();
+    program.run().unwrap();
+    let rows = program.watched_blocking().unwrap();
+    assert_close("row", &rows[0].values, &[-0.5, 4.0], 2e-6);
+}

@@ -124,16 +124,20 @@ impl Correlation<'_> {
         };
         let groups = |tile: &Tile| {
             let units = y[0] * rows.div_ceil(tile.run) * columns;
-            units.div_ceil(tile.shader.invocations() as usize)
+            [
+                units.div_ceil(tile.shader.invocations() as usize),
+                y[1].div_ceil(tile.channels),
+                window.phases * window.phases,
+            ]
         };
-        let most = cx.capabilities().max_groups as usize;
         let mut tiles = candidates(&format!("conv2d/window.{}_", window.kind));
-        tiles.retain(|tile| groups(tile) <= most);
+        tiles.retain(|tile| cx.has_groups(groups(tile)));
         tiles.sort_by_key(cost);
         let class = format!("conv2d {} {}", window.kind, shapes(x, y));
         let shaders = tiles.iter().map(|t| t.shader).collect();
-        let others = self.gemm().tiled(cx);
-        let others: Vec<_> = others.iter().map(|t| t.shader).collect();
+        let gemm = self.gemm();
+        let others = gemm.tiled(cx).into_iter().map(|t| t.shader);
+        let others: Vec<_> = others.filter(|s| cx.has_groups(gemm.groups(s))).collect();
         let Some(shader) = cx.choose(class, shaders, &others) else {
             return self.launch_gemm(cx);
         };
@@ -168,11 +172,7 @@ impl Correlation<'_> {
             .u32("tail", tail_code(self.epilogue))
             .f32("scale", self.options.scale)
             .flops(self.sizes.flops())
-            .groups([
-                groups(&tile) as u32,
-                y[1].div_ceil(tile.channels) as u32,
-                (window.phases * window.phases) as u32,
-            ])
+            .groups(groups(&tile).map(|n| n as u32))
     }
 
     /// The layer as `conv2d/gemm` sees it.
@@ -215,6 +215,7 @@ impl Correlation<'_> {
             c if c.subgroup_size == Some(8) => (registers, tiled),
             _ => ([registers, tiled].concat(), vec![]),
         };
+        let (candidates, others) = cx.dispatchable(candidates, others, |s| gemm.groups(s));
         let class = format!(
             "conv2d gemm {} {}x{} /{} +{} *{} {}{}",
             gemm.kind,
@@ -237,21 +238,9 @@ impl Correlation<'_> {
     fn dispatch_gemm(self, cx: &mut Lower, shader: &'static ShaderInfo) -> Result<(), TapeError> {
         let (gemm, s, o) = (self.gemm(), self.sizes, self.options);
         let (x, y) = (self.x.shape(), self.y.shape());
-        let [_, pixels, _] = gemm.sizes;
-        let constant = |name| shader.constant(name).unwrap_or(1) as usize;
-        let (step, channels, columns) = match TiledProduct::of(shader) {
-            Some(tile) => {
-                let step = pixels_as_steps(tile.step, gemm.kernel[0], gemm.kernel[1]);
-                (step, tile.rows, tile.columns)
-            }
-            None => {
-                let step = pixels_as_steps(GEMM_LANES, y[2], y[3]);
-                (
-                    step,
-                    8 * constant("EIGHTS"),
-                    GEMM_LANES * constant("PIXELS"),
-                )
-            }
+        let step = match TiledProduct::of(shader) {
+            Some(tile) => pixels_as_steps(tile.step, gemm.kernel[0], gemm.kernel[1]),
+            None => pixels_as_steps(GEMM_LANES, y[2], y[3]),
         };
         cx.dispatch(shader.key)
             .bind("x", self.x)
@@ -280,11 +269,7 @@ impl Correlation<'_> {
             .u32("step_image", step[0])
             .u32("step_row", step[1])
             .u32("step_column", step[2])
-            .groups([
-                pixels.div_ceil(columns) as u32,
-                y[1].div_ceil(channels) as u32,
-                1,
-            ])
+            .groups(gemm.groups(shader).map(|n| n as u32))
     }
 }
 
@@ -323,6 +308,17 @@ struct Gemm {
 }
 
 impl Gemm {
+    /// Workgroups of a permutation: along pixels, and along channels.
+    fn groups(&self, shader: &'static ShaderInfo) -> [usize; 3] {
+        let [channels, pixels, _] = self.sizes;
+        let constant = |name| shader.constant(name).unwrap_or(1) as usize;
+        let [rows, columns] = match TiledProduct::of(shader) {
+            Some(tile) => [tile.rows, tile.columns],
+            None => [8 * constant("EIGHTS"), GEMM_LANES * constant("PIXELS")],
+        };
+        [pixels.div_ceil(columns), channels.div_ceil(rows), 1]
+    }
+
     /// The permutations in workgroup memory, least estimated cost first.
     fn tiled(&self, cx: &Lower) -> Vec<TiledProduct> {
         let prefix = format!("conv2d/gemm.{}_tiled_", self.kind);

@@ -27,6 +27,21 @@ pub(super) struct WeightGradient {
     pub bias: bool,
 }
 
+/// How a sum is cut into pieces for a kernel.
+struct Pieces {
+    /// Terms of each piece but the last.
+    piece: usize,
+    /// Workgroups of the dispatch; along the last dimension they are the pieces.
+    groups: [usize; 3],
+}
+
+impl Pieces {
+    fn of(terms: usize, piece: usize, [x, y]: [usize; 2]) -> Pieces {
+        let groups = [x, y, terms.div_ceil(piece)];
+        Pieces { piece, groups }
+    }
+}
+
 impl Op for WeightGradient {
     fn name(&self) -> &'static str {
         "conv2d_weight_gradient"
@@ -48,17 +63,20 @@ impl Op for WeightGradient {
     }
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
-        let Some((kind, tiles)) = self.window(cx.capabilities()) else {
+        let Some((kind, mut tiles)) = self.window(cx.capabilities()) else {
             return self.lower_pixels(cx);
         };
+        tiles.retain(|tile| cx.has_groups(self.window_pieces(tile).groups));
         if cx.precision() == Precision::F16 {
             return self.lower_pixels(cx);
         }
         let shapes = shapes(&self.sizes.input(), &self.sizes.output());
         let class = format!("conv2d_weight_gradient {kind} {shapes}");
         let shaders = tiles.iter().map(|t| t.shader).collect();
-        let others = self.tiled(cx);
-        let others: Vec<_> = others.iter().map(|t| t.shader).collect();
+        let others = self.tiled(cx).into_iter().map(|t| t.shader);
+        let others: Vec<_> = others
+            .filter(|s| cx.has_groups(self.pixel_pieces(s).groups))
+            .collect();
         match cx.choose(class, shaders, &others) {
             Some(shader) => match Tile::of(shader) {
                 Some(tile) => self.lower_window(cx, tile),
@@ -94,18 +112,25 @@ impl WeightGradient {
         Some((kind, tiles))
     }
 
-    fn lower_window(&self, cx: &mut Lower, tile: Tile) -> Result<(), TapeError> {
-        let (g, x) = (cx.input(0), cx.input(1));
-        let (s, o) = (self.sizes, self.options);
-        let runs = s.out_height.div_ceil(tile.run);
+    /// How `conv2d/weight_gradient_window` cuts the sum, of runs down a column.
+    fn window_pieces(&self, tile: &Tile) -> Pieces {
+        let s = self.sizes;
         let groups = [
             s.in_channels.div_ceil(tile.shader.invocations() as usize),
             s.out_channels.div_ceil(tile.channels),
         ];
-        let units = s.images * runs * s.out_width;
+        let units = s.images * s.out_height.div_ceil(tile.run) * s.out_width;
         let pieces = WINDOW_GROUPS.div_ceil(groups[0] * groups[1]);
         let piece = units.div_ceil(pieces.min(units.div_ceil(SHORTEST_PIECE / tile.run)));
-        let pieces = units.div_ceil(piece);
+        Pieces::of(units, piece, groups)
+    }
+
+    fn lower_window(&self, cx: &mut Lower, tile: Tile) -> Result<(), TapeError> {
+        let (g, x) = (cx.input(0), cx.input(1));
+        let (s, o) = (self.sizes, self.options);
+        let runs = s.out_height.div_ceil(tile.run);
+        let Pieces { piece, groups } = self.window_pieces(&tile);
+        let pieces = groups[2];
         let partial = self.partial(cx, 0, pieces);
         let partial_bias = match self.bias {
             true => self.partial(cx, 1, pieces),
@@ -129,7 +154,7 @@ impl WeightGradient {
             .u32("piece", piece)
             .f32("scale", o.scale)
             .flops(s.flops())
-            .groups([groups[0] as u32, groups[1] as u32, pieces as u32])?;
+            .groups(groups.map(|n| n as u32))?;
         self.join(cx, &partial, Some(&partial_bias), pieces)
     }
 
@@ -189,6 +214,8 @@ impl WeightGradient {
             c if c.subgroup_size == Some(8) => (lanes, tiled),
             _ => ([lanes, tiled].concat(), vec![]),
         };
+        let groups = |s: &&'static ShaderInfo| self.pixel_pieces(s).groups;
+        let (candidates, others) = cx.dispatchable(candidates, others, groups);
         let class = format!(
             "conv2d_weight_gradient {kind} {}x{} /{} +{} *{} {}{}",
             s.kernel_height,
@@ -207,6 +234,32 @@ impl WeightGradient {
         self.dispatch_pixels(cx, shader)
     }
 
+    /// Blocks that a permutation without workgroup memory divides the taps into.
+    fn tap_blocks(&self, shader: &ShaderInfo) -> usize {
+        let taps = shader.constant("TAPS").unwrap_or(1) as usize;
+        self.sizes.taps().div_ceil(taps)
+    }
+
+    /// How a permutation of `conv2d/weight_gradient` cuts the sum, over pixels.
+    fn pixel_pieces(&self, shader: &'static ShaderInfo) -> Pieces {
+        let [rows, columns, pixels] = self.product();
+        let (groups, pieces) = match TiledProduct::of(shader) {
+            Some(tile) => {
+                let groups = [columns.div_ceil(tile.columns), rows.div_ceil(tile.rows)];
+                (groups, self.tiled_pieces(&tile))
+            }
+            None => {
+                let channels = shader.constant("CHANNELS").unwrap_or(1) as usize;
+                let groups = [
+                    self.sizes.in_channels * self.tap_blocks(shader),
+                    rows.div_ceil(channels),
+                ];
+                (groups, self.pieces(GROUPS, groups[0] * groups[1]))
+            }
+        };
+        Pieces::of(pixels, pixels.div_ceil(pieces), groups)
+    }
+
     fn dispatch_pixels(
         &self,
         cx: &mut Lower,
@@ -214,22 +267,9 @@ impl WeightGradient {
     ) -> Result<(), TapeError> {
         let (g, x) = (cx.input(0), cx.input(1));
         let (s, o) = (self.sizes, self.options);
-        let [rows, columns, pixels] = self.product();
-        let constant = |name| shader.constant(name).unwrap_or(1) as usize;
-        let tap_blocks = s.taps().div_ceil(constant("TAPS"));
-        let (advance, groups, pieces) = match TiledProduct::of(shader) {
-            Some(tile) => {
-                let groups = [columns.div_ceil(tile.columns), rows.div_ceil(tile.rows)];
-                (tile.step, groups, self.tiled_pieces(&tile))
-            }
-            None => {
-                let channels = s.out_channels.div_ceil(constant("CHANNELS"));
-                let groups = [s.in_channels * tap_blocks, channels];
-                (LANES, groups, self.pieces(GROUPS, groups[0] * groups[1]))
-            }
-        };
-        let piece = pixels.div_ceil(pieces);
-        let pieces = pixels.div_ceil(piece);
+        let Pieces { piece, groups } = self.pixel_pieces(shader);
+        let pieces = groups[2];
+        let advance = TiledProduct::of(shader).map_or(LANES, |tile| tile.step);
         let step = pixels_as_steps(advance, s.out_height, s.out_width);
         let partial = self.partial(cx, 0, pieces);
         cx.dispatch(shader.key)
@@ -249,13 +289,13 @@ impl WeightGradient {
             .u32("pad", o.pad)
             .u32("upsample_log2", o.upsample.ilog2() as usize)
             .u32("piece", piece)
-            .u32("tap_blocks", tap_blocks)
+            .u32("tap_blocks", self.tap_blocks(shader))
             .u32("step_image", step[0])
             .u32("step_row", step[1])
             .u32("step_column", step[2])
             .f32("scale", o.scale)
             .flops(s.flops())
-            .groups([groups[0] as u32, groups[1] as u32, pieces as u32])?;
+            .groups(groups.map(|n| n as u32))?;
         self.join(cx, &partial, None, pieces)?;
         if !self.bias {
             return Ok(());

@@ -263,8 +263,8 @@ impl Lower<'_> {
     }
 
     /// Starts a dispatch of the shader `key`, or of its permutation for fours, over planes,
-    /// with the parameters that `common/plane.wgsl` needs. It ends with
-    /// [`Planes::groups`] workgroups.
+    /// with the parameters that `common/plane.wgsl` needs. It ends with as many workgroups
+    /// as the planes have groups.
     pub fn in_planes(&mut self, key: &str, planes: Planes) -> DispatchBuilder<'_> {
         let dispatch = match planes.quads {
             true => self.dispatch(&format!("{key}.quads")),

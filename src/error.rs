@@ -28,7 +28,8 @@ pub enum Error {
         step: u64,
         reason: String,
     },
-    /// The processes of a real environment died again and again while training.
+    /// A real environment failed while training: its processes died again and again, or the
+    /// one of an evaluation did not open.
     #[error(
         "the environment failed at step {step}: {source}\ntraining stopped; {kept}", kept = match not_saved {
             None => format!("everything is saved in '{}'", run.display()),

@@ -141,6 +141,19 @@ fn two_outputs_of_one_name() {
 }
 
 #[test]
+fn two_watched_scalars_of_one_name() {
+    let tape = Tape::new();
+    let x = tape.input("x", Tensor::f32(&[1]));
+    tape.watch("loss", &x).unwrap();
+    tape.watch("loss", &x.relu().unwrap()).unwrap();
+    let message = tape.compile(&gpu()).unwrap_err().to_string();
+    assert!(
+        message.contains("two watched scalars named 'loss'"),
+        "{message}"
+    );
+}
+
+#[test]
 fn values_without_elements() {
     for shape in [vec![0], vec![3, 0]] {
         for of in [

@@ -3,6 +3,8 @@
 // Tile: one channel per workgroup; lanes stride over its pixels, image by image, and
 // their sums are added in lane order.
 
+#include "common/linear_index.wgsl"
+
 struct Params {
     images: u32,
     channels: u32, // M
@@ -18,8 +20,11 @@ const LANES = 64u;
 var<workgroup> sums: array<f32, LANES>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let m = group.x;
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) lane: u32) {
+    // Workgroups beyond the last channel repeat it, and store nothing.
+    let place = linear_group(group, groups);
+    let m = min(place, params.channels - 1u);
     var sum = 0.0;
     for (var image = 0u; image < params.images; image += 1u) {
         let first = (image * params.channels + m) * params.plane;
@@ -29,7 +34,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
     sums[lane] = sum;
     workgroupBarrier();
-    if lane == 0u {
+    if lane == 0u && place < params.channels {
         var total = sums[0];
         for (var l = 1u; l < LANES; l += 1u) {
             total += sums[l];

@@ -285,36 +285,24 @@ fn start_over(root: &Path, config: &Config) -> Result<Option<RunDirectory>, CliE
     // Held from now on: no process may be training into it.
     let directory = RunDirectory::resume(root)?;
     // The summary first: without it a demo is unfinished, as it will be when more is gone.
-    remove(&directory.summary())?;
+    atomic::remove(&directory.summary())?;
     for (folder, start, end) in IN_FOLDERS {
         let folder = root.join(folder);
         for name in atomic::file_names(&folder)? {
             let between = name.strip_prefix(start).and_then(|n| n.strip_suffix(end));
             if between.is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit())) {
-                remove(&folder.join(name))?;
+                atomic::remove(&folder.join(name))?;
             }
         }
     }
     // config.toml last: until then it is the old demo, and this can be tried again.
     for path in FILES.map(|name| root.join(name)) {
         if path != directory.config() {
-            remove(&path)?;
+            atomic::remove(&path)?;
         }
     }
     directory.write_config(&config.to_toml()?)?;
     Ok(Some(directory))
-}
-
-/// Removes a file; that it is not there is no error.
-fn remove(path: &Path) -> Result<(), CliError> {
-    match std::fs::remove_file(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(CliError::File {
-            action: "remove",
-            path: path.to_path_buf(),
-            source,
-        }),
-        _ => Ok(()),
-    }
 }
 
 /// What the demo measures: whole episodes, the same ones for everybody.

@@ -129,6 +129,9 @@ impl Episode<'_> {
                 let stepped = witness.env.step(&action, &mut answer);
                 witness.env.take_notices().iter().for_each(|n| note(n));
                 stepped?;
+                if witness.env.outcome(0).is_some_and(|outcome| outcome.lost) {
+                    return Err(CliError::EpisodeLost { step });
+                }
                 let [answer] = answer;
                 if i == 0 {
                     total += answer.reward;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::interrupt;
 use crate::Error;
 use crate::config::{AgentKind, Inputs};
+use crate::envs::EnvError;
 
 /// Why a subcommand did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -189,6 +190,11 @@ pub(super) enum CliError {
         /// The command.
         resume: String,
     },
+    /// The worker of an episode that was to be explained died.
+    #[error(
+        "the environment's worker died at step {step} of the episode, which is lost with it: try again"
+    )]
+    EpisodeLost { step: usize },
     /// Ctrl-C while training.
     #[error(
         "interrupted at step {step}: everything up to there is saved in '{}'; to go on:\n  {resume}",
@@ -214,6 +220,24 @@ impl CliError {
                 resume: resume.to_owned(),
             },
             false => CliError::Library(error),
+        }
+    }
+
+    /// The same of what follows a training that is saved to its last step: an environment or
+    /// a device that fails then leaves a run to resume, too.
+    pub fn after_training(self, resume: &str) -> CliError {
+        match self {
+            CliError::Library(error)
+                if error.leaves_a_run_to_resume()
+                    || error.device_lost().is_some()
+                    || matches!(error, Error::Env(EnvError::Bridge(_))) =>
+            {
+                CliError::Stopped {
+                    source: Box::new(error),
+                    resume: resume.to_owned(),
+                }
+            }
+            other => other,
         }
     }
 
@@ -257,6 +281,7 @@ impl CliError {
             | CliError::NoOut { .. }
             | CliError::Filter { .. } => true,
             CliError::Summary { .. }
+            | CliError::EpisodeLost { .. }
             | CliError::File { .. }
             | CliError::Interrupted { .. }
             | CliError::Output(_) => false,

@@ -139,20 +139,6 @@ impl Arguments {
     }
 }
 
-/// The configuration of the run that is to go on.
-///
-/// # Errors
-/// [`CliError::OtherCommand`] for a run of `foveate train`; those of reading.
-fn saved_config(directory: &RunDirectory) -> Result<PretrainConfig, CliError> {
-    match PretrainConfig::read(&directory.config()) {
-        Err(_) if Config::read(&directory.config()).is_ok() => Err(CliError::OtherCommand {
-            run: directory.root().to_path_buf(),
-            right: "train",
-        }),
-        config => Ok(config?),
-    }
-}
-
 /// Opens the run. If a new one cannot even begin, its directory is left as if it had not
 /// been tried.
 fn begin(
@@ -193,7 +179,8 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let (mut earlier_run, mut saved) = (None, None);
     if arguments.resume {
         let directory = RunDirectory::open(&arguments.run)?;
-        saved = Some(saved_config(&directory)?);
+        let (read, other) = (PretrainConfig::read, Config::read);
+        saved = Some(training::saved_config(&directory, read, other, "train")?);
         earlier_run = Some(directory);
     } else {
         RunDirectory::check_new(&arguments.run)?;
@@ -254,9 +241,11 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
 
     let learner = trainer.learner();
     let held = &pictures.validation;
-    let errors = measure(&gpu, learner, held)?;
+    let failed = |error: CliError| error.after_training(&resume);
+    let errors = measure(&gpu, learner, held).map_err(|error| failed(error.into()))?;
     let mean_image = images.mean_image_error();
-    let sheets = draw(&gpu, learner, held, trainer.directory())?;
+    let sheets = draw(&gpu, learner, held, trainer.directory());
+    let sheets = sheets.map_err(|error| failed(error.into()))?;
     let mut summary = json!({
         "method": config.method,
         "inputs": inputs,
@@ -298,7 +287,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         );
     }
     let written = trainer.directory().write_summary(&summary);
-    written.map_err(|error| CliError::stopped(error.into(), &resume))?;
+    written.map_err(|error| failed(error.into()))?;
     let sheets: Vec<String> = sheets
         .iter()
         .map(|path| path.display().to_string())

@@ -15,7 +15,7 @@ use crate::Error;
 use crate::agents::{
     Eye, ProgramMemory, Trainer, TrainingMemory, check_folders, describe_world, is_finished, tuning,
 };
-use crate::config::{Budget, Config, EncoderKind, Inputs, Layers};
+use crate::config::{Budget, Config, Inputs, Layers};
 use crate::envs::{EnvError, EnvSpec, offers_saliency};
 use crate::gpu::{Gpu, KernelsMade};
 use crate::pretrain::PretrainConfig;
@@ -199,7 +199,10 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let (gpu, config, spec, directory) = if arguments.resume {
         let directory = RunDirectory::resume(&arguments.run)?;
         let saved = match directory.has_config() {
-            true => Some(saved_config(&directory)?),
+            true => {
+                let (read, other) = (Config::read, PretrainConfig::read);
+                Some(training::saved_config(&directory, read, other, "pretrain")?)
+            }
             // It was killed before it had begun.
             false => None,
         };
@@ -245,68 +248,55 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let mut fitted = fit(&gpu, &config, spec, directory, &fitting)?;
     let trainer = &mut fitted.trainer;
     let train_seconds = earlier + started.elapsed().as_secs_f64();
-    if arguments.profile.is_some() {
-        profile::report(trainer, &config, &adapter_name(&gpu))?;
-    }
+    let mut conclude = || -> Result<String, CliError> {
+        if arguments.profile.is_some() {
+            profile::report(trainer, &config, &adapter_name(&gpu))?;
+        }
 
-    let episodes = config.eval_episodes;
-    let returns = summary::returns_of(&trainer.evaluate(&mut |text| note(&text))?);
-    let directory = trainer.directory();
-    let curve = directory.media().join("curve.png");
-    let title = format!("{} on {}, seed {}", config.agent, config.env, config.seed);
-    summary::curve(title, &summary::rows(&directory.metrics())?, vec![])
-        .render()?
-        .save_png(&curve)?;
-    let summary = json!({
-        "agent": config.agent,
-        "env": config.env,
-        "preset": config.preset,
-        "seed": config.seed,
-        "steps": fitted.steps,
-        "updates": trainer.updates(),
-        "train": returns.mean(),
-        "train_std": returns.std(),
-        "episodes": episodes,
-        "train_seconds": train_seconds,
-        "seconds": earlier + started.elapsed().as_secs_f64(),
-        "memory_bytes": trainer.memory(),
-        "program_bytes": trainer.program_memory(),
-        "kernels_made": gpu.kernels_made(),
-        "adapter": adapter_name(&gpu),
-    });
-    let written = directory.write_summary(&summary);
-    written.map_err(|error| CliError::stopped(error.into(), &fitting.resume))?;
-    print(&format!(
-        "{} on {}: return {:.1} ± {:.1} over {episodes} episodes after {} steps ({})\n\
+        let episodes = config.eval_episodes;
+        let returns = summary::returns_of(&trainer.evaluate(&mut |text| note(&text))?);
+        let directory = trainer.directory();
+        let curve = directory.media().join("curve.png");
+        let title = format!("{} on {}, seed {}", config.agent, config.env, config.seed);
+        summary::curve(title, &summary::rows(&directory.metrics())?, vec![])
+            .render()?
+            .save_png(&curve)?;
+        let summary = json!({
+            "agent": config.agent,
+            "env": config.env,
+            "preset": config.preset,
+            "seed": config.seed,
+            "steps": fitted.steps,
+            "updates": trainer.updates(),
+            "train": returns.mean(),
+            "train_std": returns.std(),
+            "episodes": episodes,
+            "train_seconds": train_seconds,
+            "seconds": earlier + started.elapsed().as_secs_f64(),
+            "memory_bytes": trainer.memory(),
+            "program_bytes": trainer.program_memory(),
+            "kernels_made": gpu.kernels_made(),
+            "adapter": adapter_name(&gpu),
+        });
+        directory.write_summary(&summary)?;
+        Ok(format!(
+            "{} on {}: return {:.1} ± {:.1} over {episodes} episodes after {} steps ({})\n\
          summary         {}\n\
          learning curve  {}\n\
          next            {}",
-        config.agent,
-        config.env,
-        returns.mean(),
-        returns.std(),
-        fitted.steps,
-        duration(train_seconds),
-        directory.summary().display(),
-        curve.display(),
-        next_commands(directory, &config),
-    ))
-}
-
-/// The configuration of the run that is to go on.
-///
-/// # Errors
-/// [`CliError::OtherCommand`] for a run of `foveate pretrain`; those of reading.
-fn saved_config(directory: &RunDirectory) -> Result<Config, CliError> {
-    match Config::read(&directory.config()) {
-        Err(_) if PretrainConfig::read(&directory.config()).is_ok() => {
-            Err(CliError::OtherCommand {
-                run: directory.root().to_path_buf(),
-                right: "pretrain",
-            })
-        }
-        config => Ok(config?),
-    }
+            config.agent,
+            config.env,
+            returns.mean(),
+            returns.std(),
+            fitted.steps,
+            duration(train_seconds),
+            directory.summary().display(),
+            curve.display(),
+            next_commands(directory, &config),
+        ))
+    };
+    let said = conclude().map_err(|error| error.after_training(&fitting.resume))?;
+    print(&said)
 }
 
 /// A path in a command.
@@ -317,11 +307,8 @@ pub(super) fn shown(path: &Path) -> String {
 /// What may be done with a trained agent.
 fn next_commands(directory: &RunDirectory, config: &Config) -> String {
     let run = shown(directory.root());
-    // What is about convolutions a frozen transformer has not.
-    let method = match config.encoder {
-        EncoderKind::Cnn => "",
-        EncoderKind::Pretrained { .. } => " --method gradient",
-    };
+    let method = (config.encoder.explained_by())
+        .map_or_else(String::new, |method| format!(" --method {method}"));
     format!("foveate eval --run {run}; foveate explain --run {run}{method}")
 }
 

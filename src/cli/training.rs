@@ -2,13 +2,38 @@
 //! from, and followed by the command that goes on wherever it stops.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use crate::Error;
 use crate::agents::Report;
+use crate::run::RunDirectory;
+
+/// The configuration of the run that is to go on, as `read` has it; where it is one that
+/// `other` reads, the run is of the command `right`.
+///
+/// # Errors
+/// [`CliError::OtherCommand`]; those of reading.
+pub(super) fn saved_config<Saved, Other, E>(
+    directory: &RunDirectory,
+    read: impl Fn(&Path) -> Result<Saved, E>,
+    other: impl Fn(&Path) -> Result<Other, E>,
+    right: &'static str,
+) -> Result<Saved, CliError>
+where
+    CliError: From<E>,
+{
+    let file = directory.config();
+    match read(&file) {
+        Err(_) if other(&file).is_ok() => Err(CliError::OtherCommand {
+            run: directory.root().to_path_buf(),
+            right,
+        }),
+        saved => Ok(saved?),
+    }
+}
 
 /// Has `train` run, a trainer whose `checkpoints` are there and that the command `resume`
 /// goes on with; it is given what is to be called after every step. Returns the steps of the

@@ -156,6 +156,15 @@ impl EncoderKind {
             EncoderKind::Pretrained { path, .. } => Some(path),
         }
     }
+
+    /// The method by which `foveate explain` shows where an agent with it looks, if that is
+    /// not the default one, which is about convolutions.
+    pub fn explained_by(&self) -> Option<&'static str> {
+        match self {
+            EncoderKind::Cnn => None,
+            EncoderKind::Pretrained { .. } => Some("gradient"),
+        }
+    }
 }
 
 impl fmt::Display for EncoderKind {

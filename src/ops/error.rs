@@ -35,7 +35,8 @@ pub enum TapeError {
         given: String,
         known: String,
     },
-    /// Two inputs, or two outputs, of one name: only one of them could be reached by it.
+    /// Two inputs, two outputs or two watched scalars of one name: only one of them could be
+    /// reached by it.
     #[error("there are two {what}s named '{name}'; each needs a name of its own")]
     DuplicateName { what: &'static str, name: String },
     /// Data of the wrong length for a tensor.

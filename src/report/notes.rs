@@ -82,11 +82,8 @@ pub fn of(results: &Results, table: &Table) -> Vec<String> {
     if results.runs.iter().all(|run| run.animations.is_empty())
         && let Some(run) = results.runs.iter().find(evaluated)
     {
-        // What is about convolutions a frozen transformer has not.
-        let method = match run.run.config.encoder.weights() {
-            Some(_) => " --method gradient",
-            None => "",
-        };
+        let method = (run.run.config.encoder.explained_by())
+            .map_or_else(String::new, |method| format!(" --method {method}"));
         notes.push(format!(
             "No run has an animation: foveate sweep --animations films the first seed of each \
              agent and task, foveate explain --run {}{method} this one.",

@@ -62,9 +62,8 @@ impl Children {
             }
             Stage::Animate => {
                 words.extend(["explain", "--quiet"].map(str::to_owned));
-                // What is about convolutions a frozen transformer has not.
-                let frozen = run.config.encoder.weights().is_some();
-                words.extend(frozen.then(|| "--method=gradient".to_owned()));
+                let method = run.config.encoder.explained_by();
+                words.extend(method.map(|method| format!("--method={method}")));
             }
         }
         let mut given = self.common.clone();

@@ -23,6 +23,9 @@ pub(super) struct Work {
 impl Tape {
     /// Compiles everything recorded that an output, a watched scalar or a change of
     /// state depends on.
+    ///
+    /// # Errors
+    /// Those of [`Tape::plan`].
     pub fn compile(&self, gpu: &Gpu) -> Result<Program, TapeError> {
         self.plan(gpu)?.build()
     }
@@ -32,8 +35,8 @@ impl Tape {
     /// the first program that is planned.
     ///
     /// # Errors
-    /// [`TapeError::DuplicateName`] for two inputs that it reads, or two outputs, of one
-    /// name; [`TapeError::Shape`] for values without elements; [`TapeError::TooLarge`] and
+    /// [`TapeError::DuplicateName`] for two inputs that it reads, two outputs or two watched
+    /// scalars of one name; [`TapeError::Shape`] for values without elements; [`TapeError::TooLarge`] and
     /// [`TapeError::TooManyGroups`] for what the device cannot do; those of the device.
     pub fn plan(&self, gpu: &Gpu) -> Result<PlannedProgram, TapeError> {
         let (nodes, values) = {
@@ -67,6 +70,7 @@ impl Tape {
         if watched.is_empty() {
             return Ok(None);
         }
+        require_own_names("watched scalar", &watched)?;
         let vars: Vec<Var> = (watched.iter())
             .map(|(_, id)| Var {
                 graph: self.graph.clone(),

@@ -20,6 +20,10 @@ pub struct ArenaGradients {
 impl Tape {
     /// Records d `scalar` / d `wrt[i]` for each i; `None` where the scalar does not
     /// depend on it. `rule` says how ReLUs pass gradients back.
+    ///
+    /// # Errors
+    /// [`TapeError::Shape`] if `scalar` is none, and those of
+    /// [`gradients_seeded`](Self::gradients_seeded).
     pub fn gradients(
         &self,
         scalar: &Var,
@@ -38,6 +42,11 @@ impl Tape {
     }
 
     /// Records Σ ⟨seed, ∂output/∂`wrt[i]`⟩ over the pairs (output, seed).
+    ///
+    /// # Errors
+    /// [`TapeError::Shape`] for a seed of another shape than its output;
+    /// [`TapeError::NotDifferentiable`]; [`TapeError::Stale`] where an operation read what has
+    /// been changed since, be it a state or a buffer of the caller's, by itself or reshaped.
     pub fn gradients_seeded(
         &self,
         outputs: &[(Var, Var)],

@@ -144,7 +144,10 @@ impl Tape {
     }
 
     /// Names a scalar to watch: each run of a compiled program appends it to a
-    /// small ring that is read asynchronously.
+    /// small ring that is read asynchronously. No other watched scalar may have this name.
+    ///
+    /// # Errors
+    /// [`TapeError::Shape`] for anything but one f32.
     pub fn watch(&self, name: &str, scalar: &Var) -> Result<(), TapeError> {
         if scalar.len() != 1 || scalar.dtype() != DType::F32 {
             return Err(TapeError::Shape {

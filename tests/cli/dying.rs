@@ -244,3 +244,34 @@ fn what_is_explained_is_played_to_be_judged() {
     // Of what the environment is, and the episode.
     assert_eq!(asked, "False\nTrue\n");
 }
+
+/// An episode that died with its worker did not end there.
+#[test]
+fn what_dies_while_it_is_explained_is_lost_and_has_no_last_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let well = python(folder.path(), "[]");
+    train(folder.path(), &well, &[]).succeeds();
+    let dying = folder.path().join("dying");
+    fs::create_dir(&dying).unwrap();
+    let plan = r#"[null, {"during": "step", "after": 3, "how": "kill"}]"#;
+    let dying = python(&dying, plan);
+    let run = format!("--run={}", folder.path().join("run").display());
+    let python = format!("--python={}", text(&dying));
+    foveate(&["explain", "--method=gradient", "--show=mask", &run, &python])
+        .fails(1, &["died at step 3", "lost with it", "try again"]);
+    let media = folder.path().join("run/media");
+    assert!(!media.join("grid-step0003.png").exists());
+}
+
+/// Everything is trained then, and the last evaluation alone is left to do.
+#[test]
+fn an_evaluation_of_the_end_that_fails_is_followed_by_the_command_that_makes_up_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    // What the environment is, the environment of training, that of the last evaluation.
+    let plan = r#"[null, null, {"during": "open", "how": "kill"}]"#;
+    let python = python(folder.path(), plan);
+    let failed = train(folder.path(), &python, &[]);
+    failed.fails(1, &["the worker died", "to go on:", "--resume", "--python"]);
+    train(folder.path(), &python, &["--resume"]).succeeds();
+    assert!(folder.path().join("run/summary.json").exists());
+}

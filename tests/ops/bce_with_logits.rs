@@ -21,7 +21,7 @@ fn reference(a: &[Array]) -> Array {
 /// One piece and several for a plane, own and shared targets, hard and soft.
 #[test]
 fn values_and_gradients() {
-    let cases: [(&[usize], &[usize]); 8] = [
+    let cases: [(&[usize], &[usize]); 9] = [
         (&[1], &[1]),
         (&[7, 13], &[7, 13]),
         (&[2, 4, 3, 5], &[2, 4, 3, 5]),
@@ -30,6 +30,8 @@ fn values_and_gradients() {
         (&[2, 9, 24, 24], &[2, 3, 24, 24]),
         (&[2, 6, 30, 45], &[2, 2, 30, 45]),
         (&[1, 6, 50, 84], &[1, 2, 50, 84]),
+        // More planes than workgroups in a row: in the second row some have none.
+        (&[70_000, 2, 1, 1], &[70_000, 1, 1, 1]),
     ];
     for (i, (logits, targets)) in cases.into_iter().enumerate() {
         let mut rng = rng(i as u64);

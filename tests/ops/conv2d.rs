@@ -439,4 +439,15 @@ fn more_channels_than_small_tiles_have_workgroups_for() {
     let gradients = tape.gradients(&sum, &[w], Gradient::True).unwrap();
     let got = computed(&tape, gradients[0].as_ref().unwrap());
     assert!(got.iter().zip(ramp(many)).all(|(dw, x)| *dw == x));
+
+    // And the gradient of a bias, one workgroup for each of so many channels.
+    let tape = Tape::new();
+    let x = tape.full(&[1, 1, 1, 1], 2.0);
+    let w = tape.full(&[many, 1, 1, 1], 1.0);
+    let bias = tape.full(&[many], 0.0);
+    let y = x.conv2d(&w, Some(&bias), pointwise).unwrap();
+    let seed = tape.constant(&[1, many, 1, 1], &ramp(many)).unwrap();
+    let gradients = (tape.gradients_seeded(&[(y, seed)], &[w, bias], Gradient::True)).unwrap();
+    let got = computed(&tape, gradients[1].as_ref().unwrap());
+    assert!(got.iter().zip(ramp(many)).all(|(db, g)| *db == g));
 }

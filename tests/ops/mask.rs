@@ -4,6 +4,8 @@ use foveate::tape::{Gradient, Tape};
 /// Frames that several workgroups share; the last one's part is short.
 const LONG: [usize; 4] = [2, 2, 30, 45];
 const LONG_IN_FOURS: [usize; 4] = [2, 2, 50, 84];
+/// More of them than workgroups in a row: in the second row some have no frame.
+const MANY: [usize; 4] = [70_000, 1, 1, 1];
 
 #[test]
 fn frame_magnitude_is_the_largest_of_three() {
@@ -49,7 +51,7 @@ fn at_least_counts_equal() {
 
 #[test]
 fn at_least_has_a_threshold_for_each_row() {
-    for [b, f, h, w] in [[3, 2, 7, 11], LONG, LONG_IN_FOURS] {
+    for [b, f, h, w] in [[3, 2, 7, 11], LONG, LONG_IN_FOURS, MANY] {
         let n = h * w;
         let x = random(&mut rng(4), &[b, f, n]);
         let threshold = random(&mut rng(5), &[b, f, 1]);

@@ -307,7 +307,7 @@ impl WeightGradient {
             .u32("images", s.images)
             .u32("channels", s.out_channels)
             .u32("plane", s.out_height * s.out_width)
-            .groups([s.out_channels as u32, 1, 1])
+            .linear_groups(s.out_channels)
     }
 
     /// Where the pieces of an output go: one is the result itself.

@@ -9,6 +9,7 @@ use foveate::tape::{Gradient, Tape, TapeError, Tensor, Var};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The device that `FOVEATE_ADAPTER` and `FOVEATE_BACKEND` select. `FOVEATE_BASE_PATH=1`
 /// limits it to WebGPU's core limits without features.
@@ -126,11 +127,14 @@ fn fixed(tape: &Tape, tensor: Tensor, data: &[u8]) -> Var {
 
 /// What a tape's output `y` holds after one run with poisoned scratch memory.
 pub fn computed(tape: &Tape, y: &Var) -> Vec<f32> {
-    tape.output("computed", y);
+    // A tape may be asked for several values, one after the other.
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("computed {}", ASKED.fetch_add(1, Ordering::Relaxed));
+    tape.output(&name, y);
     let program = tape.compile(&gpu()).unwrap();
     program.poison().unwrap();
     program.run().unwrap();
-    program.read_blocking("computed").unwrap()
+    program.read_blocking(&name).unwrap()
 }
 
 /// max |x − reference| / max |reference|; fails on NaN.

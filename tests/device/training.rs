@@ -131,9 +131,10 @@ fn a_run_whose_device_is_lost_goes_on_to_the_same_end() {
         };
         let error = train(&own_gpu(), sgqn, directory, &[step]).unwrap_err();
         let said = error.to_string();
-        for part in ["the device was lost", "--resume", run.to_str().unwrap()] {
+        for part in ["the device was lost", "is intact", run.to_str().unwrap()] {
             assert!(said.contains(part), "{said}");
         }
+        assert!(error.leaves_a_run_to_resume());
         let Error::TrainingDeviceLost { step: at, .. } = error else {
             panic!("{error:?}");
         };

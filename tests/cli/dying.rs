@@ -130,14 +130,8 @@ fn an_evaluation_whose_environment_dies_is_not_skipped() {
 #[test]
 fn an_evaluation_tells_of_deaths() {
     let folder = tempfile::tempdir().unwrap();
-    let well = python(folder.path(), "[]");
-    train(folder.path(), &well, &[]).succeeds();
-    let dying = folder.path().join("dying");
-    fs::create_dir(&dying).unwrap();
     let plan = r#"[null, {"during": "step", "after": 7, "how": "kill"}]"#;
-    let dying = python(&dying, plan);
-    let run = format!("--run={}", folder.path().join("run").display());
-    let python = format!("--python={}", text(&dying));
+    let [run, python] = trained_before(folder.path(), plan);
     let answer = foveate(&[
         "eval",
         &run,
@@ -203,22 +197,24 @@ fn evaluations_may_become_more_frequent() {
     assert!(evaluated(30) && evaluated(40), "{metrics}");
 }
 
-/// A sac that has trained in an environment of episodes of five steps, and a "python" whose
-/// workers promise `steps` of them.
-fn trained_where_episodes_promise(folder: &Path, steps: usize) -> [String; 2] {
+/// A run that has trained well, and a "python" whose workers do what `plan` says: what names
+/// them on the command line.
+fn trained_before(folder: &Path, plan: &str) -> [String; 2] {
     let well = python(folder, "[]");
     train(folder, &well, &[]).succeeds();
-    let promising = folder.join("promising");
-    fs::create_dir(&promising).unwrap();
-    let plan = format!(
-        "[{}]",
-        vec![format!("{{\"promises\": {steps}}}"); 20].join(", ")
-    );
-    let promising = python(&promising, &plan);
+    let later = folder.join("later");
+    fs::create_dir(&later).unwrap();
+    let later = python(&later, plan);
     [
         format!("--run={}", folder.join("run").display()),
-        format!("--python={}", text(&promising)),
+        format!("--python={}", text(&later)),
     ]
+}
+
+/// The same, with workers that promise episodes of so many steps, and play five.
+fn trained_where_episodes_promise(folder: &Path, steps: usize) -> [String; 2] {
+    let promise = format!("{{\"promises\": {steps}}}");
+    trained_before(folder, &format!("[{}]", vec![promise; 20].join(", ")))
 }
 
 /// Nobody named the tenth step that grids show: the last one stands in for it.
@@ -240,7 +236,7 @@ fn what_is_explained_is_played_to_be_judged() {
     let folder = tempfile::tempdir().unwrap();
     let [run, python] = trained_where_episodes_promise(folder.path(), 5);
     foveate(&["explain", "--method=gradient", &run, &python]).succeeds();
-    let asked = fs::read_to_string(folder.path().join("promising/evaluations")).unwrap();
+    let asked = fs::read_to_string(folder.path().join("later/evaluations")).unwrap();
     // Of what the environment is, and the episode.
     assert_eq!(asked, "False\nTrue\n");
 }
@@ -249,14 +245,8 @@ fn what_is_explained_is_played_to_be_judged() {
 #[test]
 fn what_dies_while_it_is_explained_is_lost_and_has_no_last_moment() {
     let folder = tempfile::tempdir().unwrap();
-    let well = python(folder.path(), "[]");
-    train(folder.path(), &well, &[]).succeeds();
-    let dying = folder.path().join("dying");
-    fs::create_dir(&dying).unwrap();
     let plan = r#"[null, {"during": "step", "after": 3, "how": "kill"}]"#;
-    let dying = python(&dying, plan);
-    let run = format!("--run={}", folder.path().join("run").display());
-    let python = format!("--python={}", text(&dying));
+    let [run, python] = trained_before(folder.path(), plan);
     foveate(&["explain", "--method=gradient", "--show=mask", &run, &python])
         .fails(1, &["died at step 3", "lost with it", "try again"]);
     let media = folder.path().join("run/media");

@@ -46,6 +46,10 @@ fn bytes(n: usize) -> Vec<u8> {
 
 #[test]
 fn windows_sizes_and_mirrors() {
+    let windows = vec![
+        [1.0, 4.0, 3.0, 12.0, 12.0, 1.0],
+        [0.0, 1.0, 0.0, 5.0, 15.0, 0.0],
+    ];
     for (shape, pictures, size, crops) in [
         (vec![1, 3, 1, 1], 1, 1, vec![[0.0, 0.0, 0.0, 1.0, 1.0, 0.0]]),
         (
@@ -58,34 +62,10 @@ fn windows_sizes_and_mirrors() {
                 [2.0, 10.0, 10.0, 1.0, 1.0, 1.0],
             ],
         ),
-        (
-            vec![2, 6, 12, 12],
-            2,
-            16,
-            vec![
-                [1.0, 4.0, 3.0, 12.0, 12.0, 1.0],
-                [0.0, 1.0, 0.0, 5.0, 15.0, 0.0],
-            ],
-        ),
+        (vec![2, 6, 12, 12], 2, 16, windows.clone()),
         // Planes that several workgroups share; the last one's part is short.
-        (
-            vec![2, 6, 30, 45],
-            2,
-            16,
-            vec![
-                [1.0, 4.0, 3.0, 12.0, 12.0, 1.0],
-                [0.0, 1.0, 0.0, 5.0, 15.0, 0.0],
-            ],
-        ),
-        (
-            vec![2, 6, 50, 84],
-            2,
-            16,
-            vec![
-                [1.0, 0.0, 3.0, 16.0, 12.0, 0.0],
-                [0.0, 1.0, 0.0, 5.0, 15.0, 1.0],
-            ],
-        ),
+        (vec![2, 6, 30, 45], 2, 16, windows.clone()),
+        (vec![2, 6, 50, 84], 2, 16, windows.clone()),
     ] {
         let bank = bytes(pictures * 3 * size * size);
         let crops = crops.concat();

@@ -175,7 +175,7 @@ fn learns_from_pixels_on_every_seed() {
 fn learns_in_f16_where_the_device_has_it() {
     let gpu = common::gpu();
     if !gpu.capabilities().f16 {
-        println!("skipped: {} has no f16", gpu.info().name);
+        common::skip::skipped(&format!("{} has no f16", gpu.info().name));
         return;
     }
     let learned = learn(&Config {

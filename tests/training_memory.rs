@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::skip::skipped;
 use common::{gpu, own_gpu};
 use foveate::agents::{Trainer, TrainingMemory};
 use foveate::config::{AgentKind, Config, Preset};
@@ -59,7 +60,7 @@ fn what_a_run_says_is_what_the_device_has_given_out() {
             said.total()
         );
         let Some(rose) = rose else {
-            eprintln!("skipped: this backend does not count");
+            skipped("this backend does not count");
             return;
         };
         assert!(said.total() <= rose, "{said:?}: {rose}");

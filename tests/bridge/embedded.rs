@@ -5,11 +5,13 @@ use std::{fs, process::Command};
 use foveate::envs::bridge::{Bridge, BridgeError, BridgeOptions};
 use tempfile::TempDir;
 
+use crate::skip::skipped;
+
 /// `python3` without its own packages, and with the modules given here.
 pub fn python_with(modules: &[(&str, &str)]) -> Option<TempDir> {
     let found = Command::new("python3").arg("--version").output();
     if !found.is_ok_and(|out| out.status.success()) {
-        eprintln!("skipped: there is no python3");
+        skipped("there is no python3");
         return None;
     }
     let dir = TempDir::new().unwrap();
@@ -96,7 +98,7 @@ assert last.restore(0, saved)[1]
         .args(["-S", "-c", script, worker])
         .output();
     let Ok(ran) = ran else {
-        eprintln!("skipped: there is no python3");
+        skipped("there is no python3");
         return;
     };
     let said = String::from_utf8_lossy(&ran.stderr);

@@ -11,6 +11,7 @@ use foveate::envs::{
 };
 
 use crate::fake::{FRAME, Fake, ID, eventually, runs, step, step_payload};
+use crate::skip::skipped;
 
 #[test]
 fn a_good_worker_is_understood() {
@@ -350,7 +351,7 @@ fn a_worker_that_raises_goes_on() {
 fn a_renderer_that_fails_is_followed_by_the_next() {
     // Only where the choice is foveate's: one try each on Linux, one elsewhere.
     if std::env::var_os("MUJOCO_GL").is_some() {
-        eprintln!("skipped: MUJOCO_GL is set");
+        skipped("MUJOCO_GL is set");
         return;
     }
     let body = br#"{"kind":"renderer","message":"no GL","traceback":"File \"gl.py\", line 3"}"#;

@@ -9,4 +9,6 @@ mod fake;
 mod faults;
 mod parents;
 mod restart;
+#[path = "../common/skip.rs"]
+mod skip;
 mod stub;

@@ -6,6 +6,7 @@ use std::path::Path;
 use foveate::data::ImageSet;
 use safetensors::{Dtype, SafeTensors};
 
+use super::skip::skipped_suite;
 use super::support::{Answer, foveate, json, text, trained};
 
 fn collect(out: &Path, more: &[&str]) -> Answer {
@@ -276,7 +277,7 @@ fn real_suites_give_frames_alone() {
     let env = "--env=dm_control/cartpole-swingup";
     let answer = collect(&out, &[env, "--frames=3", "--modes=train"]);
     if answer.err.contains("make real-envs") {
-        eprintln!("skipped: {}", answer.err);
+        skipped_suite(&answer.err);
         return;
     }
     assert!(answer.succeeds().contains("no saliency"), "{}", answer.out);

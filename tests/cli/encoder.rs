@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::pretrain;
+use super::skip::skipped;
 use super::support::{Answer, SMALL, checkpoints, foveate, foveate_with, json, text};
 
 /// A small SAC in a directory.
@@ -159,7 +160,7 @@ fn a_resumed_run_embeds_with_the_kernels_that_it_began_with() {
         .map(|tile| format!("matmul/matmul.{kept}{tile}"))
         .find(|key| !before.contains(&key.as_str().into()));
     let Some(odd) = odd else {
-        println!("skipped: the run uses every kernel of products");
+        skipped("the run uses every kernel of products");
         return;
     };
     tuning["choices"][&class] = odd.as_str().into();

@@ -8,6 +8,7 @@ use std::process::Command;
 use foveate::envs::native::IDS;
 use serde_json::Value;
 
+use super::skip::skipped;
 use super::support::{foveate, text};
 
 /// A `python3` without its own packages and with the modules given here; `None` where
@@ -15,7 +16,7 @@ use super::support::{foveate, text};
 fn python_with(folder: &Path, modules: &[(&str, &str)]) -> Option<PathBuf> {
     let found = Command::new("python3").arg("--version").output();
     if !found.is_ok_and(|out| out.status.success()) {
-        eprintln!("skipped: there is no python3");
+        skipped("there is no python3");
         return None;
     }
     for (name, text) in modules {

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use foveate::saliency::{MeanScore, Score};
 
+use super::skip::skipped;
 use super::support::{Answer, SMALL, copy, copy_of_trained, foveate, json, text, trained};
 
 /// A second agent of the same environment, trained once.
@@ -204,7 +205,7 @@ fn each_agent_keeps_its_kernels() {
     );
     let alone = maps(&[trained()], "alone");
     if maps(&[&same], "odd") == alone {
-        println!("skipped: both kernels have the same bits here");
+        skipped("both kernels have the same bits here");
         return;
     }
     assert!(maps(&[trained(), &changed], "together") == alone);

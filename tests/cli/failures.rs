@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::skip::skipped;
 use super::support::{
     SMALL, checkpoints, copy_of_trained, foveate, foveate_with, json, text, train, trained,
 };
@@ -159,7 +160,7 @@ fn a_full_disk_stops_training_and_room_lets_it_go_on() {
     let output = match output {
         Ok(output) if ![Some(1), Some(77)].contains(&output.status.code()) => output,
         _ => {
-            eprintln!("skipped: no file system can be mounted here");
+            skipped("no file system can be mounted here");
             return;
         }
     };

@@ -15,6 +15,8 @@ mod probe;
 mod profile;
 mod results;
 mod resuming;
+#[path = "../common/skip.rs"]
+mod skip;
 mod support;
 mod sweep;
 mod tuning;

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub mod golden;
+pub mod skip;
 
 use foveate::gpu::{BufferRange, Gpu, GpuOptions};
 use foveate::tape::{Gradient, Tape, TapeError, Tensor, Var};

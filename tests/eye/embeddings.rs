@@ -13,6 +13,7 @@ use foveate::pretrained::PretrainedEncoder;
 use foveate::tape::Tape;
 use rand::RngExt;
 
+use crate::common::skip::skipped;
 use crate::common::{fixed_u32, gpu, rng};
 use crate::{SIDE, SLOTS, STACK, frozen, read, transition};
 
@@ -283,7 +284,7 @@ fn embeddings_lie_in_pages() {
 fn too_many_embeddings_are_refused() {
     let gpu: Gpu = gpu();
     let Some(free) = gpu.free_memory() else {
-        println!("skipped: nobody knows how much memory there is");
+        skipped("nobody knows how much memory there is");
         return;
     };
     let most = free / 1024;

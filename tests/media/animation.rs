@@ -7,6 +7,7 @@ use foveate::media::animation::{Loops, encode_gif, write_gif};
 use foveate::media::{MediaError, Rgb8};
 
 use crate::gradient;
+use crate::skip::skipped;
 
 /// What a viewer shows after each frame, and the delays (in 1/100 s).
 fn played(gif: &[u8]) -> (Vec<Rgb8>, Vec<u16>, gif::Repeat) {
@@ -143,7 +144,7 @@ fn a_pipe_stays_a_pipe() {
     let pipe = folder.path().join("pipe.png");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     if !made.is_ok_and(|status| status.success()) {
-        println!("skipped: there is no mkfifo");
+        skipped("there is no mkfifo");
         return;
     }
     let reader = std::thread::spawn({

@@ -8,6 +8,8 @@ mod curve;
 mod image_file;
 mod panel;
 mod rgb8;
+#[path = "../common/skip.rs"]
+mod skip;
 mod text;
 
 use foveate::media::Rgb8;

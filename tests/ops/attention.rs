@@ -1,4 +1,5 @@
 use crate::common::golden::Golden;
+use crate::common::skip::skipped;
 use crate::common::*;
 use foveate::gpu::shader::SHADERS;
 use foveate::gpu::{Choices, Gpu, Precision};
@@ -230,7 +231,7 @@ fn every_permutation() {
 fn every_kernel_in_f16_is_as_good_as_f16_can_be() {
     let gpu = own_gpu();
     let Ok(half) = gpu.with_precision(Precision::F16) else {
-        println!("skipped: the device has no f16");
+        skipped("the device has no f16");
         return;
     };
     for (i, head) in [12, 32, 64, 128].into_iter().enumerate() {
@@ -255,7 +256,7 @@ fn every_kernel_in_f16_is_as_good_as_f16_can_be() {
 fn what_cancels_in_f32_cancels_in_f16() {
     let gpu = own_gpu();
     let Ok(half) = gpu.with_precision(Precision::F16) else {
-        println!("skipped: the device has no f16");
+        skipped("the device has no f16");
         return;
     };
     let mut rng = rng(110);
@@ -278,7 +279,7 @@ fn what_cancels_in_f32_cancels_in_f16() {
 #[test]
 fn large_keys_stay_finite_in_f16() {
     let Ok(gpu) = own_gpu().with_precision(Precision::F16) else {
-        println!("skipped: the device has no f16");
+        skipped("the device has no f16");
         return;
     };
     let of = |rows: usize, value: f64| Array::new(&[1, rows, 16], vec![value; rows * 16]);
@@ -292,7 +293,7 @@ fn large_keys_stay_finite_in_f16() {
 #[test]
 fn f16_clamps_what_it_cannot_hold() {
     let Ok(gpu) = own_gpu().with_precision(Precision::F16) else {
-        println!("skipped: the device has no f16");
+        skipped("the device has no f16");
         return;
     };
     let inputs = [3, 5, 5].map(|rows| Array::new(&[1, rows, 16], vec![1e6; rows * 16]));

@@ -1,6 +1,7 @@
 //! Attention by tiles in workgroup memory: the permutations for cooperative matrices, on
 //! devices that have them, and those that play the matrices in plain loops on any other.
 
+use crate::common::skip::skipped;
 use crate::common::*;
 use foveate::gpu::shader::{SHADERS, ShaderInfo};
 use foveate::gpu::{Choices, Gpu, GpuOptions, Precision};
@@ -233,7 +234,7 @@ const ROUNDED: [f64; 2] = [2e-3, 4e-3];
 fn full() -> Option<Gpu> {
     let gpu = own_gpu();
     if gpu.info().backend == wgpu::Backend::Gl {
-        println!("skipped: OpenGL compiles these kernels for minutes");
+        skipped("OpenGL compiles these kernels for minutes");
         return None;
     }
     Some(gpu)
@@ -242,7 +243,7 @@ fn full() -> Option<Gpu> {
 fn half() -> Option<Gpu> {
     let half = full()?.with_precision(Precision::F16).ok();
     if half.is_none() {
-        println!("skipped: the device has no f16");
+        skipped("the device has no f16");
     }
     half
 }
@@ -294,7 +295,7 @@ fn every_tile_by_cooperative_matrices() {
                 let gpu = gpu.with_precision(precision).unwrap();
                 every_size_and_layout(&gpu, "cooperative_", tolerances);
             }
-            false => println!("skipped: the device has no matrices in {precision:?}"),
+            false => skipped(&format!("the device has no matrices in {precision:?}")),
         }
     }
 }

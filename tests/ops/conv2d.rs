@@ -1,3 +1,4 @@
+use crate::common::skip::skipped;
 use crate::common::*;
 use foveate::gpu::shader::SHADERS;
 use foveate::gpu::{Choices, Gpu, Precision};
@@ -411,7 +412,7 @@ fn every_tile_in_workgroup_memory() {
 fn every_tile_in_f16() {
     match own_gpu().with_precision(Precision::F16) {
         Ok(gpu) => every_tile(&gpu, " f16", [2e-3, 2e-3]),
-        Err(_) => println!("skipped: the device has no f16"),
+        Err(_) => skipped("the device has no f16"),
     }
 }
 
@@ -422,7 +423,7 @@ fn more_channels_than_small_tiles_have_workgroups_for() {
     let device = gpu();
     let by_registers = device.capabilities().subgroup_size == Some(8);
     if device.capabilities().software && !by_registers {
-        println!("skipped: so many workgroups with barriers take minutes on this device");
+        skipped("so many workgroups with barriers take minutes on this device");
         return;
     }
     let pointwise = Conv2dOptions::default();

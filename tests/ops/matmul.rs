@@ -1,3 +1,4 @@
+use crate::common::skip::skipped;
 use crate::common::*;
 use foveate::gpu::shader::{SHADERS, ShaderInfo};
 use foveate::gpu::{Choices, Gpu, GpuError, GpuOptions, Precision};
@@ -185,7 +186,7 @@ fn every_tile_in_workgroup_memory() {
 fn every_tile_of_pairs() {
     let gpu = own_gpu();
     if gpu.capabilities().subgroup_size != Some(8) {
-        println!("skipped: lanes share rows in subgroups of 8");
+        skipped("lanes share rows in subgroups of 8");
         return;
     }
     const LETTERS: [(&str, [bool; 2], [usize; 3]); 3] = [
@@ -244,7 +245,7 @@ fn pairs_are_not_used_for_odd_sizes() {
 #[test]
 fn every_tile_in_f16_is_as_good_as_f16_can_be() {
     let Ok(gpu) = own_gpu().with_precision(Precision::F16) else {
-        println!("skipped: the device has no f16");
+        skipped("the device has no f16");
         return;
     };
     for key in tiles(Precision::F16) {
@@ -289,7 +290,7 @@ fn every_cooperative_tile() {
         ),
     ] {
         if !there {
-            println!("skipped: the device has no matrices for {key}");
+            skipped(&format!("the device has no matrices for {key}"));
             continue;
         }
         let gpu = gpu.with_precision(precision).unwrap();
@@ -305,7 +306,7 @@ fn every_cooperative_tile() {
 #[test]
 fn f16_clamps_what_it_cannot_hold() {
     let Ok(gpu) = own_gpu().with_precision(Precision::F16) else {
-        println!("skipped: the device has no f16");
+        skipped("the device has no f16");
         return;
     };
     let tape = Tape::new();
@@ -353,7 +354,7 @@ fn f16_is_refused_at_once_where_there_is_none() {
 fn a_large_product_in_f16_is_near_that_in_f32() {
     let gpu = own_gpu();
     let Ok(half) = gpu.with_precision(Precision::F16) else {
-        println!("skipped: the device has no f16");
+        skipped("the device has no f16");
         return;
     };
     const SIDE: usize = 768;

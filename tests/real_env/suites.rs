@@ -3,7 +3,8 @@
 
 use foveate::envs::bridge::{Bridge, BridgeError, BridgeOptions};
 
-use super::support::{open, play, reset_all, skip};
+use super::support::{open, play, reset_all};
+use crate::skip::skipped_suite;
 
 #[test]
 fn unknown_tasks_name_the_nearest() {
@@ -17,7 +18,7 @@ fn unknown_tasks_name_the_nearest() {
     ] {
         match Bridge::open(BridgeOptions::new(given)) {
             Err(BridgeError::PythonNotFound { .. } | BridgeError::ModuleMissing { .. }) => {
-                skip("no Python environment for real suites");
+                skipped_suite("no Python environment for real suites");
                 return;
             }
             Err(e @ BridgeError::UnknownEnvironment { .. }) => {
@@ -90,7 +91,7 @@ fn what_foveate_cannot_use_is_refused_with_the_reason() {
     ] {
         match Bridge::open(BridgeOptions::new(id)) {
             Err(BridgeError::PythonNotFound { .. } | BridgeError::ModuleMissing { .. }) => {
-                skip(&format!("no Python environment for {id}"));
+                skipped_suite(&format!("no Python environment for {id}"));
             }
             Err(error) => assert!(error.to_string().contains(says), "{error}"),
             // Blackjack shows a picture and has a choice: nothing is wrong with it.

@@ -5,6 +5,8 @@ use foveate::envs::{
     bridge::{Bridge, BridgeError, BridgeOptions, interpreter},
 };
 
+use crate::skip::skipped_suite;
+
 pub const SIZE: usize = 84;
 pub const FRAME: usize = 3 * SIZE * SIZE;
 
@@ -13,19 +15,11 @@ pub fn open(options: BridgeOptions) -> Option<Bridge> {
     match Bridge::open(options) {
         Ok(bridge) => Some(bridge),
         Err(e @ (BridgeError::PythonNotFound { .. } | BridgeError::ModuleMissing { .. })) => {
-            skip(&e.to_string());
+            skipped_suite(&e.to_string());
             None
         }
         Err(e) => panic!("{e}"),
     }
-}
-
-/// Says that a test finds nothing to test. Where `make real-envs` has just succeeded that
-/// is a failure (`.ci/run` says so).
-pub fn skip(why: &str) {
-    let required = std::env::var_os("FOVEATE_REQUIRE_REAL_ENVS").is_some();
-    assert!(!required, "the real environments are there, and yet: {why}");
-    eprintln!("skipped: {why}");
 }
 
 /// The Python of real suites with these modules before its own.

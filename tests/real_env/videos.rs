@@ -1,10 +1,34 @@
 //! Videos as backgrounds: decoded and resized in Python.
 
-use foveate::envs::bridge::{VideoDecoder, interpreter};
-use foveate::media::Rgb8;
-use foveate::media::image_file::resize_bilinear;
+use std::path::Path;
 
-use super::support::skip;
+use foveate::Error;
+use foveate::envs::backgrounds::{Backgrounds, Clip};
+use foveate::envs::bridge::{VideoDecoder, interpreter};
+use foveate::media::image_file::resize_bilinear;
+use foveate::media::{MediaError, Rgb8};
+
+use crate::skip::skipped_suite;
+
+/// Has OpenCV write a video, each frame as red as this. Whether there is one.
+fn write(path: &Path, reds: &[u8]) -> bool {
+    let python = interpreter(None);
+    let script = "import cv2, numpy as np, sys\n\
+        w = cv2.VideoWriter(sys.argv[1], cv2.VideoWriter_fourcc(*'MJPG'), 25, (32, 16))\n\
+        assert w.isOpened()\n\
+        for v in sys.argv[2:]: w.write(np.full((16, 32, 3), (0, 0, int(v)), np.uint8))\n\
+        w.release()";
+    let wrote = std::process::Command::new(&python)
+        .args(["-c", script])
+        .arg(path)
+        .args(reds.iter().map(u8::to_string))
+        .output();
+    let wrote = wrote.is_ok_and(|out| out.status.success());
+    if !wrote {
+        skipped_suite(&format!("{} has no OpenCV", python.display()));
+    }
+    wrote
+}
 
 /// Written by OpenCV itself: what is decoded is what was encoded, resized as the
 /// benchmark does it, and what is no video is said to be none.
@@ -12,18 +36,7 @@ use super::support::skip;
 fn videos_are_decoded() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clip.avi");
-    let python = interpreter(None);
-    let script = "import cv2, numpy as np, sys\n\
-        w = cv2.VideoWriter(sys.argv[1], cv2.VideoWriter_fourcc(*'MJPG'), 25, (32, 16))\n\
-        assert w.isOpened()\n\
-        for v in (200, 100, 40): w.write(np.full((16, 32, 3), (0, 0, v), np.uint8))\n\
-        w.release()";
-    let wrote = std::process::Command::new(&python)
-        .args(["-c", script])
-        .arg(&path)
-        .output();
-    if !wrote.is_ok_and(|out| out.status.success()) {
-        skip(&format!("{} has no OpenCV", python.display()));
+    if !write(&path, &[200, 100, 40]) {
         return;
     }
     let mut decoder = VideoDecoder::new(None);
@@ -45,6 +58,39 @@ fn videos_are_decoded() {
     assert_eq!(decoder.decode_first(&path, 4, Some(2)).unwrap().len(), 2);
 }
 
+/// A GIF of one picture is no background either: said before an episode comes to it, and
+/// by what loads it.
+#[test]
+fn a_video_of_one_frame_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let [moving, still] = ["a.avi", "b.avi"].map(|name| folder.path().join(name));
+    if !(write(&moving, &[200, 40]) && write(&still, &[90])) {
+        return;
+    }
+    let of_folder = || Backgrounds::of_folder(folder.path(), 8, None).unwrap();
+    let mut backgrounds = of_folder();
+    let clip = backgrounds.load(0).unwrap();
+    assert!(matches!(clip, Clip::Frames(frames) if frames.len() == 2));
+    for error in [
+        backgrounds.check().unwrap_err(),
+        backgrounds.load(1).unwrap_err(),
+        backgrounds.load_all().unwrap_err(),
+    ] {
+        assert!(
+            matches!(&error, Error::Media(MediaError::OneFrame { path }) if *path == still),
+            "{error}"
+        );
+        assert!(error.is_user_mistake());
+        assert!(
+            error.to_string().contains(still.to_str().unwrap()),
+            "{error}"
+        );
+    }
+    // Two frames are enough, and as many as a check looks at.
+    std::fs::remove_file(still).unwrap();
+    of_folder().check().unwrap();
+}
+
 /// Videos are resized in Python, GIFs here: to the same bytes, enlarged and shrunk.
 #[test]
 fn videos_are_resized_as_everything_else() {
@@ -63,7 +109,7 @@ fn videos_are_resized_as_everything_else() {
             .args(["-c", script, worker, &size.to_string()])
             .output();
         let Some(ran) = ran.ok().filter(|ran| ran.status.success()) else {
-            skip("no NumPy");
+            skipped_suite("no NumPy");
             return;
         };
         let (picture, resized) = ran.stdout.split_at(23 * 37 * 3);

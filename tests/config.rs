@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use foveate::config::{AgentKind, Budget, Config, ConfigError, Layers, MaskFill, Preset};
+use foveate::config::{
+    AgentKind, Augmentation, Budget, Config, ConfigError, Layers, MaskFill, Preset,
+};
 use proptest::prelude::*;
 
 /// Layers that name agent and environment, and these assignments.
@@ -40,6 +42,30 @@ fn paper_has_the_published_numbers() {
     assert_eq!(c.decoder_channels, [128, 64]);
     assert_eq!(c.feature_size(), 21);
     assert_eq!(c.mask_fill, MaskFill::Uniform);
+    assert_eq!((c.actor_update_freq, c.critic_target_update_freq), (2, 2));
+    assert_eq!((c.aux_update_freq, c.aux_beta), (2, 0.9));
+    assert_eq!((c.actor_log_std_min, c.actor_log_std_max), (-10.0, 2.0));
+    assert_eq!((c.init_temperature, c.shift_pad), (0.1, 4));
+    assert_eq!((c.eval_freq, c.eval_episodes), (10_000, 30));
+    assert_eq!((c.budget, c.num_head_layers), (Budget::AgentSteps, 0));
+    assert!(c.decoder_action && c.random_shift && c.shift_next_obs);
+    let c = Config::new(AgentKind::Svea, "dm_control/walker-walk", Preset::Paper);
+    assert_eq!((c.svea_alpha, c.svea_beta), (0.5, 0.5));
+    assert_eq!(c.svea_augmentation, Augmentation::Overlay);
+    assert_eq!(c.aux_augmentation, Augmentation::Overlay);
+}
+
+/// SPEC.md D.7 and F.3.
+#[test]
+fn suites_have_frames_of_their_own() {
+    for (env, image_size, frame_stack) in [
+        ("dm_control/walker-walk", 84, 3),
+        ("metaworld/reach-v3", 64, 3),
+        ("ale/Pong", 84, 4),
+    ] {
+        let c = Config::new(AgentKind::SgqnDqn, env, Preset::Paper);
+        assert_eq!((c.image_size, c.frame_stack), (image_size, frame_stack));
+    }
 }
 
 /// SPEC.md B.8.

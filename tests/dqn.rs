@@ -317,7 +317,7 @@ fn options(consistency: f32) -> SgqnOptions {
 fn saliency_batch(tape: &Tape, agent: &Agent) -> (SgqnBatch, Vec<usize>) {
     let (batch, _, _, taken) = batch(tape, agent);
     let input = SgqnBatch {
-        overlaid: batch.obs.clone(),
+        augmented: batch.obs.clone(),
         fill: tape.full(&[1], 90.0),
         batch,
     };

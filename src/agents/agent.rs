@@ -331,7 +331,7 @@ impl Agent {
                     alpha: c.svea_alpha as f32,
                     beta: c.svea_beta as f32,
                 };
-                svea::update(&sac, &input.batch, &input.overlaid, turn, options)?;
+                svea::update(&sac, &input.batch, &input.augmented, turn, options)?;
             }
             // An ablation is the same update without one of its parts.
             AgentKind::Sgqn | AgentKind::SacConsistency | AgentKind::SacSelfSupervision => {

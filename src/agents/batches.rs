@@ -30,10 +30,11 @@ pub(super) enum Randomness {
     Positive,
     SodaSample,
     SodaClean,
-    SodaOverlaid,
+    SodaAugmented,
     SodaOverlay,
     AdaptObs,
     AdaptNextObs,
+    SodaConv,
 }
 
 /// Where stacks are gathered from, and the count that decides their random numbers.
@@ -87,9 +88,9 @@ impl Agent {
 
     /// Records what an update learns from: transitions drawn from `replay`, their
     /// stacks shifted or cropped, and all random numbers, at the count that "counter.update"
-    /// has then. `overlaid` is `obs` itself unless it is the auxiliary phase's turn, or the
-    /// critic learns from it as SVEA's, and there are pictures. What the agent makes no use
-    /// of (SAC: `fill`) costs nothing: a program computes only what is needed.
+    /// has then. `augmented` is `obs` itself unless it is the auxiliary phase's turn, or the
+    /// critic learns from it as SVEA's. What the agent makes no use of (SAC: `fill`) costs
+    /// nothing: a program computes only what is needed.
     ///
     /// # Errors
     /// No pictures where they are needed; a store that keeps something else.
@@ -131,13 +132,16 @@ impl Agent {
             }
         };
         let doubled = c.agent.doubles_critic();
-        let overlaid = match (turn.auxiliary || doubled, overlays) {
-            (true, _) if doubled && c.svea_augmentation == Augmentation::Conv => {
-                let shape = [c.batch, 3, 3, 3, 3];
-                obs.random_conv(&step.philox_normal(self.stream(Randomness::Conv), &shape)?)?
+        let augmentation = match doubled {
+            true => c.svea_augmentation,
+            false => c.aux_augmentation,
+        };
+        let augmented = match (turn.auxiliary || doubled, augmentation, overlays) {
+            (true, Augmentation::Conv, _) => self.convolved(&obs, &step, Randomness::Conv)?,
+            (true, Augmentation::Overlay, Some(bank)) => {
+                self.overlaid(tape, &obs, bank, &step, Randomness::Overlay)?
             }
-            (true, Some(bank)) => self.overlaid(tape, &obs, bank, &step, Randomness::Overlay)?,
-            (true, None) if doubled => return Err(no_pictures("svea")),
+            (true, Augmentation::Overlay, None) if doubled => return Err(no_pictures("svea")),
             _ => obs.clone(),
         };
         let next_obs = match c.random_shift && !c.shift_next_obs {
@@ -159,7 +163,7 @@ impl Agent {
         Ok(SgqnBatch {
             batch,
             fill,
-            overlaid,
+            augmented,
         })
     }
 
@@ -177,18 +181,17 @@ impl Agent {
         self.moved(tape, &drawn.obs_slots, from, Randomness::Positive)
     }
 
-    /// Records the views of SODA's phase: observations drawn anew, cropped twice, with
-    /// pictures laid over one of the two.
+    /// Records the views of SODA's phase: observations drawn anew, cropped twice, one of
+    /// the two augmented.
     ///
     /// # Errors
-    /// No pictures; a store that keeps something else.
+    /// No pictures where they are needed; a store that keeps something else.
     pub fn soda_views(
         &self,
         tape: &Tape,
         replay: &Replay,
         overlays: Option<&OverlayBank>,
     ) -> Result<SodaViews, TapeError> {
-        let bank = overlays.ok_or_else(|| no_pictures("soda"))?;
         let step = self.counter(tape, "counter.update")?;
         let from = Gathering {
             store: replay.store(),
@@ -197,10 +200,16 @@ impl Agent {
         let stream = self.stream(Randomness::SodaSample);
         let drawn = replay.sample(tape, &step, stream, self.config().soda_batch_size)?;
         let cropped = |randomness| self.cropped(tape, &drawn.obs_slots, from, randomness);
-        let below = cropped(Randomness::SodaOverlaid)?;
+        let below = cropped(Randomness::SodaAugmented)?;
         Ok(SodaViews {
             clean: cropped(Randomness::SodaClean)?,
-            overlaid: self.overlaid(tape, &below, bank, &step, Randomness::SodaOverlay)?,
+            augmented: match self.config().aux_augmentation {
+                Augmentation::Conv => self.convolved(&below, &step, Randomness::SodaConv)?,
+                Augmentation::Overlay => {
+                    let bank = overlays.ok_or_else(|| no_pictures("soda"))?;
+                    self.overlaid(tape, &below, bank, &step, Randomness::SodaOverlay)?
+                }
+            },
         })
     }
 
@@ -249,6 +258,12 @@ impl Agent {
     ) -> Result<Var, TapeError> {
         let shape = [slots.shape()[0], 2];
         (from.step).philox_integers(self.stream(randomness), &shape, count as u32)
+    }
+
+    /// Observations convolved at random, each with numbers of its own for all its frames.
+    fn convolved(&self, obs: &Var, step: &Var, randomness: Randomness) -> Result<Var, TapeError> {
+        let shape = [obs.shape()[0], 3, 3, 3, 3];
+        obs.random_conv(&step.philox_normal(self.stream(randomness), &shape)?)
     }
 
     /// Observations with random windows of random pictures laid over.

@@ -32,9 +32,10 @@ pub struct SgqnBatch {
     pub batch: Batch,
     /// The grey value that replaces masked pixels, `f32[1]` in 0..255.
     pub fill: Var,
-    /// Observations blended with pictures, f32[B, 3F, H, W]; used in auxiliary turns. For
-    /// SVEA observations however they are augmented.
-    pub overlaid: Var,
+    /// Observations blended with pictures or convolved at random, f32[B, 3F, H, W]: what the
+    /// auxiliary phase predicts the mask from, and what SVEA's critic learns from beside
+    /// `batch.obs`.
+    pub augmented: Var,
 }
 
 /// Records one whole update, in the order of SPEC.md A.6.3.
@@ -122,7 +123,7 @@ pub(super) fn auxiliary_step(
 ) -> Result<(), TapeError> {
     let optimiser = learner.auxiliary_of("sgqn", "decoder")?;
     let shape = &learner.shape;
-    let logits = predicted_mask(learner, tape, &input.overlaid, &input.batch.action)?;
+    let logits = predicted_mask(learner, tape, &input.augmented, &input.batch.action)?;
     let (b, side) = (input.batch.obs.shape()[0], shape.image_size);
     let targets = mask
         .detach()?

@@ -25,8 +25,8 @@ const NORMALISE_EPS: f32 = 1e-12;
 pub struct SodaViews {
     /// Cropped.
     pub clean: Var,
-    /// Cropped elsewhere, with a picture laid over.
-    pub overlaid: Var,
+    /// Cropped elsewhere, with a picture laid over or convolved at random.
+    pub augmented: Var,
 }
 
 /// Records the phase: an Adam step over CNN and perceptrons, then the target's.
@@ -38,7 +38,7 @@ pub fn auxiliary_step(sac: &Sac, views: &SodaViews, trace: &mut Trace) -> Result
     let optimiser = learner.auxiliary_of("soda", "predictor")?;
     let predictor = learner.scope(tape, "predictor");
     let critic = learner.scope(tape, "critic");
-    let features = Encoder::cnn(&critic.sub("encoder"), &views.overlaid, &learner.shape)?;
+    let features = Encoder::cnn(&critic.sub("encoder"), &views.augmented, &learner.shape)?;
     let h0 = SodaNetwork::predict(&predictor, &SodaNetwork::embed(&predictor, &features)?)?;
     let target = learner.scope(tape, "predictor_target");
     let h1 = SodaNetwork::target(&target, &views.clean, &learner.shape)?.detach()?;

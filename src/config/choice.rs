@@ -272,11 +272,11 @@ choice! {
 }
 
 choice! {
-    /// What SVEA augments observations with (A.3).
-    Augmentation, "svea_augmentation" {
+    /// What observations are augmented with (A.3), by SVEA and in auxiliary phases.
+    Augmentation, "augmentation" {
         /// Half a picture of something else: what SGQN's paper compares with.
         Overlay = "overlay",
-        /// A random convolution: SVEA's own default.
+        /// A random convolution: SVEA's own default, and that of SGQN's robots.
         Conv = "conv",
     }
 }

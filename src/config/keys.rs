@@ -90,6 +90,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("svea_alpha", Kind::Number),
     ("svea_beta", Kind::Number),
     ("svea_augmentation", Kind::Choice(Augmentation::NAMES)),
+    ("aux_augmentation", Kind::Choice(Augmentation::NAMES)),
     ("soda_batch_size", Kind::Count),
     ("soda_tau", Kind::Number),
     ("mask_fill", Kind::Choice(MaskFill::NAMES)),

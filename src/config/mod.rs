@@ -63,10 +63,11 @@ pub struct Config {
     /// [`Config::rendered_size`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub render_size: Option<usize>,
-    /// Frames in an observation, oldest first: 3 (A.2), ≥ 1.
+    /// Frames in an observation, oldest first: 3 (A.2), of Atari 4 (D.7), ≥ 1. Where an
+    /// episode begins the first is repeated.
     pub frame_stack: usize,
     /// Control steps per agent step, ≥ 1; absent: the environment's own
-    /// (4; 8 for cart-pole, 2 for finger: A.2).
+    /// (of `dm_control` 4; 8 for cart-pole, 2 for finger: A.2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action_repeat: Option<usize>,
 
@@ -196,6 +197,10 @@ pub struct Config {
     /// convolution (A.3).
     #[serde(default = "overlay")]
     pub svea_augmentation: Augmentation,
+    /// What the auxiliary phase of SGQN and SODA augments observations with: `overlay`, half
+    /// a picture, or `conv`, a random convolution, as SGQN's robots have it (A.6.6).
+    #[serde(default = "overlay")]
+    pub aux_augmentation: Augmentation,
     /// Observations that SODA's phase draws for itself: 256 (A.5), ≥ 1.
     #[serde(default = "soda_batch")]
     pub soda_batch_size: usize,
@@ -225,7 +230,9 @@ pub struct Config {
     /// Procedural pictures to lay over observations, ≥ 1; used where
     /// `overlays` is absent.
     pub overlay_pictures: usize,
-    /// A folder of images to overlay instead (the paper's are Places365: A.3).
+    /// A folder of images to overlay instead (the paper's are Places365: A.3). Of each the
+    /// middle square is reduced to `image_size`, and windows are cut from that: blurred more
+    /// than the released code's, which are cut from the image itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlays: Option<PathBuf>,
 
@@ -322,13 +329,15 @@ impl Config {
 
     /// Whether pictures are laid over observations.
     pub fn overlays_pictures(&self) -> bool {
-        let in_critic = self.svea_augmentation == Augmentation::Overlay;
-        match self.agent.auxiliary() {
-            Some(Auxiliary::Mask | Auxiliary::Soda) => true,
-            Some(Auxiliary::Contrast | Auxiliary::InverseDynamics) | None => {
-                self.agent.doubles_critic() && in_critic
+        let in_critic =
+            self.agent.doubles_critic() && self.svea_augmentation == Augmentation::Overlay;
+        let in_auxiliary = match self.agent.auxiliary() {
+            Some(Auxiliary::Mask | Auxiliary::Soda) => {
+                self.aux_augmentation == Augmentation::Overlay
             }
-        }
+            Some(Auxiliary::Contrast | Auxiliary::InverseDynamics) | None => false,
+        };
+        in_critic || in_auxiliary
     }
 
     /// Height and width of a frame as it is drawn and kept: `render_size`; where that is

@@ -99,13 +99,14 @@ impl Config {
 
 /// The published numbers (A.1, A.2, A.6, A.7), and of each switch of I.1 the
 /// value that produced them. Of Meta-World they are ViSaRL's, whose pictures have 64 pixels
-/// a side (F.3).
+/// a side (F.3), and of Atari the stack is the attention paper's (D.7).
 fn paper(agent: AgentKind, env: String) -> Config {
     let image_size = if env.starts_with("metaworld/") {
         64
     } else {
         84
     };
+    let frame_stack = if env.starts_with("ale/") { 4 } else { 3 };
     let small_body = ["cartpole", "ball_in_cup"]
         .iter()
         .any(|domain| env.contains(domain));
@@ -119,7 +120,7 @@ fn paper(agent: AgentKind, env: String) -> Config {
         budget: Budget::AgentSteps,
         image_size,
         render_size: None,
-        frame_stack: 3,
+        frame_stack,
         action_repeat: None,
         encoder: EncoderKind::Cnn,
         encoder_heads: None,
@@ -169,6 +170,7 @@ fn paper(agent: AgentKind, env: String) -> Config {
         svea_alpha: 0.5,
         svea_beta: 0.5,
         svea_augmentation: Augmentation::Overlay,
+        aux_augmentation: Augmentation::Overlay,
         soda_batch_size: 256,
         soda_tau: 0.005,
         mask_fill: MaskFill::Uniform,

@@ -60,6 +60,7 @@ impl PlannedRun {
                 Preset::Visarl,
             ) => "visarl-multimae",
             (AgentKind::Svea, ..) if config.svea_augmentation == Augmentation::Conv => "svea-conv",
+            (AgentKind::Soda, ..) if config.aux_augmentation == Augmentation::Conv => "soda-conv",
             _ => &self.agent,
         }
     }

@@ -24,6 +24,8 @@ fn every_agent_trains_with_its_own_losses() {
         ("sac-consistency", "--set=batch=5", true, false),
         ("sac-self-supervision", "--set=batch=5", false, true),
         ("sgqn", "--set=batch=5", true, true),
+        ("sgqn", "--set=aux_augmentation=conv", true, true),
+        ("soda", "--set=aux_augmentation=conv", false, true),
         ("dqn", "--set=batch=5", false, false),
         ("dqn", "--set=double_q=false", false, false),
         ("sgqn-dqn", "--set=batch=5", true, true),

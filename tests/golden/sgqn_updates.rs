@@ -41,7 +41,7 @@ fn step(learner: &Learner, golden: &Golden, prefix: &str, traced: bool) -> Ran {
     };
     let batch = batch(&tape, golden, prefix);
     let input = SgqnBatch {
-        overlaid: match even {
+        augmented: match even {
             true => overlaid(&tape, &batch.obs, prefix),
             false => batch.obs.clone(),
         },

@@ -37,7 +37,7 @@ fn phase(traced: bool) {
     let (tape, before) = (Tape::new(), state(&learner));
     let views = SodaViews {
         clean: cropped(&tape, &golden, "input.offset_x1"),
-        overlaid: overlaid(&tape, &cropped(&tape, &golden, "input.offset_x0"), "soda."),
+        augmented: overlaid(&tape, &cropped(&tape, &golden, "input.offset_x0"), "soda."),
     };
     let mut trace = vec![];
     soda::auxiliary_step(&sac(&learner, &tape), &views, &mut trace).unwrap();

@@ -141,7 +141,7 @@ fn views_are_two_crops_of_observations_drawn_anew() {
         let (agent, replay, frames) = cropping(agent);
         let recorded = Recorded::with(&agent, &replay, Some(&bank), ALL, &|tape| {
             let views = agent.soda_views(tape, &replay, Some(&bank)).unwrap();
-            vec![("clean", views.clean), ("pasted", views.overlaid)]
+            vec![("clean", views.clean), ("pasted", views.augmented)]
         });
         let (mut of_clean, mut of_pasted) = (HashSet::new(), HashSet::new());
         let (mut same, mut same_draw) = (0, 0);

@@ -9,9 +9,10 @@ mod setup;
 
 use std::collections::{BTreeMap, HashSet};
 
+use common::skip::skipped;
 use common::*;
 use foveate::agents::{Agent, OverlayBank, Replay};
-use foveate::config::{AgentKind, Config, MaskFill};
+use foveate::config::{AgentKind, Augmentation, Config, MaskFill};
 use foveate::gpu::{BufferRange, Precision};
 use setup::*;
 
@@ -145,7 +146,7 @@ fn pictures_are_overlaid_in_auxiliary_turns_alone() {
     let bank = OverlayBank::new(&gpu(), &pictures, SIDE).unwrap();
     let recorded = Recorded::new(&agent, &replay, Some(&bank), ALL);
     recorded.at(2);
-    let (obs, overlaid) = (recorded.get("obs"), recorded.get("overlaid"));
+    let (obs, overlaid) = (recorded.get("obs"), recorded.get("augmented"));
     let mut used = HashSet::new();
     for (before, after) in obs.chunks(STACK).zip(overlaid.chunks(STACK)) {
         let grey = (2.0 * after[0] - before[0]).round();
@@ -158,7 +159,53 @@ fn pictures_are_overlaid_in_auxiliary_turns_alone() {
 
     let recorded = Recorded::new(&agent, &replay, Some(&bank), CRITIC_ONLY);
     recorded.at(2);
-    assert_eq!(recorded.get("overlaid"), recorded.get("obs"));
+    assert_eq!(recorded.get("augmented"), recorded.get("obs"));
+}
+
+/// With `aux_augmentation=conv` auxiliary phases need no pictures: every sample is convolved
+/// with numbers of its own, SGQN's in auxiliary turns alone, SODA's over a crop.
+#[test]
+fn auxiliary_phases_convolve_if_asked() {
+    let convolving = |agent| Config {
+        aux_augmentation: Augmentation::Conv,
+        soda_batch_size: BATCH,
+        ..config(agent)
+    };
+    let sigmoids = |values: &[f32]| {
+        assert!(values.iter().all(|v| (0.0..=255.0).contains(v)));
+        // Of sums of 27 pixels times normal numbers: nearly all are at one of the ends.
+        let ends = values.iter().filter(|v| **v < 64.0 || **v > 191.0);
+        let half = values.len() / 2;
+        assert!(ends.count() > half, "{:?}", &values[..STACK]);
+        let low = values.iter().filter(|v| **v < 127.5).count();
+        assert!((half / 2..half + half / 2).contains(&low), "{low}");
+    };
+    let (agent, replay, _) = filled(&convolving(AgentKind::Sgqn));
+    let recorded = Recorded::new(&agent, &replay, None, ALL);
+    recorded.at(2);
+    let (obs, reward) = (recorded.get("obs"), recorded.get("reward"));
+    let augmented = recorded.get("augmented");
+    assert_eq!(augmented.len(), obs.len());
+    sigmoids(&augmented);
+    // Two samples that show the same do not stay the same.
+    let stack = |all: &[f32], b: usize| all[b * STACK..][..STACK].to_vec();
+    let pairs = (0..BATCH).flat_map(|a| (0..a).map(move |b| (a, b)));
+    let alike = pairs.filter(|&(a, b)| reward[a] == reward[b] && stack(&obs, a) == stack(&obs, b));
+    for (a, b) in alike {
+        assert_ne!(stack(&augmented, a), stack(&augmented, b));
+    }
+    let recorded = Recorded::new(&agent, &replay, None, CRITIC_ONLY);
+    recorded.at(2);
+    assert_eq!(recorded.get("augmented"), recorded.get("obs"));
+
+    let (agent, replay, _) = filled(&convolving(AgentKind::Soda));
+    let recorded = Recorded::with(&agent, &replay, None, ALL, &|tape| {
+        let views = agent.soda_views(tape, &replay, None).unwrap();
+        vec![("clean", views.clean), ("convolved", views.augmented)]
+    });
+    recorded.at(2);
+    sigmoids(&recorded.get("convolved"));
+    assert!(recorded.get("clean").iter().all(|v| v.fract() == 0.0));
 }
 
 /// Each update draws anew, from what its number says: the same number, the same batch.
@@ -268,7 +315,7 @@ fn the_latest_of_what_is_watched_is_told() {
 #[test]
 fn an_update_in_f16_has_nearly_the_gradients_of_f32() {
     if !gpu().capabilities().f16 {
-        println!("skipped: the device has no f16");
+        skipped("the device has no f16");
         return;
     }
     let gradients = |precision| {

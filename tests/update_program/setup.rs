@@ -130,7 +130,7 @@ impl Recorded {
             ("next_noise", &batch.next_noise),
             ("actor_noise", &batch.actor_noise),
             ("fill", &input.fill),
-            ("overlaid", &input.overlaid),
+            ("augmented", &input.augmented),
         ] {
             tape.output(name, var);
         }

@@ -7,10 +7,12 @@ mod common;
 use std::fs;
 
 use foveate::Error;
+use foveate::envs::backgrounds::Backgrounds;
 use foveate::envs::bridge::{
     Bridge, BridgeEnvironment, BridgeOptions,
     protocol::{self, OPEN, REPLY, RESET, RESTORE, SAVE, STEP},
 };
+use foveate::envs::native::Mode;
 use foveate::envs::{EnvError, Environment, Transition};
 use foveate::gpu::{BufferRange, FrameShape, FrameStore, Gpu};
 use tempfile::TempDir;
@@ -51,15 +53,17 @@ fn read(gpu: &Gpu, store: &FrameStore, slot: usize) -> Vec<u8> {
     gpu.read_blocking(&store.slot(slot)).unwrap()
 }
 
+/// What a worker says of one step.
+fn outcome(reward: f32, truncated: u8) -> Vec<u8> {
+    let mut bytes = reward.to_le_bytes().to_vec();
+    bytes.extend([0, truncated, protocol::UNKNOWN, 0]);
+    bytes.extend(reward.to_le_bytes());
+    bytes
+}
+
 #[test]
 fn frames_of_a_worker_arrive_in_their_slots_and_nowhere_else() {
     let gpu = gpu();
-    let outcome = |reward: f32, truncated: u8| {
-        let mut bytes = reward.to_le_bytes().to_vec();
-        bytes.extend([0, truncated, protocol::UNKNOWN, 0]);
-        bytes.extend(reward.to_le_bytes());
-        bytes
-    };
     let (bridge, _dir) = bridge(&[
         (RESET, frame(1)),
         (RESET, frame(2)),
@@ -106,6 +110,60 @@ fn frames_of_a_worker_arrive_in_their_slots_and_nowhere_else() {
     for slots in [&[0][..], &[0, 3], &[1, 1]] {
         assert!(env.observe(slots).is_err(), "{slots:?}");
     }
+}
+
+/// SPEC.md F.1: behind an episode runs the clip after that of the episode before, beginning
+/// with the second, a moment further at every agent step. What is not green stays.
+#[test]
+fn green_shows_the_clip_of_the_episode_at_its_step() {
+    let gpu = gpu();
+    let green: Vec<u8> = [51, 204, 51]
+        .iter()
+        .flat_map(|&v| [v; SIZE * SIZE])
+        .collect();
+    let step = [outcome(0.0, 0), outcome(0.0, 0), green.clone(), frame(1)];
+    let (bridge, _dir) = bridge(&[
+        (RESET, green.clone()),
+        (RESET, frame(1)),
+        (STEP, step.concat()),
+        (SAVE, b"state".to_vec()),
+        (RESET, green.clone()),
+        (RESTORE, [green.clone(), frame(1), vec![0, 0]].concat()),
+    ]);
+    let backgrounds = || Backgrounds::procedural(Mode::VideoHard, SIZE);
+    let expected = |clip: usize, step: u64| {
+        let mut behind = vec![0; FRAME];
+        backgrounds().load(clip).unwrap().show(step, &mut behind);
+        behind
+    };
+    let moments = [expected(1, 0), expected(1, 1), expected(2, 0)];
+    assert!(moments[0] != moments[1] && moments[0] != moments[2]);
+
+    let store = FrameStore::new(&gpu, 2, FrameShape::rgb(SIZE)).unwrap();
+    let env = BridgeEnvironment::new(&gpu, &store, bridge).unwrap();
+    let mut env = env.before(backgrounds()).unwrap();
+    let sees = |env: &mut BridgeEnvironment, clip, step| {
+        env.observe(&[0, 1]).unwrap();
+        assert_eq!(
+            read(&gpu, &store, 0),
+            expected(clip, step),
+            "{clip}, {step}"
+        );
+        assert_eq!(read(&gpu, &store, 1), frame(1));
+    };
+    env.reset(0, 0).unwrap();
+    env.reset(1, 0).unwrap();
+    sees(&mut env, 1, 0);
+    // Seen twice it is the same moment.
+    sees(&mut env, 1, 0);
+    env.step(&[0.0; 2], &mut [Transition::default(); 2])
+        .unwrap();
+    sees(&mut env, 1, 1);
+    let saved = env.save().unwrap();
+    env.reset(0, 1).unwrap();
+    sees(&mut env, 2, 0);
+    env.restore(&saved).unwrap();
+    sees(&mut env, 1, 1);
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub use memory::{ProgramMemory, TrainingMemory};
 pub use observations::{Observations, ObservedShape};
 pub use pipelines::PipelineFile;
 pub use policy::Policy;
-pub use preflight::{check_folders, describe_world, is_finished};
+pub use preflight::{check_backgrounds, check_overlays, describe_world, is_finished};
 pub use profiling::ProfiledUpdate;
 pub use replay::{Replay, ReplayShape, StoredTransition};
 pub use snapshot::{Progress, load_agent};

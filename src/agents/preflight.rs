@@ -6,20 +6,31 @@ use super::choices::Choices;
 use super::trainer::env_options;
 use crate::Error;
 use crate::config::Config;
+use crate::envs::backgrounds::Backgrounds;
 use crate::envs::native::Mode;
 use crate::envs::{EnvSpec, is_discrete};
-use crate::media::{clips, image_file};
+use crate::media::image_file;
 use crate::run::{CheckpointStore, RunDirectory};
 
-/// Whether the folders that a configuration names are there and hold what they should:
-/// backgrounds, which only evaluations show, and overlays.
+/// Whether the folder of backgrounds that a configuration names is there and every file in it
+/// is a clip. Only evaluations show them, long after training has begun. Videos are looked at
+/// through a Python process.
 ///
 /// # Errors
-/// Those of [`clips::list_clips`] and [`image_file::list`].
-pub fn check_folders(config: &Config) -> Result<(), Error> {
-    if let Some(folder) = &config.backgrounds {
-        clips::list_clips(folder)?;
+/// Those of [`Backgrounds::of_folder`] and [`Backgrounds::check`].
+pub fn check_backgrounds(config: &Config, python: Option<PathBuf>) -> Result<(), Error> {
+    match &config.backgrounds {
+        Some(folder) => Backgrounds::of_folder(folder, config.rendered_size(), python)?.check(),
+        None => Ok(()),
     }
+}
+
+/// Whether the folder of overlays that a configuration names, if its agent needs any, is
+/// there and holds pictures. A trainer reads them all before it begins.
+///
+/// # Errors
+/// Those of [`image_file::list`].
+pub fn check_overlays(config: &Config) -> Result<(), Error> {
     if let (Some(folder), true) = (&config.overlays, config.overlays_pictures()) {
         image_file::list(folder)?;
     }

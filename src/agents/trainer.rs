@@ -98,6 +98,14 @@ pub fn env_options(
     }
 }
 
+/// One environment as agents are trained in it and judged meanwhile: no background is seen.
+fn train_options(config: &Config, python: Option<std::path::PathBuf>) -> EnvOptions {
+    EnvOptions {
+        backgrounds: None,
+        ..env_options(config, Mode::Train, 1, python)
+    }
+}
+
 /// The pictures that are laid over observations: a folder's, or procedural ones.
 pub fn overlay_bank(gpu: &Gpu, config: &Config) -> Result<OverlayBank, Error> {
     let side = config.image_size;
@@ -148,11 +156,8 @@ impl Trainer {
         };
         let mut replay = Replay::new(gpu, shape)?;
         let retina = Retina::new(gpu, agent.eye(), replay.store())?;
-        let mut env = open(
-            gpu,
-            retina.canvas(),
-            &env_options(config, Mode::Train, 1, python.clone()),
-        )?;
+        let options = train_options(config, python.clone());
+        let mut env = open(gpu, retina.canvas(), &options)?;
         let checkpoints = CheckpointStore::new(directory.checkpoints());
         let restored = snapshot::restore_latest(
             &directory,
@@ -447,7 +452,7 @@ impl Trainer {
     /// # Errors
     /// Those of [`evaluate::episodes`], and of writing.
     pub fn evaluate(&mut self, notice: &mut dyn FnMut(String)) -> Result<Vec<Episode>, Error> {
-        let mut options = env_options(&self.config, Mode::Train, 1, self.python.clone());
+        let mut options = train_options(&self.config, self.python.clone());
         options.seed = evaluation_seed(self.config.seed);
         let actor = Actor::Agent(&self.agent);
         let episodes = evaluate::episodes(

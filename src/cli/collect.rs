@@ -10,11 +10,12 @@ use super::error::CliError;
 use super::output::{note, print};
 use super::progress::Progress;
 use super::session::{Session, Trained, choose_modes_together, evaluation_options};
+use crate::Error;
 use crate::agents::evaluate::Actor;
 use crate::agents::{Collector, Report};
 use crate::data::{Moment, Recording};
 use crate::envs::native::Mode;
-use crate::envs::{EnvOptions, known_ids};
+use crate::envs::{EnvOptions, SUITES, known_ids};
 use crate::gpu::Gpu;
 use crate::run::RunDirectory;
 
@@ -156,6 +157,12 @@ fn by_rule(
         Policy::Expert => Actor::Expert,
         _ => Actor::Random(arguments.seed),
     };
+    let is_real = SUITES.iter().any(|suite| suite.has(env));
+    if matches!(policy, Policy::Expert) && is_real {
+        // Before a folder is made and the suite is asked for frames.
+        let id = env.clone();
+        return Err(Error::NoExpert { id }.into());
+    }
     let gpu = session.gpu()?;
     collect(&gpu, arguments, &options, 1, actor, &policy.to_string())
 }

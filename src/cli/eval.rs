@@ -8,6 +8,7 @@ use super::error::CliError;
 use super::output::{note, print, table};
 use super::session::{Session, Trained, adapter_name, choose_modes, evaluation_options};
 use super::summary::{Returns, returns_of};
+use crate::agents::check_backgrounds;
 use crate::agents::evaluate::{self, Actor};
 use crate::config::AgentKind;
 use crate::envs::native::Mode;
@@ -73,6 +74,10 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     };
     let modes = choose_modes(&trained.config.env, &arguments.modes, &Mode::ALL)?;
     let episodes = (arguments.episodes).map_or(trained.config.eval_episodes, |n| n as usize);
+    if modes.iter().any(|mode| mode.is_video()) {
+        // Not after all the episodes of the looks before.
+        check_backgrounds(&trained.config, trained.python.clone())?;
+    }
     let mut results = vec![];
     for mode in modes {
         let options = evaluation_options(&trained.config, mode, trained.python.clone());

@@ -86,7 +86,8 @@ pub(super) struct Arguments {
     /// Where the pictures go; media/ in the (first) run's directory if absent
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Looks, one row each; train,video-hard as far as the environment has them if absent
+    /// Looks, one row each; of dm_control one at a time. If absent train,video-hard of native
+    /// worlds, else train
     #[arg(long, value_name = "MODE,…", value_delimiter = ',')]
     modes: Vec<Mode>,
     /// Agent steps of the episode to show, at most [default: 60]

@@ -143,6 +143,10 @@ impl Pace {
             self.recent.clear();
             self.learning_since = Some(report.step);
         }
+        if report.evaluation.is_some() {
+            // Its episodes were played since the step before.
+            self.recent.clear();
+        }
         self.before_learning = report.before_learning;
         self.recent.push_back((now, report.step));
         while let [(first, _), (second, _), ..] = self.recent.make_contiguous()
@@ -245,6 +249,24 @@ mod tests {
                 }
                 _ => assert_eq!(left, None),
             }
+        }
+    }
+
+    /// Steps take a second; an evaluation after the hundredth takes an hour.
+    #[test]
+    fn an_evaluation_is_no_step() {
+        let (mut pace, mut now) = (Pace::default(), Instant::now());
+        for step in 1..=200u64 {
+            now += Duration::from_secs(if step == 100 { 3600 } else { 1 });
+            let report = Report {
+                step,
+                steps: 1000,
+                evaluation: (step == 100).then(|| ("train".into(), 1.0)),
+                ..Default::default()
+            };
+            pace.step(now, &report);
+            let known = step > 1 && step != 100;
+            assert_eq!(pace.rate(), known.then_some(1.0), "step {step}");
         }
     }
 

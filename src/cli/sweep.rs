@@ -8,10 +8,8 @@ use super::fleet::Fleet;
 use super::output::{note, print};
 use super::session::{Session, choose_modes};
 use crate::Error;
-use crate::agents::{Choices, check_folders, describe_world};
+use crate::agents::{Choices, check_backgrounds, check_overlays, describe_world};
 use crate::config::{Config, Inputs};
-use crate::envs::backgrounds::Backgrounds;
-use crate::envs::native::Mode;
 use crate::envs::{ActionSpace, EnvError, offers_saliency};
 use crate::pretrained::{EncoderOptions, PretrainedEncoder};
 use crate::run::directory::ENCODER;
@@ -40,8 +38,8 @@ A grid:
 
 Every combination is a run: a process of its own trains it, another evaluates it in every
 look. Whatever ends the sweep (Ctrl-C, a crash, a power cut), the same command goes on
-from there: what is done is kept, what has begun is resumed, what has failed is tried
-again. The grid may grow meanwhile: what it has more is done. PAD adapts itself while it is
+from there: what is done is kept, what has begun is resumed from its last
+checkpoint, what has failed is tried again. The grid may grow meanwhile: what it has more is done. PAD adapts itself while it is
 evaluated (foveate eval --adapt).";
 
 /// Train and evaluate a grid of runs: agents × tasks × seeds.
@@ -89,8 +87,9 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let mut fleet = Fleet::new(&folder, &plan, total, arguments.quiet);
     if !arguments.quiet {
         note(&format!(
-            "{} runs in {}, {} at once; Ctrl-C stops them, and the same command goes on",
+            "{} run{} in {}, {} at once; Ctrl-C stops them, and the same command goes on from their last checkpoints",
             plan.runs.len(),
+            if plan.runs.len() == 1 { "" } else { "s" },
             root.display(),
             arguments.jobs
         ));
@@ -144,7 +143,7 @@ fn open_worlds(plan: &Plan, root: &Path, arguments: &Arguments) -> Result<Vec<us
             .as_ref()
             .is_some_and(|folder| matches!(folder.state(plan, run), Ok(State::Done(_))));
         if !is_done {
-            check_files(plan, run, earlier.as_ref(), &mut looked_at, arguments).map_err(failed)?;
+            check_files(run, earlier.as_ref(), &mut looked_at, arguments).map_err(failed)?;
         }
         let known = asked.iter().find(|(other, _, _)| {
             other.env == config.env
@@ -165,18 +164,16 @@ fn open_worlds(plan: &Plan, root: &Path, arguments: &Arguments) -> Result<Vec<us
     Ok(repeats)
 }
 
-/// Whether the folders and weights that a run names are there, and, if it is to be shown
-/// them, whether all backgrounds are clips. `looked_at`: folders of backgrounds that were
-/// found to be right.
+/// Whether the folders and weights that a run names are there, and all backgrounds are clips.
+/// `looked_at`: folders of backgrounds that were found to be right.
 fn check_files<'a>(
-    plan: &Plan,
     run: &'a PlannedRun,
     earlier: Option<&SweepFolder>,
     looked_at: &mut Vec<&'a Path>,
     arguments: &Arguments,
 ) -> Result<(), Error> {
     let config = &run.config;
-    check_folders(config)?;
+    check_overlays(config)?;
     // A run that has begun has a copy of its encoder.
     let begun = earlier.is_some_and(|folder| folder.directory(run).join(ENCODER).exists());
     if let (Some(path), false) = (config.encoder.weights(), begun) {
@@ -186,12 +183,10 @@ fn check_files<'a>(
         };
         PretrainedEncoder::side_of(path, &options)?;
     }
-    let shown = |look: &Mode| matches!(look, Mode::VideoEasy | Mode::VideoHard);
-    if let (Some(folder), true) = (&config.backgrounds, plan.grid.looks.iter().any(shown))
+    if let Some(folder) = &config.backgrounds
         && !looked_at.contains(&folder.as_path())
     {
-        let python = arguments.python.clone();
-        Backgrounds::of_folder(folder, config.rendered_size(), python)?.check()?;
+        check_backgrounds(config, arguments.python.clone())?;
         looked_at.push(folder);
     }
     Ok(())

@@ -13,7 +13,8 @@ use super::summary;
 use super::training;
 use crate::Error;
 use crate::agents::{
-    Eye, ProgramMemory, Trainer, TrainingMemory, check_folders, describe_world, is_finished, tuning,
+    Eye, ProgramMemory, Trainer, TrainingMemory, check_backgrounds, check_overlays, describe_world,
+    evaluate, is_finished, tuning,
 };
 use crate::config::{Budget, Config, Inputs, Layers};
 use crate::envs::{EnvError, EnvSpec, offers_saliency};
@@ -159,13 +160,11 @@ impl Arguments {
         }
     }
 
-    /// The command that goes on with the run.
-    fn resume_command(&self) -> String {
-        let mut text = format!("foveate train --run {} --resume", shown(&self.run));
-        if let Some(python) = &self.python {
-            text.push_str(&format!(" --python {}", shown(python)));
-        }
-        text
+    /// The options of every command that has to do with the run.
+    fn repeated(&self, session: &Session) -> String {
+        let python = (self.python.as_ref())
+            .map_or_else(String::new, |python| format!(" --python {}", shown(python)));
+        python + &session.repeated()
     }
 
     /// The configuration of a new run, which is looked at before anything is written. Where
@@ -177,7 +176,8 @@ impl Arguments {
             let id = config.env.clone();
             return Err(Error::Env(EnvError::NoSaliency { id }).into());
         }
-        check_folders(&config)?;
+        check_backgrounds(&config, self.python.clone())?;
+        check_overlays(&config)?;
         if let Some(path) = config.encoder.weights() {
             if !layers.gives("image_size").map_err(Error::from)? {
                 let options = EncoderOptions {
@@ -231,8 +231,9 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         (gpu, config, spec, RunDirectory::create(&arguments.run)?)
     };
     let steps = config.agent_steps(spec.action_repeat);
+    let repeated = arguments.repeated(session);
     if is_finished(&directory, &config, steps)? {
-        return print(&finished(&directory, &config, steps));
+        return print(&finished(&directory, &config, steps, &repeated));
     }
     if arguments.no_tune {
         // Were it killed before it trains, it is resumed without measuring too.
@@ -243,7 +244,10 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         python: arguments.python.clone(),
         profile: arguments.profile,
         quiet: arguments.quiet,
-        resume: arguments.resume_command() + &session.repeated(),
+        resume: format!(
+            "foveate train --run {} --resume{repeated}",
+            shown(&arguments.run)
+        ),
     };
     let mut fitted = fit(&gpu, &config, spec, directory, &fitting)?;
     let trainer = &mut fitted.trainer;
@@ -254,14 +258,16 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         }
 
         let episodes = config.eval_episodes;
-        let returns = summary::returns_of(&trainer.evaluate(&mut |text| note(&text))?);
+        let played = trainer.evaluate(&mut |text| note(&text))?;
+        let returns = summary::returns_of(&played);
+        let success = evaluate::success_rate(&played);
         let directory = trainer.directory();
         let curve = directory.media().join("curve.png");
         let title = format!("{} on {}, seed {}", config.agent, config.env, config.seed);
         summary::curve(title, &summary::rows(&directory.metrics())?, vec![])
             .render()?
             .save_png(&curve)?;
-        let summary = json!({
+        let mut summary = json!({
             "agent": config.agent,
             "env": config.env,
             "preset": config.preset,
@@ -278,9 +284,14 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
             "kernels_made": gpu.kernels_made(),
             "adapter": adapter_name(&gpu),
         });
+        let mut rate_said = String::new();
+        if let Some(rate) = success {
+            summary["success_rate"] = rate.into();
+            rate_said = format!(", success {:.0} %,", 100.0 * rate);
+        }
         directory.write_summary(&summary)?;
         Ok(format!(
-            "{} on {}: return {:.1} ± {:.1} over {episodes} episodes after {} steps ({})\n\
+            "{} on {}: return {:.1} ± {:.1}{rate_said} over {episodes} episode{} after {} steps ({})\n\
          summary         {}\n\
          learning curve  {}\n\
          next            {}",
@@ -288,11 +299,12 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
             config.env,
             returns.mean(),
             returns.std(),
+            if episodes == 1 { "" } else { "s" },
             fitted.steps,
             duration(train_seconds),
             directory.summary().display(),
             curve.display(),
-            next_commands(directory, &config),
+            next_commands(directory, &config, &repeated),
         ))
     };
     let said = conclude().map_err(|error| error.after_training(&fitting.resume))?;
@@ -304,26 +316,26 @@ pub(super) fn shown(path: &Path) -> String {
     quoted(&path.display().to_string())
 }
 
-/// What may be done with a trained agent.
-fn next_commands(directory: &RunDirectory, config: &Config) -> String {
+/// What may be done with a trained agent, in commands with the options `repeated`.
+fn next_commands(directory: &RunDirectory, config: &Config, repeated: &str) -> String {
     let run = shown(directory.root());
     let method = (config.encoder.explained_by())
         .map_or_else(String::new, |method| format!(" --method {method}"));
-    format!("foveate eval --run {run}; foveate explain --run {run}{method}")
+    format!("foveate eval --run {run}{repeated}; foveate explain --run {run}{method}{repeated}")
 }
 
 /// What is said of a run that has nothing left to do.
-fn finished(directory: &RunDirectory, config: &Config, steps: u64) -> String {
+fn finished(directory: &RunDirectory, config: &Config, steps: u64, repeated: &str) -> String {
     format!(
         "the run in '{}' is finished at step {steps}: nothing was changed\n\
          summary         {}\n\
-         to go on        foveate train --run {} --resume --steps N, with N above {}\n\
+         to go on        foveate train --run {} --resume{repeated} --steps N, with N above {}\n\
          next            {}",
         directory.root().display(),
         directory.summary().display(),
         shown(directory.root()),
         config.steps,
-        next_commands(directory, config),
+        next_commands(directory, config, repeated),
     )
 }
 

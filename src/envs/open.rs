@@ -26,6 +26,14 @@ pub struct RealSuite {
     pub packages: &'static [&'static str],
 }
 
+impl RealSuite {
+    /// Whether an id names one of its tasks, which may not exist.
+    pub fn has(&self, id: &str) -> bool {
+        id.split_once('/')
+            .is_some_and(|(name, _)| name == self.name)
+    }
+}
+
 /// The real suites. Their adapters are in `src/envs/bridge/worker/`.
 pub const SUITES: [RealSuite; 4] = [
     RealSuite {
@@ -212,16 +220,14 @@ pub fn open(
         Suite::Real => {
             options.check_mode()?;
             // What is wrong with a folder of backgrounds is said before Python starts.
-            if let (Some(folder), Mode::VideoEasy | Mode::VideoHard) =
-                (&options.backgrounds, options.mode)
-            {
+            if let (Some(folder), true) = (&options.backgrounds, options.mode.is_video()) {
                 list_clips(folder)?;
             }
             let bridge = Bridge::open(options.bridge()).map_err(EnvError::from)?;
             let opened = BridgeEnvironment::new(gpu, store, bridge)?;
-            Ok(Box::new(match options.mode {
-                Mode::VideoEasy | Mode::VideoHard => opened.before(options.behind()?)?,
-                Mode::Train | Mode::ColorEasy | Mode::ColorHard => opened,
+            Ok(Box::new(match options.mode.is_video() {
+                true => opened.before(options.behind()?)?,
+                false => opened,
             }))
         }
     }
@@ -234,11 +240,7 @@ pub fn offers_saliency(id: &str) -> bool {
 
 /// Whether the id alone tells that actions are discrete.
 pub fn is_discrete(id: &str) -> bool {
-    let of = |suite: &RealSuite| {
-        id.split_once('/')
-            .is_some_and(|(name, _)| name == suite.name)
-    };
-    SUITES.iter().any(|suite| suite.discrete && of(suite))
+    SUITES.iter().any(|suite| suite.discrete && suite.has(id))
 }
 
 /// The looks that an environment has.
@@ -257,7 +259,7 @@ enum Suite {
 fn suite(id: &str) -> Result<Suite, EnvError> {
     match id.split_once('/') {
         Some(("native", _)) => Ok(Suite::Native),
-        Some((name, _)) if SUITES.iter().any(|suite| suite.name == name) => Ok(Suite::Real),
+        Some(_) if SUITES.iter().any(|suite| suite.has(id)) => Ok(Suite::Real),
         _ => Err(EnvError::Unknown {
             given: id.to_string(),
             nearest: nearest_id(id),

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use foveate::media::Rgb8;
+use foveate::media::animation::{Loops, write_gif};
+
 use super::support::{checkpoints, copy_of_trained, foveate, foveate_with, text, train, trained};
 
 #[test]
@@ -172,6 +175,40 @@ fn images_that_are_none_are_named() {
         .flatten()
         .collect();
     assert!(!media.iter().any(|e| stray(&e.path())));
+}
+
+/// Before anything is trained, played or written, whatever the world.
+#[test]
+fn backgrounds_that_are_none_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |name: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir(&path).unwrap();
+        path
+    };
+    let missing = folder.path().join("missing");
+    let empty = of("empty");
+    let letters = of("letters");
+    fs::write(letters.join("letter.mp4"), "dear").unwrap();
+    let still = of("still");
+    let picture = Rgb8::filled(4, 4, [0; 3]).unwrap();
+    write_gif(&still.join("still.gif"), &[picture], 100, Loops::Forever).unwrap();
+    let run = folder.path().join("run");
+    for (backgrounds, said) in [
+        (&missing, &["missing"][..]),
+        (&empty, &["empty", "neither images nor videos"]),
+        (&letters, &["letter.mp4", "is not a video"]),
+        (&still, &["still.gif", "one frame"]),
+    ] {
+        let option = format!("--backgrounds={}", text(backgrounds));
+        train(&run, &[&option]).fails(2, said);
+        assert!(!run.exists());
+        for command in ["eval", "explain"] {
+            let run = text(trained());
+            let looks = "--modes=train,video-easy";
+            foveate(&[command, "--run", run, looks, &option]).fails(2, said);
+        }
+    }
 }
 
 #[test]

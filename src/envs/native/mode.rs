@@ -45,6 +45,11 @@ impl Mode {
             Mode::VideoHard => "video-hard",
         }
     }
+
+    /// Whether a moving picture is seen in it.
+    pub fn is_video(self) -> bool {
+        matches!(self, Mode::VideoEasy | Mode::VideoHard)
+    }
 }
 
 impl fmt::Display for Mode {
@@ -107,7 +112,7 @@ impl Look {
             shadows: mode != Mode::VideoHard,
             time: 0.0,
         };
-        if matches!(mode, Mode::VideoEasy | Mode::VideoHard) {
+        if mode.is_video() {
             let mut stream = Stream::new(seed, env, episode, Purpose::Background);
             if clips.is_empty() {
                 look.backdrop = Backdrop::Procedural {

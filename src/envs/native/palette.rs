@@ -1,6 +1,7 @@
 //! Colours of a world, and the 100 changed sets of the colour modes.
 //!
-//! The generator of SPEC F.1 and H: normal noise of standard deviation 0.1
+//! The generator that SPEC F.1 and H infer from the benchmark's own sets (these are other
+//! ones, as far from the default): normal noise of standard deviation 0.1
 //! (easy) or 0.2 (hard) around the default colours, clipped to [0, 1]; the second
 //! colour of the floor is the first plus 0.1.
 

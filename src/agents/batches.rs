@@ -88,8 +88,8 @@ impl Agent {
 
     /// Records what an update learns from: transitions drawn from `replay`, their
     /// stacks shifted or cropped, and all random numbers, at the count that "counter.update"
-    /// has then. `augmented` is `obs` itself unless it is the auxiliary phase's turn, or the
-    /// critic learns from it as SVEA's. What the agent makes no use of (SAC: `fill`) costs
+    /// has then. `augmented` is `obs` itself unless it is the auxiliary phase's turn and
+    /// there are pictures or none are needed, or the critic learns from it as SVEA's. What the agent makes no use of (SAC: `fill`) costs
     /// nothing: a program computes only what is needed.
     ///
     /// # Errors

@@ -95,7 +95,7 @@ pub enum Auxiliary {
     Mask,
     /// CURL: which crops show the same (A.5).
     Contrast,
-    /// SODA: the features of what lies under an overlaid picture (A.5).
+    /// SODA: the features of what was augmented (A.5).
     Soda,
     /// PAD: the action that lies between two observations (A.5).
     InverseDynamics,

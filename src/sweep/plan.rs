@@ -46,9 +46,12 @@ impl PlannedRun {
         self.set.iter().any(is_it)
     }
 
-    /// The name under which papers publish what came of such an agent.
+    /// The name under which papers publish what came of such an agent; of augmentations that
+    /// none of them has, a name of its own.
     pub fn published_as(&self) -> &str {
         let config = &self.config;
+        let in_critic = config.svea_augmentation == Augmentation::Conv;
+        let in_auxiliary = config.aux_augmentation == Augmentation::Conv;
         match (config.agent, &config.encoder, config.preset) {
             (AgentKind::Sac, EncoderKind::Cnn, Preset::Visarl) => "visarl-cnn",
             (
@@ -59,8 +62,11 @@ impl PlannedRun {
                 },
                 Preset::Visarl,
             ) => "visarl-multimae",
-            (AgentKind::Svea, ..) if config.svea_augmentation == Augmentation::Conv => "svea-conv",
-            (AgentKind::Soda, ..) if config.aux_augmentation == Augmentation::Conv => "soda-conv",
+            (AgentKind::Svea, ..) if in_critic => "svea-conv",
+            (AgentKind::Soda, ..) if in_auxiliary => "soda-conv",
+            (AgentKind::SveaSoda, ..) if in_critic || in_auxiliary => "svea-soda-conv",
+            (AgentKind::Sgqn, ..) if in_auxiliary => "sgqn-conv",
+            (AgentKind::SacSelfSupervision, ..) if in_auxiliary => "sac-self-supervision-conv",
             _ => &self.agent,
         }
     }

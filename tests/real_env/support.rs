@@ -22,8 +22,17 @@ pub fn open(options: BridgeOptions) -> Option<Bridge> {
     }
 }
 
-/// The Python of real suites with these modules before its own.
-pub fn python_with(modules: &[(&str, &str)]) -> tempfile::TempDir {
+/// The Python of real suites with these modules before its own; `None` where there is no
+/// Python.
+pub fn python_with(modules: &[(&str, &str)]) -> Option<tempfile::TempDir> {
+    let python = interpreter(None);
+    let found = std::process::Command::new(&python)
+        .arg("--version")
+        .output();
+    if !found.is_ok_and(|out| out.status.success()) {
+        skipped_suite("there is no Python");
+        return None;
+    }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().display().to_string();
     for (name, text) in modules {
@@ -31,7 +40,6 @@ pub fn python_with(modules: &[(&str, &str)]) -> tempfile::TempDir {
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, text.replace("DIR", &path)).unwrap();
     }
-    let python = interpreter(None);
     let python = match python.components().count() {
         1 => python,
         _ => std::path::absolute(python).unwrap(),
@@ -48,7 +56,7 @@ pub fn python_with(modules: &[(&str, &str)]) -> tempfile::TempDir {
         .current_dir(dir.path())
         .status();
     assert!(status.unwrap().success());
-    dir
+    Some(dir)
 }
 
 pub fn reset_all(bridge: &mut Bridge) {

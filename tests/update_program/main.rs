@@ -190,7 +190,10 @@ fn auxiliary_phases_convolve_if_asked() {
     // Two samples that show the same do not stay the same.
     let stack = |all: &[f32], b: usize| all[b * STACK..][..STACK].to_vec();
     let pairs = (0..BATCH).flat_map(|a| (0..a).map(move |b| (a, b)));
-    let alike = pairs.filter(|&(a, b)| reward[a] == reward[b] && stack(&obs, a) == stack(&obs, b));
+    let same =
+        |&(a, b): &(usize, usize)| reward[a] == reward[b] && stack(&obs, a) == stack(&obs, b);
+    let alike: Vec<_> = pairs.filter(same).collect();
+    assert!(!alike.is_empty());
     for (a, b) in alike {
         assert_ne!(stack(&augmented, a), stack(&augmented, b));
     }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use foveate::media::Rgb8;
 use serde_json::Value;
 
 use super::support::{
@@ -33,6 +34,25 @@ fn evaluations(run: &Path) -> Vec<(u64, f64)> {
         .collect()
 }
 
+/// They are looked at when a run begins, and seen by evaluations in other looks: training
+/// goes on without them.
+#[test]
+fn training_does_not_load_backgrounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, pictures) = (folder.path().join("run"), folder.path().join("pictures"));
+    fs::create_dir(&pictures).unwrap();
+    for name in ["a.png", "b.png"] {
+        let picture = Rgb8::filled(4, 4, [90; 3]).unwrap();
+        picture.save_png(&pictures.join(name)).unwrap();
+    }
+    let option = format!("--backgrounds={}", text(&pictures));
+    train(&run, &["--steps=12", &option]).succeeds();
+    fs::remove_dir_all(&pictures).unwrap();
+    resume(&run, &["--steps=16", "--quiet"]).succeeds();
+    let evaluate = ["eval", "--run", text(&run), "--episodes=1"];
+    foveate(&[&evaluate[..], &["--modes=video-easy"]].concat()).fails(2, &["pictures"]);
+}
+
 #[test]
 fn fewer_steps_than_are_done_change_nothing() {
     let (_folder, run) = copy_of_trained();
@@ -60,6 +80,16 @@ fn a_finished_run_is_left_alone_and_goes_on_to_more_steps() {
         assert!(answer.succeeds().contains(said), "{}", answer.out);
     }
     assert!(!answer.err.contains("training"), "{}", answer.err);
+    // The commands that it names are to work as they stand.
+    let answer = resume(&run, &["--python=/my/python"]);
+    for said in [
+        "--resume --python /my/python --steps N",
+        "eval --run",
+        "explain --run",
+    ] {
+        assert!(answer.succeeds().contains(said), "{}", answer.out);
+    }
+    assert_eq!(answer.out.matches("--python /my/python").count(), 3);
     assert!(all_files(&run) == before, "something changed");
 
     // Much later, as it were: what comes then comes after it.

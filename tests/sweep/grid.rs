@@ -53,6 +53,32 @@ fn further_axes_name_folders_and_columns() {
 }
 
 /// What is wrong is named, and what would be right.
+/// An augmentation that no paper has stands beside no paper's number.
+#[test]
+fn columns_are_compared_with_what_was_published() {
+    for (agent, more, published) in [
+        ("svea", "", "svea"),
+        ("svea", "svea_augmentation = 'conv'", "svea-conv"),
+        ("svea", "aux_augmentation = 'conv'", "svea"),
+        ("soda", "aux_augmentation = 'conv'", "soda-conv"),
+        ("soda", "svea_augmentation = 'conv'", "soda"),
+        ("sgqn", "aux_augmentation = 'conv'", "sgqn-conv"),
+        ("sgqn", "svea_augmentation = 'conv'", "sgqn"),
+        ("svea-soda", "svea_augmentation = 'conv'", "svea-soda-conv"),
+        (
+            "sac-consistency",
+            "aux_augmentation = 'conv'",
+            "sac-consistency",
+        ),
+    ] {
+        let text = format!(
+            "agents = ['{agent}']\ntasks = ['native/reach']\nseeds = [1]\nlooks = ['train']\n[set]\n{more}"
+        );
+        let plan = plan(&text).unwrap();
+        assert_eq!(plan.runs[0].published_as(), published, "{agent} {more}");
+    }
+}
+
 #[test]
 fn mistakes_in_a_grid_are_named() {
     let cases = [

@@ -3,7 +3,7 @@
 //! (source, bindings, parameter layout, workgroup size: all reflected) as Rust
 //! tables. A broken shader fails `cargo build` with its own file and line.
 //!
-//! The preprocessor knows five directives, each on a line of its own:
+//! The preprocessor knows these directives, each on a line of its own:
 //!
 //! - `#include "common/x.wgsl"` (path relative to `shaders/`; once per shader)
 //! - `#ifdef NAME`, `#ifndef NAME`, `#else`, `#endif`

@@ -99,6 +99,12 @@ pub enum Error {
         /// The same in agent steps.
         steps: u64,
     },
+    /// A pretraining that is to go on with other images than it began with.
+    #[error(
+        "the run in '{}' began with other images: nothing was changed; to go on, name those with --data and --saliency, or start another run",
+        run.display()
+    )]
+    OtherImages { run: std::path::PathBuf },
     /// A run directory without a checkpoint to load.
     #[error("'{}' holds no checkpoint yet: train first", run.display())]
     NoCheckpoint { run: std::path::PathBuf },
@@ -163,6 +169,7 @@ impl Error {
             Error::NoCheckpoint { .. }
             | Error::NoExpert { .. }
             | Error::PastSteps { .. }
+            | Error::OtherImages { .. }
             | Error::DiscreteActions { .. }
             | Error::TooManyChoices { .. }
             | Error::FrozenEncoder { .. }

@@ -26,6 +26,26 @@ pub(crate) fn is_temporary(name: &str, of: &str) -> bool {
     })
 }
 
+/// What errors of files say of a folder that could not be made.
+pub(crate) const MAKE_FOLDER: &str = "make the folder";
+
+/// Whether a folder could not be made because something else has its place.
+pub(crate) fn is_misplaced_folder(action: &str, error: &io::Error) -> bool {
+    action == MAKE_FOLDER && is_misplaced(error)
+}
+
+/// Whether it is the path that is at fault: something else is in its place or on its way, or
+/// its folder is not there.
+pub(crate) fn is_misplaced(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound
+            | io::ErrorKind::AlreadyExists
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
+    )
+}
+
 /// A file being written beside its final place. [`WholeFile::commit`] syncs it and renames
 /// it there; dropped before that, it is removed.
 #[derive(Debug)]

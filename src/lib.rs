@@ -12,7 +12,7 @@
 //! | [`ops`] | one file per operation: shapes, forward, gradient, its shader |
 //! | [`tape`] | record → differentiate → compile → replay |
 //! | [`nn`] | layers, encoders, parameters, initialisation |
-//! | [`saliency`] | attribution to pixels (gradient, guided backprop), quantile masks, filling |
+//! | [`saliency`] | attribution to pixels (gradient, guided backprop, Grad-CAM, occlusion, RISE), quantile masks, filling, scores |
 //! | [`media`] | pictures: files, panels, curves, animations |
 //! | [`data`] | sets of images and saliency maps, read from files and written to them |
 //! | [`run`], [`config`] | run directories, checkpoints, options |

@@ -2,7 +2,7 @@
 // rate = 1 - beta, by doubling along the bits of t. Every term is positive, so
 // nothing cancels however small the rate: e_2a = e_a (2 - e_a),
 // e_(a+1) = e_a + (1 - e_a) e_1.
-// Tile: one workgroup, of which one invocation works.
+// Tile: one workgroup of one invocation.
 
 struct Params {
     rate_1: f32, // 1 - beta1

@@ -118,6 +118,7 @@ fn main(@builtin(workgroup_id) group: vec3u,
     let k_head = k_at(batch, head);
     let v_head = v_at(batch, head);
     var queries: array<Held, WIDE * QUADS>;
+    // Compilers do not know the bound, and so keep this a loop.
     for (var w = 0u; w < min(WIDE, params.queries); w += 1u) {
         let at = q_at(batch, head) + min(query + w * LANES, params.queries - 1u) * params.q_row;
         for (var i = 0u; i < params.quads; i += 1u) {

@@ -24,8 +24,8 @@
 @group(0) @binding(7) var<storage, read_write> dk: array<vec4f>;    // like k, with v where both share rows
 @group(0) @binding(8) var<storage, read_write> dv: array<vec4f>;    // like v, if not in dk
 
-// Queries are loaded times scale log2 e, as in the other kernels, for scores to be the same
-// bits; ln 2 leaves the scale.
+// Queries are loaded times scale log2 e, as in the other kernels, so that scores are rounded
+// alike; ln 2 leaves the scale.
 const LN_2 = 0.6931471805599453;
 
 fn store(at_k: u32, at_v: u32, of_k: vec4f, of_v: vec4f) {
@@ -115,6 +115,7 @@ fn main(@builtin(workgroup_id) group: vec3u,
     let row_head = (batch * params.heads + head) * params.queries;
     var keys: array<Held, WIDE * QUADS>;
     var values: array<vec4f, WIDE * QUADS>;
+    // Compilers do not know the bound, and so keep this a loop.
     for (var w = 0u; w < min(WIDE, params.keys); w += 1u) {
         let row = min(key + w * LANES, params.keys - 1u);
         let at_k = k_at(batch, head) + row * params.k_row;

@@ -101,6 +101,7 @@ fn main(@builtin(workgroup_id) group: vec3u,
 #end
     var queries: array<Held, WIDE * QUADS>;
     var gradients: array<vec4f, WIDE * QUADS>;
+    // Compilers do not know the bound, and so keep this a loop.
     for (var w = 0u; w < min(WIDE, params.queries); w += 1u) {
         let row = min(query + w * LANES, params.queries - 1u);
         let at_q = q_at(batch, head) + row * params.q_row;

@@ -1,6 +1,8 @@
 // binary: y = f(a, b), pointwise with broadcasting over up to four dimensions; f is
 // the permutation. Broadcast dimensions have stride 0. With QUADS a four of y is one of a
 // and of b, or one element of either for all four.
+// LESS is 1 where a < b, 1/2 where they are equal (ties share a gradient), else 0; FIRST is a
+// alone, which broadcasts it.
 // Tile: `each` elements per invocation, or fours, 64 apart.
 
 #include "common/lane.wgsl"

@@ -40,7 +40,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         for (var l = 1u; l < LANES; l += 1u) {
             total += partial[l];
         }
-        // A norm beyond f32 is its largest number, not infinity; NaN stays NaN.
+        // A norm beyond f32 is its largest number, not infinity. What a NaN comes to differs by
+        // device.
         let root = sqrt(total);
         norm[0] = select(top * root, LARGEST, root > LARGEST / max(top, 1.0));
     }

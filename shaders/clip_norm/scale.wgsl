@@ -1,4 +1,4 @@
-// clip_norm: y = x * min(1, max_norm / (norm + 1e-6)).
+// clip_norm: y = x * min(1, max_norm / (norm + 1e-6)), as PyTorch's clip_grad_norm_.
 // Tile: one element per invocation.
 
 #include "common/linear_index.wgsl"
@@ -20,8 +20,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         @builtin(local_invocation_index) lane: u32) {
     let i = linear_index(group, groups, lane, 64u);
     if i < params.count {
-        // |x| is at most the norm: this quotient neither overflows nor, for a norm
-        // near f32's largest number, becomes a denormal that a device may flush to 0.
+        // |x| is at most the norm, so x / norm does not overflow; max_norm / norm, which for a
+        // norm near f32's largest number is a denormal that a device may flush to 0, is never
+        // formed.
         let guarded = norm[0] + GUARD;
         y[i] = select(x[i], x[i] / guarded * params.max_norm, guarded > params.max_norm);
     }

@@ -21,10 +21,12 @@ struct Params {
 // Below every score; far enough from the end of f32's range for differences.
 const LEAST_SCORE = -1e37;
 
+const LEAST_EXPONENT = -126.0; // of two, in f32's normal numbers
+
 // 2^x for x <= 0: for a score without the largest, which may seem to be above it by as much
 // as kernels differ in rounding. That is more than an exponent holds where scores are huge.
 fn two_to(x: f32) -> f32 {
-    return exp2(clamp(x, -126.0, 0.0));
+    return exp2(clamp(x, LEAST_EXPONENT, 0.0));
 }
 
 fn q_at(batch: u32, head: u32) -> u32 {

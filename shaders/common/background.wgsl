@@ -6,9 +6,12 @@
 // 1999); cellular texture (S. Worley, A Cellular Texture Basis Function, 1996).
 //
 // uv: [2], (0, 0) the picture's upper left corner, (1, 1) its lower right.
-// time: agent steps since the episode began. Colours: [3] in [0, 1].
+// time: agent steps since the episode began. Colours: [3] in [0, 1]. Numbers in the
+// functions are matters of taste, found by eye.
 
 #include "common/noise.wgsl"
+
+const TURN = 6.2831853;
 
 const KIND_WARP = 0u;
 const KIND_SHAPES = 1u;
@@ -21,7 +24,7 @@ const KIND_WAVES = 4u;
 fn palette(t: f32, seed: u32) -> vec3<f32> {
     let phase = vec3<f32>(draw(seed, 0u), draw(seed, 1u), draw(seed, 2u));
     let turns = vec3<f32>(1.0, 1.0 + floor(2.0 * draw(seed, 3u)), 1.0);
-    let colour = vec3<f32>(0.5) + 0.45 * cos(6.2831853 * (turns * t + phase));
+    let colour = vec3<f32>(0.5) + 0.45 * cos(TURN * (turns * t + phase));
     let grey = dot(colour, vec3<f32>(0.3, 0.6, 0.1));
     return mix(colour, vec3<f32>(grey), 0.15 + 0.5 * draw(seed, 4u));
 }
@@ -51,10 +54,10 @@ fn shapes_colour(uv: vec2<f32>, time: f32, seed: u32) -> vec3<f32> {
         let size = 0.05 + 0.13 * near * (0.5 + draw(shape, 0u));
         let way = select(-1.0, 1.0, draw(shape, 1u) > 0.5);
         let speed = way * (0.004 + 0.022 * near * draw(shape, 2u));
-        // A lap is longer than the picture is wide, so that a shape leaves
-        // before it comes again.
+        // A lap is longer than the picture is wide: all but the widest slabs leave
+        // before they come again.
         let lap = draw(shape, 3u) + speed * time / 1.6;
-        let bob = 0.04 * sin(0.11 * time * draw(shape, 4u) + 6.2831853 * draw(shape, 5u));
+        let bob = 0.04 * sin(0.11 * time * draw(shape, 4u) + TURN * draw(shape, 5u));
         let centre = vec2<f32>((lap - floor(lap)) * 1.6 - 0.3, 0.1 + 0.85 * draw(shape, 6u) + bob);
         let d = (uv - centre) / size;
         let slab = vec2<f32>(abs(d.x) / (1.0 + draw(shape, 7u)), abs(d.y) * (0.9 + draw(shape, 8u)));
@@ -79,7 +82,7 @@ fn cells_colour(uv: vec2<f32>, time: f32, seed: u32) -> vec3<f32> {
         for (var i = -1; i <= 1; i++) {
             let cell = home + vec2<f32>(f32(i), f32(j));
             let h = hash_cell(i32(cell.x), i32(cell.y), seed + 41u);
-            let swing = 6.2831853 * draw(h, 0u) + (0.03 + 0.06 * draw(h, 1u)) * time;
+            let swing = TURN * draw(h, 0u) + (0.03 + 0.06 * draw(h, 1u)) * time;
             let site = cell + 0.5 + 0.38 * vec2<f32>(cos(swing), sin(swing));
             let d = distance(p, site);
             if (d < first) {
@@ -138,9 +141,9 @@ fn waves_colour(uv: vec2<f32>, time: f32, seed: u32) -> vec3<f32> {
     var slope = vec2<f32>(0.0);
     for (var i = 0u; i < 4u; i++) {
         let h = hash_u32(seed + 71u + i);
-        let turn = 6.2831853 * draw(h, 0u);
+        let turn = TURN * draw(h, 0u);
         let swell = (12.0 + 26.0 * draw(h, 1u)) * vec2<f32>(cos(turn), sin(turn));
-        let phase = dot(swell, p) + (0.12 + 0.2 * draw(h, 2u)) * time + 6.2831853 * draw(h, 3u);
+        let phase = dot(swell, p) + (0.12 + 0.2 * draw(h, 2u)) * time + TURN * draw(h, 3u);
         height += 0.25 * sin(phase);
         slope += 0.25 * cos(phase) * swell / 22.0;
     }

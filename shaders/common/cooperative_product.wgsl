@@ -14,7 +14,7 @@ enable wgpu_cooperative_matrix;
 const ROWS = 4u * ROW_PLACES;
 const COLUMNS = 4u * COLUMN_PLACES;
 const QUADRANTS = 4u;
-// Matrices that a quadrant has along each axis.
+// BLOCKS (of the permutation) is how many matrices a quadrant has along each axis.
 const_assert ROWS == 2u * SIZE * BLOCKS;
 const_assert COLUMNS == 2u * SIZE * BLOCKS;
 const_assert STEP % SIZE == 0u;

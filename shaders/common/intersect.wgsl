@@ -1,7 +1,8 @@
 // Where a ray meets a sphere, a capsule, a box or a cylinder, each about the
 // origin of its own frame with its axis along z. Each function returns the
 // distance along the ray and, in yzw, the outward unit normal there; the
-// distance is MISS where there is no meeting in front of the origin.
+// distance is MISS where the ray does not enter the shape in front of its origin,
+// which must lie outside.
 //
 // Method: the quadratics of the implicit surfaces (A. Glassner, ed., An
 // Introduction to Ray Tracing, 1989) and the slab test (T. Kay, J. Kajiya, Ray
@@ -11,6 +12,9 @@
 
 const MISS = 1e9;
 const NEAR = 1e-4;
+const SMALLEST_DIVISOR = 1e-7;
+// Squared sine of a ray's angle to the axis below which it runs along it.
+const PARALLEL = 1e-9;
 
 fn miss() -> vec4<f32> {
     return vec4<f32>(MISS, 0.0, 0.0, 1.0);
@@ -24,7 +28,7 @@ fn rotate(q: vec4<f32>, v: vec3<f32>) -> vec3<f32> {
 
 // 1 / x, finite for every finite x.
 fn reciprocal(x: f32) -> f32 {
-    return 1.0 / select(x, select(-1e-7, 1e-7, x >= 0.0), abs(x) < 1e-7);
+    return 1.0 / select(x, select(-SMALLEST_DIVISOR, SMALLEST_DIVISOR, x >= 0.0), abs(x) < SMALLEST_DIVISOR);
 }
 
 fn hit_sphere(o: vec3<f32>, d: vec3<f32>, radius: f32) -> vec4<f32> {
@@ -42,7 +46,7 @@ fn hit_sphere(o: vec3<f32>, d: vec3<f32>, radius: f32) -> vec4<f32> {
 fn hit_capsule(o: vec3<f32>, d: vec3<f32>, radius: f32, half_length: f32) -> vec4<f32> {
     var best = miss();
     let a = dot(d.xy, d.xy);
-    if (a > 1e-9) {
+    if (a > PARALLEL) {
         let b = dot(o.xy, d.xy);
         let foot = o.xy - (b / a) * d.xy;
         let h = radius * radius - dot(foot, foot);
@@ -83,7 +87,7 @@ fn hit_box(o: vec3<f32>, d: vec3<f32>, half: vec3<f32>) -> vec4<f32> {
 fn hit_cylinder(o: vec3<f32>, d: vec3<f32>, radius: f32, half_length: f32) -> vec4<f32> {
     var best = miss();
     let a = dot(d.xy, d.xy);
-    if (a > 1e-9) {
+    if (a > PARALLEL) {
         let b = dot(o.xy, d.xy);
         let foot = o.xy - (b / a) * d.xy;
         let h = radius * radius - dot(foot, foot);

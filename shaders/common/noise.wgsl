@@ -2,7 +2,8 @@
 // the last float bits. CPU twin: src/envs/native/background.rs.
 //
 // Sources: the 32-bit mixer "lowbias32" (C. Wellons, Hash Prospector, 2018);
-// value noise and fractal sums (K. Perlin, An Image Synthesizer, 1985).
+// lattice coordinates spread by two primes of xxHash32 (Y. Collet, 2012); value noise and
+// fractal sums (K. Perlin, An Image Synthesizer, 1985).
 
 // [u32] -> [u32], a bijection in which every input bit reaches every output bit.
 fn hash_u32(value: u32) -> u32 {
@@ -20,9 +21,11 @@ fn hash_cell(x: i32, y: i32, seed: u32) -> u32 {
     return hash_u32(hash_u32(seed ^ (bitcast<u32>(x) * 0x9e3779b1u)) ^ (bitcast<u32>(y) * 0x85ebca77u));
 }
 
+const UNIT = 5.9604645e-8; // 2^-24
+
 // Uniform in [0, 1), 24 bits.
 fn unit(hash: u32) -> f32 {
-    return f32(hash >> 8u) * 5.9604645e-8;
+    return f32(hash >> 8u) * UNIT;
 }
 
 // The `index`-th uniform number of `seed`.
@@ -44,12 +47,14 @@ fn value_noise(p: vec2<f32>, seed: u32) -> f32 {
     return mix(mix(a, b, w.x), mix(c, d, w.x), w.y);
 }
 
+const FIRST_WEIGHT = 0.5333333; // 8/15: four weights, each half the last, have the sum 1
+
 // Four octaves of value noise in [0, 1), each turned by 37 degrees against the
 // last so that the lattices do not line up.
 fn fractal_noise(p: vec2<f32>, seed: u32) -> f32 {
     var q = p;
     var sum = 0.0;
-    var weight = 0.5333333;
+    var weight = FIRST_WEIGHT;
     for (var octave = 0u; octave < 4u; octave++) {
         sum += weight * value_noise(q, seed + octave);
         q = vec2<f32>(1.6 * q.x - 1.2 * q.y, 1.2 * q.x + 1.6 * q.y) + vec2<f32>(3.1, 7.7);

@@ -1,20 +1,22 @@
 // The standard normal distribution: its density, and its integral up to x,
-// (1 + erf(x / √2)) / 2. No device has erf: rational fits of the Cephes library
+// (1 + erf(x / √2)) / 2. No device has erf: polynomial fits of the Cephes library
 // (S. Moshier, single precision: erff near 0, erfcf beyond), within 3 units in the last
-// place of erf and 1e-5 of the lower tail.
+// place of erf and, down to x = -13, 1e-5 of the lower tail.
 
 #include "common/pointwise.wgsl"
 
-// Beyond it both tails are 0 in f32.
+// Beyond it the density and both tails are subnormal or 0, whatever x is.
 const FAR = 16.0;
+const INVERSE_SQRT_2_PI = 0.3989422804;
+const INVERSE_SQRT_2 = 0.7071067812;
 
 fn normal_density(x: Lane) -> Lane {
     let a = min(abs(x), Lane(FAR));
-    return 0.3989422804 * safe_exp(-0.5 * a * a);
+    return INVERSE_SQRT_2_PI * safe_exp(-0.5 * a * a);
 }
 
 fn normal_integral(x: Lane) -> Lane {
-    let z = 0.7071067812 * x;
+    let z = INVERSE_SQRT_2 * x;
     let a = abs(z);
     let near = clamp(z, Lane(-1.0), Lane(1.0));
     let s = near * near;

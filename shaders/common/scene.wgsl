@@ -66,7 +66,7 @@ struct Scene {
     // Which picture of the bank (BACKGROUND_PICTURE).
     picture: u32,
     // Bit j of element i: primitive j can put primitive i into shadow.
-    shadowers: array<u32, 16>,
-    // [16], of which the first primitives_count are drawn.
-    primitives: array<Primitive, 16>,
+    shadowers: array<u32, MAX_PRIMITIVES>,
+    // [MAX_PRIMITIVES], of which the first primitives_count are drawn.
+    primitives: array<Primitive, MAX_PRIMITIVES>,
 }

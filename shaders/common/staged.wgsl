@@ -3,10 +3,11 @@
 
 #ifdef F16
 enable f16;
+#include "common/largest_f16.wgsl"
 alias Staged = f16;
 // Beyond f16's largest number there is only infinity, which nothing may rely on.
 fn staged(v: f32) -> Staged {
-    return Staged(clamp(v, -65504.0, 65504.0));
+    return Staged(clamp(v, -LARGEST_F16, LARGEST_F16));
 }
 #else
 alias Staged = f32;

@@ -23,10 +23,11 @@
 
 #ifdef F16
 enable f16;
+#include "common/largest_f16.wgsl"
 alias Staged = vec4<f16>;
 // Beyond f16's largest number there is only infinity, which nothing may rely on.
 fn staged(v: vec4f) -> Staged {
-    return Staged(clamp(v, vec4f(-65504.0), vec4f(65504.0)));
+    return Staged(clamp(v, vec4f(-LARGEST_F16), vec4f(LARGEST_F16)));
 }
 #else
 alias Staged = vec4f;

@@ -158,6 +158,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
 #else
 #repeat a 0 KERNEL
 #ifdef TRANSPOSED
+            // Outside, whatever is read there instead is dropped.
             let inside_tap_$s_$a = tap_row - PHASES * $au < LAYER_KERNEL;
             let share_$s_$a = select(0.0, w[u32(w_$s + w_at + $a * params.w_row)], inside_tap_$s_$a);
 #else

@@ -18,7 +18,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Lane>;        // [R, width]
+@group(0) @binding(1) var<storage, read> x: array<Lane>;        // [R, width], with PAGED [here, width]
 @group(0) @binding(2) var<storage, read> rows: array<u32>;      // [N]
 @group(0) @binding(3) var<storage, read_write> y: array<Lane>;  // [N, width]
 

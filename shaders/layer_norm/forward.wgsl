@@ -47,12 +47,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 #repeat i 0 4
         let x_$i = x[at + $iu];
 #end
-        let mean = lane_sum((x_0 + x_1) + (x_2 + x_3)) / (4.0 * LANE_ELEMENTS);
+        let mean = lane_sum((x_0 + x_1) + (x_2 + x_3)) / (f32(BLOCK) * LANE_ELEMENTS);
 #repeat i 0 4
         let d_$i = x_$i - mean;
 #end
         let squares = lane_sum((d_0 * d_0 + d_1 * d_1) + (d_2 * d_2 + d_3 * d_3));
-        moments = joined(moments, Moments(4.0 * LANE_ELEMENTS, mean, squares));
+        moments = joined(moments, Moments(f32(BLOCK) * LANE_ELEMENTS, mean, squares));
     }
     for (var at = whole; at < end; at += 1u) {
         let x_0 = x[at];

@@ -2,8 +2,8 @@
 // Both operands are addressed by strides, so transposes are free.
 // Tile: 8 ROWS x COLUMNS results per invocation in registers (no workgroup memory:
 // barriers are dear on software Vulkan); invocations lie 8 to a row of the workgroup,
-// neighbours in neighbouring columns. With splits > 1 workgroup z sums its own piece
-// of k into `c[z, i, j]` and matmul/join adds the pieces in order.
+// neighbours in neighbouring columns. With several pieces of k, workgroup z sums its own
+// into `c[z, i, j]` and matmul/join adds the pieces in order.
 //   SUBGROUP     lanes load one row each and share it (subgroups of 8)
 //   PAIRS        with SUBGROUP and UNROLL 2: a load brings two neighbours, of the two terms
 //                or, with LEFT_ROWS and RIGHT_COLUMNS, of two rows of a and two columns of
@@ -23,10 +23,9 @@ struct Params {
     a_k: u32,
     b_k: u32,
     b_j: u32,
-    piece: u32,    // of k, for each split
-    splits: u32,
-    has_bias: u32, // only with one split, like the tail
-    tail: u32,     // EPILOGUE_*; only with one split
+    piece: u32,    // terms of k in each piece
+    has_bias: u32, // only with one piece, like the tail
+    tail: u32,     // EPILOGUE_*; only with one piece
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -39,7 +38,7 @@ struct Params {
 #endif
 @group(0) @binding(3) var<storage, read> bias: array<f32>;     // [n] if has_bias
 @group(0) @binding(4) var<storage, read> gate: array<f32>;     // [m, n] if the tail is a gate
-@group(0) @binding(5) var<storage, read_write> c: array<f32>;  // [splits, m, n]
+@group(0) @binding(5) var<storage, read_write> c: array<f32>;  // [pieces of k, m, n]
 
 // Where column j of a piece of the result begins.
 fn result_at(piece: u32, j: u32) -> u32 {

@@ -24,6 +24,7 @@ struct Params {
 
 const COLOURS = 3u;
 const CROP_FIELDS = 6u;
+const SHARE = 0.5; // of the picture
 const LANE_PIXELS = u32(LANE_ELEMENTS);
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -84,7 +85,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var i = part.first; i < part.end; i += PLANE_LANES) {
         let rows = half_pixel_tap(i / row_lanes, height, params.height);
         let column = i % row_lanes * LANE_PIXELS;
-        var p: Lane;
+        var p: Lane; // 255 times the header's
 #ifdef QUADS
         for (var k = 0u; k < LANE_PIXELS; k += 1u) {
             p[k] = picture(window, rows, column + k);
@@ -95,7 +96,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         var frame = 0u;
         loop {
             let at = ((sample * params.frames + frame) * COLOURS + colour) * params.pixels + i;
-            y[at] = 0.5 * x[at] + 0.5 * p;
+            y[at] = (1.0 - SHARE) * x[at] + SHARE * p;
             continuing {
                 frame += 1u;
                 break if frame >= params.frames;

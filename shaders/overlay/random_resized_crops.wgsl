@@ -27,7 +27,7 @@ const LOG_LARGEST_RATIO = 0.28768207245178085; // ln(4/3) = -ln(3/4)
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> step: array<u32>;         // [1]
-@group(0) @binding(2) var<storage, read_write> crops: array<f32>;  // [B, 6]: picture, top, left, height, width, flip
+@group(0) @binding(2) var<storage, read_write> crops: array<f32>;  // [B, CROP_FIELDS]: picture, top, left, height, width, flip
 
 fn words(block: u32) -> vec4u {
     let counter = vec4u(block, step[0], params.stream, 0u);

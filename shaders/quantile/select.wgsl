@@ -24,6 +24,9 @@ struct Params {
 
 const BINS = 256u;  // values of a byte
 const SIGN = 0x80000000u;
+const NOTHING = 0xFFFFFFFFu; // above the key of every number
+const BYTE_BITS = 8u;
+const BYTES = 4u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Bits>;       // [rows, row], bits of f32
@@ -85,8 +88,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     var decided = 0u;  // a mask of them
     var rank = params.below;
     var equal = 0u;
-    for (var round = 0u; round < 4u; round += 1u) {
-        let shift = 24u - 8u * round;
+    for (var round = 0u; round < BYTES; round += 1u) {
+        let shift = BYTE_BITS * (BYTES - 1u - round);
         for (var b = 0u; b < BINS; b += 1u) {
             histogram[b] = 0u;
         }
@@ -119,15 +122,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         decided |= (BINS - 1u) << shift;
         rank = remaining;
     }
-    var above = 0xFFFFFFFFu;
+    var above = NOTHING;
     for (var e = base; e < base + params.row; e += 1u) {
 #ifdef QUADS
         let keys = keys_of(x[e]);
-        let higher = select(vec4u(0xFFFFFFFFu), keys, keys > vec4u(selected));
+        let higher = select(vec4u(NOTHING), keys, keys > vec4u(selected));
         above = min(above, min(min(higher.x, higher.y), min(higher.z, higher.w)));
 #else
         let key = key_of(x[e]);
-        above = min(above, select(0xFFFFFFFFu, key, key > selected));
+        above = min(above, select(NOTHING, key, key > selected));
 #endif
     }
     y[i] = quantile(selected, rank, equal, above);
@@ -143,8 +146,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     var selected = 0u; // the bytes found so far
     var decided = 0u;  // a mask of them
     var rank = params.below;
-    for (var round = 0u; round < 4u; round += 1u) {
-        let shift = 24u - 8u * round;
+    for (var round = 0u; round < BYTES; round += 1u) {
+        let shift = BYTE_BITS * (BYTES - 1u - round);
         for (var b = lane; b < BINS; b += LANES) {
             atomicStore(&histogram[b], 0u);
         }
@@ -185,7 +188,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
 
     if lane == 0u {
-        atomicStore(&next, 0xFFFFFFFFu);
+        atomicStore(&next, NOTHING);
     }
     workgroupBarrier();
     for (var e = lane; e < params.row; e += LANES) {

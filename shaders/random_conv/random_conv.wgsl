@@ -15,7 +15,8 @@ struct Params {
 const COLOURS = 3u;
 const SIDE = 3u; // of a kernel
 const KERNEL = COLOURS * COLOURS * SIDE * SIDE;
-const STEEPEST = 80.0; // beyond it exp would leave f32's range, and sigmoid is 0 or 1
+const STEEPEST = 80.0; // e^80 is in f32's range still; beyond it no byte would change
+const WHITE = 255.0;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;        // [B, 3 F, H, W]
@@ -42,7 +43,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         for (var k = 0u; k < SIDE * SIDE; k += 1u) {
             let near = vec2i(row + i32(k / SIDE) - 1, column + i32(k % SIDE) - 1);
             let at = vec2u(clamp(near, vec2i(0), last));
-            let value = x[first + c * plane + at.x * params.width + at.y] / 255.0;
+            let value = x[first + c * plane + at.x * params.width + at.y] / WHITE;
             let tap = kernel + c * SIDE * SIDE + k;
             let weights = vec3f(
                 kernels[tap],
@@ -53,7 +54,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         }
     }
     let bounded = clamp(sums, vec3f(-STEEPEST), vec3f(STEEPEST));
-    let lit = 255.0 / (1.0 + exp(-bounded));
+    let lit = WHITE / (1.0 + exp(-bounded));
     y[first + pixel] = lit.x;
     y[first + plane + pixel] = lit.y;
     y[first + 2u * plane + pixel] = lit.z;

@@ -5,7 +5,8 @@
 // Permutations: `color` writes 8-bit RGB (2x2 rays a pixel) and, where frames have a
 // fourth plane, saliency: 255 on what the task is about, 0 elsewhere; `segmentation`
 // (SEGMENTATION) writes the id of what the ray through the pixel's centre
-// meets: 0 background, 1 floor, 2 and up the segments of the primitives.
+// meets: 0 background, 1 the floor and other scenery, 2 and up (SEGMENT_TASK) what the
+// task is about.
 //
 // Tile: one invocation makes four neighbouring pixels of a row, that is, one
 // word of each plane. Dispatch: (ceil(width * height / 4 / 64), worlds, 1).
@@ -210,6 +211,14 @@ fn in_shadow(world: u32, casters: u32, origin: vec3<f32>, light: vec3<f32>) -> b
     return false;
 }
 
+// Light from everywhere, from a lamp at the eye, from the light, and of its highlights.
+const AMBIENT = 0.38;
+const LAMP = 0.17;
+const SUN = 0.55;
+const SHINE = 0.45;
+const SHARPNESS = 32.0; // Blinn's exponent
+const DULLEST = 1e-4;   // keeps pow away from 0
+
 // The colour of what `hit` found, lit by a lamp at the eye and by the light. `shade`: the
 // primitives whose shadow may be on the floor here.
 fn colour_of(view: View, light: Light, shade: u32, hit: Hit, direction: vec3<f32>) -> vec3<f32> {
@@ -234,9 +243,9 @@ fn colour_of(view: View, light: Light, shade: u32, hit: Hit, direction: vec3<f32
     }
     if (lambert > 0.0 && gloss > 0.0) {
         let middle = normalize(light.direction - direction);
-        highlight = gloss * pow(max(dot(hit.normal, middle), 1e-4), 32.0);
+        highlight = gloss * pow(max(dot(hit.normal, middle), DULLEST), SHARPNESS);
     }
-    return albedo * (0.38 + 0.17 * towards_eye + 0.55 * lambert) + vec3<f32>(0.45 * highlight);
+    return albedo * (AMBIENT + LAMP * towards_eye + SUN * lambert) + vec3<f32>(SHINE * highlight);
 }
 
 // One byte of a packed picture, as [0, 1].

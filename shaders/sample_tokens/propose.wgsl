@@ -1,7 +1,7 @@
 // sample_tokens, first pass: which tokens of each modality are proposed, as sort keys.
 // With perm = argsort(noise of a modality), token j is proposed iff perm[j] < share,
 // where share = round(shares[b, m] keep), halves to even. Its key is then its tie-break,
-// else 1 + its tie-break (SPEC.md B.3; golden README section 4).
+// else 1 + its tie-break (SPEC.md B.3).
 // Tile: one token per invocation. Token i looks for its rank j in its modality and
 // writes the key of token j: ranks are a permutation, so each is written once.
 

@@ -11,6 +11,8 @@ struct Params {
     out_width: u32,  // w
 }
 
+const WHITE = 255.0;
+
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var texture: texture_2d<f32>;            // H x W
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;  // [1, 3, h, w]
@@ -41,7 +43,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             }
             sum += overlap(row, i, params.in_height, params.out_height) * row_sum;
         }
-        let colour = 255.0 * sum / (f32(params.in_height) * f32(params.in_width));
+        let colour = WHITE * sum / (f32(params.in_height) * f32(params.in_width));
         y[index] = colour.r;
         y[area + index] = colour.g;
         y[2u * area + index] = colour.b;

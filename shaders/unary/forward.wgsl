@@ -10,8 +10,6 @@ struct Params {
     each: u32,
 }
 
-const SMALLEST_NORMAL = 1.17549435e-38;
-
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Lane>;        // [count]
 @group(0) @binding(2) var<storage, read_write> y: array<Lane>;  // [count]

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::tuning::{cache_folder, device_name};
+use crate::files::MAKE_FOLDER;
 use crate::gpu::Gpu;
 use crate::run::{RunError, atomic};
 
@@ -57,7 +58,7 @@ impl PipelineFile {
             return Ok(());
         }
         if let Some(folder) = self.path.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| RunError::io("create", folder, e))?;
+            std::fs::create_dir_all(folder).map_err(|e| RunError::io(MAKE_FOLDER, folder, e))?;
         }
         atomic::write(&self.path, &packed(&data))?;
         self.kept = data.len();

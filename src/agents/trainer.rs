@@ -167,6 +167,13 @@ impl Trainer {
             env.as_mut(),
             notice,
         )?;
+        let written = std::fs::metadata(directory.metrics()).is_ok_and(|file| file.len() > 0);
+        if restored.is_none() && written {
+            notice(format!(
+                "there is no checkpoint in '{}': the run begins again",
+                directory.checkpoints().display()
+            ));
+        }
         let (mut progress, meta) = restored.unwrap_or_else(|| {
             let fresh = Progress {
                 next_evaluation: config.eval_freq,

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde_json::json;
 
 use super::error::CliError;
-use super::output::{note, print};
+use super::output::{counted, note, print};
 use super::progress::Progress;
 use super::session::{Session, Trained, choose_modes_together, evaluation_options};
 use crate::Error;
@@ -264,9 +264,10 @@ fn report(recording: &Recording, path: &Path) -> String {
         Some(mean) => format!("saliency on {:.1} % of the pixels", 100.0 * mean),
         None => "no saliency: this environment does not say what matters".to_string(),
     };
-    let plural = if episodes == 1 { "" } else { "s" };
     format!(
-        "{frames} frames of {episodes} episode{plural}, {saliency}\n{}",
+        "{} of {}, {saliency}\n{}",
+        counted(frames, "frame"),
+        counted(episodes, "episode"),
         path.display()
     )
 }

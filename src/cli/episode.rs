@@ -12,7 +12,7 @@ use crate::gpu::{FrameStore, Gpu};
 use crate::saliency::Method;
 
 /// Fewer pictures are valued at a glance: a bar would only flicker.
-const GLANCE: usize = 1_000;
+pub(super) const GLANCE: usize = 1_000;
 
 /// Which moments of an episode are explained.
 #[derive(Debug, Clone)]
@@ -98,7 +98,7 @@ impl Episode<'_> {
         }
         let explainers = witnesses.iter().flat_map(|w| &w.explainers);
         let each_moment: usize = explainers.map(Explainer::steps).sum();
-        let mut work = Work::new(each_moment * wanted.len(), quiet);
+        let mut work = Work::new(each_moment * wanted.len(), GLANCE, quiet);
         let mut total = 0.0;
         for step in 0..=wanted.last().copied().unwrap_or_default() {
             for witness in &mut witnesses {
@@ -269,10 +269,10 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// `steps` pictures in all. Shown only where it takes longer than a glance.
-    pub fn new(steps: usize, quiet: bool) -> Work {
+    /// `steps` pictures in all. Shown only where these are no fewer than `glance`.
+    pub fn new(steps: usize, glance: usize, quiet: bool) -> Work {
         Work {
-            progress: Progress::of("picture", quiet || steps < GLANCE),
+            progress: Progress::of("picture", quiet || steps < glance),
             done: 0,
             all: steps as u64,
         }

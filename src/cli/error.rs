@@ -6,6 +6,7 @@ use super::interrupt;
 use crate::Error;
 use crate::config::{AgentKind, Inputs};
 use crate::envs::EnvError;
+use crate::files::is_misplaced_folder;
 
 /// Why a subcommand did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -280,9 +281,9 @@ impl CliError {
             | CliError::ImagesWithoutSaliency { .. }
             | CliError::NoOut { .. }
             | CliError::Filter { .. } => true,
+            CliError::File { action, source, .. } => is_misplaced_folder(action, source),
             CliError::Summary { .. }
             | CliError::EpisodeLost { .. }
-            | CliError::File { .. }
             | CliError::Interrupted { .. }
             | CliError::Output(_) => false,
         }

@@ -2,10 +2,12 @@
 //! several methods, and how that compares with the truth; and where a pretrained vision
 //! transformer looks.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::attention::{Empty, Newest};
-use super::episode::{Episode, Moment, Moments, Work};
+use super::episode::{Episode, GLANCE, Moment, Moments, Work};
 use super::error::CliError;
 use super::film::{self, DELAY_MS};
 use super::grid::{self, Cells, Row};
@@ -19,6 +21,7 @@ use super::transformer;
 use crate::agents::explain::Explainer;
 use crate::config::Inputs;
 use crate::envs::native::Mode;
+use crate::files::MAKE_FOLDER;
 use crate::gpu::Gpu;
 use crate::media::animation::{Loops, write_gif};
 use crate::media::image_file;
@@ -140,7 +143,8 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     arguments.options.check(&arguments.method)?;
     if let ([Shown::Attention], [run]) = (&arguments.method[..], &arguments.run[..]) {
         let (options, out) = (&arguments.transformer, arguments.out.as_deref());
-        let written = transformer::explain(&session.gpu()?, run, options, out)?;
+        let quiet = arguments.quiet;
+        let written = transformer::explain(&session.gpu()?, run, options, out, quiet)?;
         return print_paths(&written);
     }
     let methods = arguments.options.methods(&arguments.method)?;
@@ -356,7 +360,8 @@ impl Asked<'_> {
 
     /// Explains image files one by one, each into a PNG.
     fn of_images(&self, images: &Path) -> Result<Vec<PathBuf>, CliError> {
-        let files = image_file::list(images)?;
+        let mut files = image_file::list(images)?;
+        without_our_own(&mut files);
         let mut explainers = vec![];
         for trained in self.runs {
             let inputs = trained.config.inputs;
@@ -370,7 +375,7 @@ impl Asked<'_> {
             explainers.push(of_run.collect::<Result<Vec<_>, _>>()?);
         }
         let each: usize = explainers.iter().flatten().map(Explainer::steps).sum();
-        let mut work = Work::new(each * files.len(), self.arguments.quiet);
+        let mut work = Work::new(each * files.len(), GLANCE, self.arguments.quiet);
         let (mut raw, mut names, mut written) = (Raw::new(self.runs, self.methods), vec![], vec![]);
         let mut empty = Empty::default();
         for (i, file) in files.iter().enumerate() {
@@ -464,10 +469,49 @@ impl Asked<'_> {
     }
 }
 
+/// Leaves out what an earlier `foveate explain` drew of the other files: `CAT.png.attention.png`
+/// beside `CAT.png`.
+fn without_our_own(files: &mut Vec<PathBuf>) {
+    let names: BTreeSet<OsString> = (files.iter())
+        .filter_map(|file| Some(file.file_name()?.to_owned()))
+        .collect();
+    files.retain(|file| {
+        // NAME.KIND.png, where KIND has no dot.
+        let of = Path::new(file.file_stem().unwrap_or_default());
+        let kind = of.extension().and_then(|kind| kind.to_str());
+        let drawn = kind.is_some_and(|kind| kind == "grid" || kind.starts_with("attention"));
+        let of = of.file_stem().unwrap_or_default();
+        !(drawn && names.contains(of))
+    });
+}
+
 pub(super) fn make_folder(path: &Path) -> Result<(), CliError> {
     std::fs::create_dir_all(path).map_err(|source| CliError::File {
-        action: "make the folder",
+        action: MAKE_FOLDER,
         path: path.to_path_buf(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_of_pictures_are_left_out() {
+        let mut files = [
+            "a/attention.png",
+            "a/cat.png",
+            "a/cat.png.attention-rise.png",
+            "a/cat.png.attention.png",
+            "a/cat.png.grid.png",
+            "a/dog.png.grid.png",
+            "a/grid.png",
+        ]
+        .map(PathBuf::from)
+        .to_vec();
+        without_our_own(&mut files);
+        let right = ["attention.png", "cat.png", "dog.png.grid.png", "grid.png"];
+        assert_eq!(files, right.map(|name| Path::new("a").join(name)));
+    }
 }

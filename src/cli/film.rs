@@ -3,6 +3,7 @@
 use super::attention::{Empty, Newest, columns, map_legend, row, segmentation_legend};
 use super::episode::Moment;
 use super::error::CliError;
+use super::output::tenths;
 use super::session::Trained;
 use crate::envs::native::Mode;
 use crate::media::Rgb8;
@@ -45,8 +46,12 @@ pub(super) fn panel(
         rows: modes.iter().map(Mode::to_string).collect(),
         cells,
         caption: empty.caption(format!(
-            "{} on {}: step {} · return so far {:.1} · Q {q:.1}",
-            config.agent, config.env, moment.step, moment.total
+            "{} on {}: step {} · return so far {} · Q {}",
+            config.agent,
+            config.env,
+            moment.step,
+            tenths(moment.total),
+            tenths(q)
         )),
         legends,
     };

@@ -16,6 +16,8 @@
 //! | `film`, `attention`, `grid` | explanations → pictures: of one agent, or agents × methods |
 //! | `raw`, `scoring` | explanations → numbers: the maps themselves, and their scores against the truth |
 //! | `transformer` | images → the attention maps of a vision transformer |
+//! | `inputs` | which images a pretrained encoder is given |
+//! | `error` | what can go wrong on the command line |
 //! | `output` | printing that survives a closed pipe |
 //!
 //! Results go to standard output, everything else (progress, notices, errors) to
@@ -69,7 +71,7 @@ Examples:
 
 Exit codes: 0 done, 1 a failure, 2 a mistake in what was asked, 130 interrupted by Ctrl-C.";
 
-/// Train visual agents and see where they look, on any Vulkan, Metal or DX12 GPU.
+/// Train visual agents and see where they look; written for any Vulkan, Metal or DX12 GPU.
 #[derive(Debug, Parser)]
 #[command(name = "foveate", version, after_help = EXAMPLES, arg_required_else_help = true)]
 struct Cli {

@@ -55,6 +55,21 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
+/// A value with one digit after the point; what rounds to nothing has no sign.
+pub(super) fn tenths(value: f32) -> String {
+    let text = format!("{value:.1}");
+    match text.as_str() {
+        "-0.0" => "0.0".to_owned(),
+        _ => text,
+    }
+}
+
+/// `1 episode`, `2 episodes`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 /// Bytes in the largest unit that keeps a whole number or one digit.
 pub(super) fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -81,6 +96,21 @@ mod tests {
             (10_584_000_000, "9.9 GiB"),
         ] {
             assert_eq!(bytes(count), text);
+        }
+    }
+
+    #[test]
+    fn small_numbers_have_no_sign_and_one_no_plural() {
+        for (value, text) in [
+            (-0.04, "0.0"),
+            (-0.06, "-0.1"),
+            (0.0, "0.0"),
+            (12.34, "12.3"),
+        ] {
+            assert_eq!(tenths(value), text);
+        }
+        for (count, text) in [(0, "0 runs"), (1, "1 run"), (2, "2 runs")] {
+            assert_eq!(counted(count, "run"), text);
         }
     }
 

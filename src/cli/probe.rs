@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::error::CliError;
 use super::inputs;
-use super::output::{print, table};
+use super::output::{counted, print, table};
 use super::progress::Progress;
 use super::session::Session;
 use crate::Error;
@@ -143,8 +143,10 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         ));
     }
     print(&format!(
-        "R² on {held_out_frames} frames of {held_out} episodes, fitted on {training_frames} of \
-         {training} others; embedding of {}, {} numbers\n\n{}",
+        "R² on {} of {}, fitted on {training_frames} of {}; embedding of {}, {} numbers\n\n{}",
+        counted(held_out_frames, "frame"),
+        counted(held_out, "episode"),
+        counted(training, "other"),
         arguments.inputs.name(),
         embedding.width,
         fits.to_table(),

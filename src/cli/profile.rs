@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, json};
 
 use super::error::CliError;
-use super::output::{note, print, table};
+use super::output::{counted, note, print, table};
 use crate::agents::sac::Turn;
 use crate::agents::{ProfiledUpdate, Trainer};
 use crate::config::Config;
@@ -54,11 +54,10 @@ fn describe(updates: &[ProfiledUpdate], adapter: &str) -> String {
         }
         _ => "GPU timestamps",
     };
-    let count = updates.len();
-    let plural = if count == 1 { "" } else { "s" };
     let profiles = updates.iter().map(|u| &u.profile);
     format!(
-        "{count} update{plural} on {adapter}, by {how}\n\n{}\n\n{}",
+        "{} on {adapter}, by {how}\n\n{}\n\n{}",
+        counted(updates.len(), "update"),
         table(&turn_rows(updates), &[true, false, true, true, true]),
         table(
             &kernel_rows(&summarise(profiles)),

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::attention::{Empty, Newest, columns, map_legend, row};
 use super::error::CliError;
 use super::grid::View;
+use super::output::tenths;
 use super::session::Trained;
 use crate::agents::Choices;
 use crate::agents::explain::{Explainer, Explanation};
@@ -108,7 +109,7 @@ impl Still {
     fn caption(&self, choices: Option<&Choices>, explanation: &Explanation) -> String {
         let action = shown_action(choices, &explanation.action);
         let (name, q) = (&self.name, explanation.q);
-        format!("{name}: action {action} · Q {q:.1}")
+        format!("{name}: action {action} · Q {}", tenths(q))
     }
 
     /// What it is called.

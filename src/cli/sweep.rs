@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::fleet::Fleet;
-use super::output::{note, print};
+use super::output::{counted, note, print};
 use super::session::{Session, choose_modes};
 use crate::Error;
 use crate::agents::{Choices, check_backgrounds, check_overlays, describe_world};
@@ -87,9 +87,8 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     let mut fleet = Fleet::new(&folder, &plan, total, arguments.quiet);
     if !arguments.quiet {
         note(&format!(
-            "{} run{} in {}, {} at once; Ctrl-C stops them, and the same command goes on from their last checkpoints",
-            plan.runs.len(),
-            if plan.runs.len() == 1 { "" } else { "s" },
+            "{} in {}, {} at once; Ctrl-C stops them, and the same command goes on from their last checkpoints",
+            counted(plan.runs.len(), "run"),
             root.display(),
             arguments.jobs
         ));

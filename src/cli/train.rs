@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::error::CliError;
-use super::output::{bytes, duration, note, print};
+use super::output::{bytes, counted, duration, note, print};
 use super::profile;
 use super::session::{Session, adapter_name};
 use super::summary;
@@ -178,6 +178,12 @@ impl Arguments {
         }
         check_backgrounds(&config, self.python.clone())?;
         check_overlays(&config)?;
+        if self.overlays.is_some() && !config.overlays_pictures() && !self.quiet {
+            note(&format!(
+                "{} lays no pictures over observations: --overlays changes nothing",
+                config.agent
+            ));
+        }
         if let Some(path) = config.encoder.weights() {
             if !layers.gives("image_size").map_err(Error::from)? {
                 let options = EncoderOptions {
@@ -291,7 +297,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         }
         directory.write_summary(&summary)?;
         Ok(format!(
-            "{} on {}: return {:.1} ± {:.1}{rate_said} over {episodes} episode{} after {} steps ({})\n\
+            "{} on {}: return {:.1} ± {:.1}{rate_said} over {} after {} steps ({})\n\
          summary         {}\n\
          learning curve  {}\n\
          next            {}",
@@ -299,7 +305,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
             config.env,
             returns.mean(),
             returns.std(),
-            if episodes == 1 { "" } else { "s" },
+            counted(episodes, "episode"),
             fitted.steps,
             duration(train_seconds),
             directory.summary().display(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::episode::Work;
 use super::error::CliError;
 use super::explain::make_folder;
 use crate::config::{Config, Inputs};
@@ -38,6 +39,9 @@ pub(super) struct Options {
     image_size: Option<usize>,
 }
 
+/// Fewer sheets are drawn at a glance: a bar would only flicker.
+const GLANCE: usize = 50;
+
 /// Shows the attention of the encoder in `run`: a run of `foveate pretrain`, a weights
 /// file, or the run of an agent that sees through a frozen encoder. Gives the paths of what was written.
 pub(super) fn explain(
@@ -45,6 +49,7 @@ pub(super) fn explain(
     run: &Path,
     options: &Options,
     out: Option<&Path>,
+    quiet: bool,
 ) -> Result<Vec<PathBuf>, CliError> {
     let Opened { encoder, inputs } = open(gpu, run, options)?;
     let side = encoder.image_size();
@@ -86,6 +91,7 @@ pub(super) fn explain(
     let shown = set.count().min(options.count as usize);
     let indices: Vec<usize> = (0..shown).map(|i| i * set.count() / shown).collect();
     let (mut maps, mut written) = (vec![], vec![]);
+    let mut work = Work::new(shown, GLANCE, quiet);
     for &index in &indices {
         let scene = Scene::of(&set, index, modalities);
         let map = program.run(&scene.inputs())?;
@@ -93,7 +99,9 @@ pub(super) fn explain(
         sheet(&encoder, &scene, &map, index)?.save_png(&path)?;
         written.push(path);
         maps.push(map);
+        work.advance(1);
     }
+    work.finish();
     let path = out.join("attention.safetensors");
     program.save(&path, &maps, &notes(&encoder, modalities, &indices))?;
     written.push(path);

@@ -30,10 +30,10 @@ pub use resolve::Layers;
 
 /// Everything that decides a run. Presets are in [`Config::new`].
 ///
-/// "A.2" and the like are sections of the specification that this crate
-/// implements: A.1 networks, A.2 hyper-parameters, A.3 augmentations, A.4 the
-/// SAC update, A.6 SGQN, A.7 evaluation, I.1 switches where paper and released
-/// code disagree. The numbers named are the published ones (preset `paper`).
+/// "A.2" and the like are sections of SPEC.md, in the repository's root: A.1 networks, A.2
+/// hyper-parameters, A.3 augmentations, A.4 the SAC update, A.6 SGQN, A.7 evaluation, I.1
+/// switches where paper and released code disagree. The numbers named are the published ones
+/// (preset `paper`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {

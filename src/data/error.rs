@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::files::is_misplaced_folder;
 use crate::media::MediaError;
 
 /// What can go wrong with sets of images. Each names the file, what it holds and what
@@ -149,7 +150,8 @@ impl DataError {
     pub fn is_user_mistake(&self) -> bool {
         match self {
             DataError::Media(e) => e.is_user_mistake(),
-            DataError::Moment { .. } | DataError::File { .. } => false,
+            DataError::File { action, source, .. } => is_misplaced_folder(action, source),
+            DataError::Moment { .. } => false,
             _ => true,
         }
     }

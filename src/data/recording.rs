@@ -8,6 +8,7 @@ use safetensors::Dtype;
 use super::error::DataError;
 use super::tensors::{self, Written};
 use super::{FRAMES, SALIENCY};
+use crate::files::MAKE_FOLDER;
 use crate::media::{Rgb8, check_writable};
 
 /// The file of a recording in its directory.
@@ -291,7 +292,7 @@ fn remove_pictures(folder: &Path) -> Result<(), DataError> {
 }
 
 fn make_folder(folder: &Path) -> Result<(), DataError> {
-    fs::create_dir_all(folder).map_err(|e| failed("make the folder", folder, e))
+    fs::create_dir_all(folder).map_err(|e| failed(MAKE_FOLDER, folder, e))
 }
 
 fn failed(action: &'static str, path: &Path, source: std::io::Error) -> DataError {

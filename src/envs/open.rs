@@ -62,7 +62,12 @@ pub const SUITES: [RealSuite; 4] = [
         ids: "gym/ID",
         example: "gym/Hopper-v5",
         discrete: false,
-        packages: &["gymnasium[mujoco]==1.4.0", "mujoco==3.3.0"],
+        packages: &[
+            "gymnasium[mujoco]==1.4.0",
+            "mujoco==3.3.0",
+            "pygame==2.6.1",
+            "shimmy==2.0.1",
+        ],
     },
 ];
 /// The real suite with the benchmark's looks.

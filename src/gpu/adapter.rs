@@ -200,10 +200,27 @@ fn matches(info: &wgpu::AdapterInfo, name: &Option<String>, backend: &Option<Str
             .is_none_or(|b| backend_name(info.backend) == b.to_lowercase())
 }
 
+/// The backends that can be asked for.
+const BACKENDS: [wgpu::Backend; 4] = [
+    wgpu::Backend::Vulkan,
+    wgpu::Backend::Metal,
+    wgpu::Backend::Dx12,
+    wgpu::Backend::Gl,
+];
+
 /// The adapter that `options` (and the environment) select.
 pub(super) async fn pick(options: &GpuOptions) -> Result<wgpu::Adapter, GpuError> {
     let name = setting(&options.adapter, "FOVEATE_ADAPTER");
     let backend = setting(&options.backend, "FOVEATE_BACKEND");
+    if let Some(given) = &backend {
+        let known = BACKENDS.map(backend_name);
+        if !known.contains(&given.to_lowercase().as_str()) {
+            return Err(GpuError::UnknownBackend {
+                given: given.clone(),
+                known: known.join(", "),
+            });
+        }
+    }
     let all = enumerate().await;
     if all.is_empty() {
         return Err(GpuError::NoAdapter);

@@ -12,6 +12,9 @@ pub enum GpuError {
     /// The adapter asked for by name or backend is not there.
     #[error("no adapter matches '{given}'; available: {known}")]
     AdapterNotFound { given: String, known: String },
+    /// A backend that there is not.
+    #[error("there is no backend '{given}': {known}")]
+    UnknownBackend { given: String, known: String },
     /// The adapter has less than foveate's base path needs.
     #[error("adapter '{adapter}' cannot run foveate: {lacks}")]
     AdapterLacks { adapter: String, lacks: String },
@@ -89,6 +92,7 @@ impl GpuError {
         matches!(
             self,
             GpuError::AdapterNotFound { .. }
+                | GpuError::UnknownBackend { .. }
                 | GpuError::FramesDoNotFit { .. }
                 | GpuError::LatentsDoNotFit { .. }
                 | GpuError::NoF16 { .. }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::files::is_misplaced;
+
 /// What can go wrong with pictures. Errors about a file name its path.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -66,7 +68,7 @@ pub enum MediaError {
 
 impl MediaError {
     /// Whether the user can mend it by asking differently: a path of theirs that
-    /// does not lead to a picture.
+    /// does not lead to a picture, or to no place for one.
     pub fn is_user_mistake(&self) -> bool {
         match self {
             MediaError::Missing { .. }
@@ -80,9 +82,8 @@ impl MediaError {
             | MediaError::ZeroSized { .. }
             | MediaError::NotAnImage { .. }
             | MediaError::TooLarge { .. } => true,
-            MediaError::Shape { .. }
-            | MediaError::Unwritable { .. }
-            | MediaError::Encode { .. } => false,
+            MediaError::Unwritable { source, .. } => is_misplaced(source),
+            MediaError::Shape { .. } | MediaError::Encode { .. } => false,
         }
     }
 }

@@ -316,7 +316,6 @@ impl Op for MatMul {
             .u32("b_k", b_k)
             .u32("b_j", b_j)
             .u32("piece", piece)
-            .u32("splits", splits)
             .u32("has_bias", (self.bias && whole) as usize)
             .u32("tail", if whole { tail_code(self.epilogue) } else { 0 })
             .flops(2 * (m * n) as u64 * k as u64)

@@ -69,8 +69,8 @@ impl Op for SoftmaxGradient {
 }
 
 impl Var {
-    /// eˣ / Σ eˣ over each row of f32\[…, N\]. Rows of any length, and values of any
-    /// finite size: the row's maximum is subtracted first.
+    /// eˣ / Σ eˣ over each row of f32\[…, N\]. Rows of any length, and values of up
+    /// to ±1.7e38: the row's maximum is subtracted first, which has to leave finite numbers.
     ///
     /// # Errors
     /// [`TapeError::Shape`] unless `self` is f32 and not empty.

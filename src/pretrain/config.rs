@@ -225,15 +225,20 @@ impl PretrainConfig {
             }
         };
         let mut table = Table::try_from(&base).map_err(invalid)?;
-        let mut known: Vec<String> = table.keys().cloned().collect();
+        let mut known = table.clone();
         // Perhaps absent from the table.
-        known.push("inputs".to_string());
+        known.insert("inputs".to_string(), Value::String(String::new()));
         let mut put = |key: &str, mut value: Value, origin: &str| {
-            if !known.iter().any(|k| k == key) {
-                let near = nearest(key, known.iter().map(String::as_str));
+            let Some(kind) = known.get(key) else {
+                let near = nearest(key, known.keys().map(String::as_str));
                 let hint = near.map_or(String::new(), |k| format!("; did you mean '{k}'?"));
                 let message = format!("{origin}: there is no option '{key}'{hint}");
                 return Err(ConfigError::Invalid(message));
+            };
+            if let Some(expected) = wrong_type(kind, &value) {
+                return Err(ConfigError::Invalid(format!(
+                    "option '{key}' in {origin} is {value}, but must be {expected}"
+                )));
             }
             if let ("weights", Some(path)) = (key, value.as_str()) {
                 value = Value::String(absolute(Path::new(path))?);
@@ -251,9 +256,11 @@ impl PretrainConfig {
                 given: given.clone(),
             })?;
             let (key, text) = (key.trim(), text.trim());
-            // What is no TOML value is a text.
+            // What is no TOML value is a text, and so is what a text may be.
             let parsed = format!("v = {text}").parse::<Table>();
             let value = parsed.ok().and_then(|mut t| t.remove("v"));
+            let is_text = known.get(key).is_some_and(Value::is_str);
+            let value = value.filter(|value| value.is_str() || !is_text);
             let value = value.unwrap_or_else(|| Value::String(text.to_string()));
             put(key, value, "--set")?;
         }
@@ -535,6 +542,20 @@ impl PretrainConfig {
 /// As the released code weighs the error of saliency (B.4).
 fn released_saliency_weight() -> f64 {
     10.0
+}
+
+/// What a value must be in the place of `kind`, unless it is.
+fn wrong_type(kind: &Value, value: &Value) -> Option<&'static str> {
+    match (kind, value) {
+        (Value::Integer(_), Value::Integer(0..)) => None,
+        (Value::Integer(_), _) => Some("an integer from 0 to 9223372036854775807"),
+        (Value::Float(_), Value::Float(_) | Value::Integer(_)) => None,
+        (Value::Float(_), _) => Some("a number"),
+        (Value::Boolean(_), Value::Boolean(_)) => None,
+        (Value::Boolean(_), _) => Some("true or false"),
+        (_, Value::String(_)) => None,
+        (_, _) => Some("a text in quotes"),
+    }
 }
 
 fn read_table(path: &Path) -> Result<Table, ConfigError> {

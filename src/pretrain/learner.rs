@@ -27,6 +27,7 @@ pub struct Pictures {
     /// One plane each.
     saliency: Option<FrameStore>,
     count: usize,
+    digest: String,
 }
 
 impl Pictures {
@@ -49,11 +50,19 @@ impl Pictures {
             }
             Ok(store)
         };
+        let digest = crc32c::crc32c_append(crc32c::crc32c(rgb), saliency.unwrap_or_default());
         Ok(Pictures {
             rgb: upload(3, rgb)?,
             saliency: saliency.map(|maps| upload(1, maps)).transpose()?,
             count,
+            digest: format!("{digest:08x}"),
         })
+    }
+
+    /// Eight hexadecimal digits that differ between other pictures, or the same in another
+    /// order.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// How many there are.

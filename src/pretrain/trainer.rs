@@ -19,12 +19,17 @@ use crate::run::{
 };
 use crate::tape::Program;
 
+/// Key of a checkpoint's metadata: [`Pictures::digest`] of the images that train.
+const IMAGES: &str = "images";
+
 /// A run of pretraining.
 pub struct PretrainTrainer {
     gpu: Gpu,
     config: PretrainConfig,
     learner: PretrainLearner,
     update: Program,
+    /// [`Pictures::digest`] of the images that train.
+    images: String,
     step: u64,
     directory: RunDirectory,
     metrics: MetricsWriter,
@@ -61,7 +66,7 @@ impl PretrainTrainer {
     /// the user (a damaged checkpoint that was passed over) go to `notice`.
     ///
     /// # Errors
-    /// Those of the device, and of the run directory.
+    /// [`Error::OtherImages`]; those of the device, and of the run directory.
     pub fn new(
         gpu: &Gpu,
         config: &PretrainConfig,
@@ -79,8 +84,10 @@ impl PretrainTrainer {
                 for error in &latest.skipped {
                     notice(format!("passed over a checkpoint: {error}"));
                 }
+                let meta = latest.checkpoint.meta();
+                require_images(meta, pictures, &directory)?;
                 restore(gpu, &learner, &latest.checkpoint)?;
-                latest.checkpoint.meta().clone()
+                meta.clone()
             }
             None => {
                 if !config.weights.is_empty() {
@@ -110,6 +117,7 @@ impl PretrainTrainer {
             gpu: gpu.clone(),
             config: config.clone(),
             learner,
+            images: pictures.digest().to_owned(),
             step: meta.step,
             directory,
             checkpoints,
@@ -249,6 +257,9 @@ impl PretrainTrainer {
             config: self.config.digest()?,
             metrics: self.metrics.sync()?,
             tensorboard: self.tensorboard.sync()?,
+            extra: [(IMAGES.to_owned(), self.images.clone().into())]
+                .into_iter()
+                .collect(),
             ..Default::default()
         };
         // First: killed between the two, the run takes these steps again, and writes the
@@ -257,6 +268,22 @@ impl PretrainTrainer {
             .save_weights(&self.gpu, &self.directory.weights())?;
         self.checkpoints.save(&meta, &named)?;
         Ok(())
+    }
+}
+
+/// Whether these are the images that the run of a checkpoint began with, as far as it says:
+/// those from before this was kept do not.
+fn require_images(
+    meta: &CheckpointMeta,
+    pictures: &Pictures,
+    directory: &RunDirectory,
+) -> Result<(), Error> {
+    let began = meta.extra.get(IMAGES).and_then(|digest| digest.as_str());
+    match began.is_none_or(|digest| digest == pictures.digest()) {
+        true => Ok(()),
+        false => Err(Error::OtherImages {
+            run: directory.root().to_path_buf(),
+        }),
     }
 }
 

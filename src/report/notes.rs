@@ -16,16 +16,15 @@ pub fn of(results: &Results, table: &Table) -> Vec<String> {
         1 => "one seed, which has no deviation".to_owned(),
         n => format!("{n} seeds ± standard deviation of the sample (divided by n − 1)"),
     };
+    let runs = results.plan.runs.iter();
+    let episodes = range(runs.map(|run| results.plan.episodes(run) as u64));
+    let return_of_a_run = match episodes.as_str() {
+        "1" => "that of one episode".to_owned(),
+        many => format!("its mean over {many} episodes"),
+    };
     let mut notes = vec![format!(
-        "Returns: mean over {over}. The return of a run is its mean over {} episodes, acting by \
-         the policy's mean, or by the largest Q{}.",
-        range(
-            results
-                .plan
-                .runs
-                .iter()
-                .map(|run| results.plan.episodes(run) as u64)
-        ),
+        "Returns: mean over {over}. The return of a run is {return_of_a_run}, acting by the \
+         policy's mean, or by the largest Q{}.",
         trained(results),
     )];
     if table.columns.len() > 1 {

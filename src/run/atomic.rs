@@ -112,5 +112,5 @@ pub(crate) fn file_names(folder: &Path) -> Result<Vec<String>, RunError> {
 
 /// Creates `folder` and those above it.
 pub(crate) fn create_folder(folder: &Path) -> Result<(), RunError> {
-    fs::create_dir_all(folder).map_err(|e| RunError::io("create", folder, e))
+    fs::create_dir_all(folder).map_err(|e| RunError::io(files::MAKE_FOLDER, folder, e))
 }

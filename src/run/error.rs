@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files::is_misplaced_folder;
+
 /// A run directory that cannot be used, read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -103,16 +105,17 @@ pub enum RunError {
 impl RunError {
     /// Whether the user can mend it by asking differently.
     pub fn is_user_mistake(&self) -> bool {
-        matches!(
-            self,
+        match self {
             RunError::NotEmpty { .. }
-                | RunError::NotADirectory { .. }
-                | RunError::NothingToResume { .. }
-                | RunError::NotARun { .. }
-                | RunError::Locked { .. }
-                | RunError::Foreign { .. }
-                | RunError::Architecture { .. }
-        )
+            | RunError::NotADirectory { .. }
+            | RunError::NothingToResume { .. }
+            | RunError::NotARun { .. }
+            | RunError::Locked { .. }
+            | RunError::Foreign { .. }
+            | RunError::Architecture { .. } => true,
+            RunError::Io { action, source, .. } => is_misplaced_folder(action, source),
+            _ => false,
+        }
     }
 
     /// Sorts an error of the operating system: a full disk is its own kind.

@@ -69,7 +69,7 @@ fn what_is_missing_comes_with_the_command_that_installs_it() {
             text(&python)
         ),
         "make real-envs",
-        "gym cannot be used: the environment failed during open: RuntimeError: broken build",
+        "gym cannot be used: the environment failed during 'open': RuntimeError: broken build",
     ] {
         assert!(answer.out.contains(said), "'{said}' in\n{}", answer.out);
     }

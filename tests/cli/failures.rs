@@ -26,20 +26,6 @@ fn without_an_adapter_it_says_so() {
     assert!(!folder.path().join("run").exists());
 }
 
-/// Before anything is measured.
-#[test]
-fn a_chart_that_cannot_be_written_is_a_failure() {
-    let folder = tempfile::tempdir().unwrap();
-    let missing = folder.path().join("nowhere").join("bench.png");
-    for path in [missing.as_path(), folder.path()] {
-        let plot = format!("--plot={}", path.display());
-        let answer = foveate(&["bench", "--quick", &plot]);
-        answer.fails(1, &["cannot write", text(path)]);
-        assert_eq!(answer.out, "");
-    }
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-}
-
 #[test]
 fn a_replay_larger_than_memory_is_refused_before_it_begins() {
     let folder = tempfile::tempdir().unwrap();

@@ -11,6 +11,7 @@ mod explain;
 mod failures;
 mod mistakes;
 mod pretrain;
+mod pretrain_mistakes;
 mod probe;
 mod profile;
 mod results;

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use foveate::media::Rgb8;
 use foveate::media::animation::{Loops, write_gif};
 
-use super::support::{checkpoints, copy_of_trained, foveate, foveate_with, text, train, trained};
+use super::support::{
+    SMALL, checkpoints, copy_of_trained, foveate, foveate_with, text, train, trained,
+};
 
 #[test]
 fn names_that_do_not_exist_are_answered_with_the_nearest() {
@@ -228,4 +230,69 @@ fn the_python_that_is_named_is_the_one_that_is_asked() {
     assert!(answer.err.contains("/nonexistent/named"), "{}", answer.err);
     assert!(!answer.err.contains("/nonexistent/other"), "{}", answer.err);
     assert!(!run.exists(), "nothing was begun");
+}
+
+/// Before anything is measured.
+#[test]
+fn a_chart_has_no_place_where_no_folder_is_or_one_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("nowhere").join("bench.png");
+    for path in [missing.as_path(), folder.path()] {
+        let plot = format!("--plot={}", path.display());
+        let answer = foveate(&["bench", "--quick", &plot]);
+        answer.fails(2, &["cannot write", text(path)]);
+        assert_eq!(answer.out, "");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// Where a file is, no folder can be made.
+#[test]
+fn a_file_is_no_folder_for_pictures_or_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.txt");
+    fs::write(&file, "mine").unwrap();
+    let below = file.join("deeper");
+    for out in [&file, &below] {
+        let out = format!("--out={}", text(out));
+        let run = text(trained());
+        for command in [
+            &["explain", "--run", run, "--at=1", "--quiet"][..],
+            &["collect", "--env=native/reach", "--frames=2", "--quiet"],
+        ] {
+            let answer = foveate(&[command, &[&out]].concat());
+            answer.fails(2, &["mine.txt"]);
+        }
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+}
+
+#[test]
+fn a_backend_that_there_is_not_is_told_those_that_there_are() {
+    for given in ["vulcan", "OpenGL"] {
+        foveate_with(&["devices"], &[("FOVEATE_BACKEND", given)])
+            .fails(2, &["no backend", given, "vulkan, metal, dx12, gl"]);
+    }
+}
+
+/// They are no mistake: a sweep names them for all of its agents.
+#[test]
+fn overlays_that_an_agent_does_not_lay_are_said_to_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let overlays = format!("--overlays={}", text(folder.path()));
+    let picture = Rgb8::filled(32, 32, [90; 3]).unwrap();
+    picture.save_png(&folder.path().join("a.png")).unwrap();
+    let told = |agent: &str| {
+        let run = format!("--run={}", folder.path().join(agent).display());
+        let mut small: Vec<&str> = SMALL.to_vec();
+        small.retain(|option| *option != "--quiet");
+        let agent = format!("--agent={agent}");
+        let given = ["train", &agent, "--env=native/reach", "--steps=9", &run];
+        let answer = foveate(&[&given[..], &[&overlays], &small].concat());
+        answer.succeeds();
+        answer.err
+    };
+    let said = "drq lays no pictures over observations: --overlays changes nothing";
+    assert!(told("drq").contains(said));
+    assert!(!told("sgqn").contains("--overlays"));
 }

@@ -53,6 +53,22 @@ fn training_does_not_load_backgrounds() {
     foveate(&[&evaluate[..], &["--modes=video-easy"]].concat()).fails(2, &["pictures"]);
 }
 
+/// What is lost is not lost in silence.
+#[test]
+fn a_run_without_its_checkpoints_says_that_it_begins_again() {
+    let (_folder, run) = copy_of_trained();
+    let said = "there is no checkpoint in ";
+    let on = resume(&run, &["--steps=22"]);
+    on.succeeds();
+    assert!(!on.err.contains(said), "{}", on.err);
+    for file in checkpoints(&run) {
+        fs::remove_file(file).unwrap();
+    }
+    let again = resume(&run, &["--steps=22"]);
+    again.succeeds();
+    assert!(again.err.contains(said), "{}", again.err);
+}
+
 #[test]
 fn fewer_steps_than_are_done_change_nothing() {
     let (_folder, run) = copy_of_trained();

@@ -48,7 +48,7 @@ pub enum BridgeError {
         theirs: String,
     },
     /// The worker process ended.
-    #[error("the worker died while foveate waited for {during} ({status}){stderr}")]
+    #[error("the worker died while foveate waited for '{during}' ({status}){stderr}")]
     WorkerDied {
         /// The call that was waiting.
         during: &'static str,
@@ -58,7 +58,7 @@ pub enum BridgeError {
         stderr: Tail,
     },
     /// The worker did not answer in time; it has been killed.
-    #[error("the worker did not answer {during} within {waited:?} and was ended{stderr}")]
+    #[error("the worker did not answer '{during}' within {waited:?} and was ended{stderr}")]
     WorkerHung {
         /// The call that was waiting.
         during: &'static str,
@@ -68,7 +68,7 @@ pub enum BridgeError {
         stderr: Tail,
     },
     /// What came from the worker is not the protocol; it has been killed.
-    #[error("the worker sent rubbish in answer to {during}: {found}{stderr}")]
+    #[error("the worker sent rubbish in answer to '{during}': {found}{stderr}")]
     Rubbish {
         /// The call that was waiting.
         during: &'static str,
@@ -78,7 +78,7 @@ pub enum BridgeError {
         stderr: Tail,
     },
     /// An exception in the environment.
-    #[error("the environment failed during {during}: {message}{traceback}")]
+    #[error("the environment failed during '{during}': {message}{traceback}")]
     WorkerRaised {
         /// The call that failed.
         during: &'static str,
@@ -116,7 +116,7 @@ pub enum BridgeError {
         reason: String,
     },
     /// A call that the worker refused; nothing has changed.
-    #[error("the worker refused {during}: {message}")]
+    #[error("the worker refused '{during}': {message}")]
     Misuse {
         /// The call.
         during: &'static str,

@@ -101,7 +101,7 @@ pub enum Error {
     },
     /// A pretraining that is to go on with other images than it began with.
     #[error(
-        "the run in '{}' began with other images: nothing was changed; to go on, name those with --data and --saliency, or start another run",
+        "the run in '{}' began with other images: to go on, name those with --data and --saliency, or start another run",
         run.display()
     )]
     OtherImages { run: std::path::PathBuf },

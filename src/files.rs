@@ -29,7 +29,7 @@ pub(crate) fn is_temporary(name: &str, of: &str) -> bool {
 /// What errors of files say of a folder that could not be made.
 pub(crate) const MAKE_FOLDER: &str = "make the folder";
 
-/// Whether a folder could not be made because something else has its place.
+/// Whether a folder could not be made because of its path: see [`is_misplaced`].
 pub(crate) fn is_misplaced_folder(action: &str, error: &io::Error) -> bool {
     action == MAKE_FOLDER && is_misplaced(error)
 }

@@ -167,12 +167,8 @@ impl Trainer {
             env.as_mut(),
             notice,
         )?;
-        let written = std::fs::metadata(directory.metrics()).is_ok_and(|file| file.len() > 0);
-        if restored.is_none() && written {
-            notice(format!(
-                "there is no checkpoint in '{}': the run begins again",
-                directory.checkpoints().display()
-            ));
+        if restored.is_none() && directory.has_begun() {
+            notice(directory.begins_again());
         }
         let (mut progress, meta) = restored.unwrap_or_else(|| {
             let fresh = Progress {

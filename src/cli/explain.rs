@@ -479,7 +479,10 @@ fn without_our_own(files: &mut Vec<PathBuf>) {
         // NAME.KIND.png, where KIND has no dot.
         let of = Path::new(file.file_stem().unwrap_or_default());
         let kind = of.extension().and_then(|kind| kind.to_str());
-        let drawn = kind.is_some_and(|kind| kind == "grid" || kind.starts_with("attention"));
+        let is_ours =
+            |kind: &str| ["grid", "attention"].contains(&kind) || kind.starts_with("attention-");
+        let png = file.extension().is_some_and(|end| end == "png");
+        let drawn = png && kind.is_some_and(is_ours);
         let of = of.file_stem().unwrap_or_default();
         !(drawn && names.contains(of))
     });
@@ -503,7 +506,9 @@ mod tests {
             "a/attention.png",
             "a/cat.png",
             "a/cat.png.attention-rise.png",
+            "a/cat.png.attention.jpg",
             "a/cat.png.attention.png",
+            "a/cat.png.attentional.png",
             "a/cat.png.grid.png",
             "a/dog.png.grid.png",
             "a/grid.png",
@@ -511,7 +516,14 @@ mod tests {
         .map(PathBuf::from)
         .to_vec();
         without_our_own(&mut files);
-        let right = ["attention.png", "cat.png", "dog.png.grid.png", "grid.png"];
+        let right = [
+            "attention.png",
+            "cat.png",
+            "cat.png.attention.jpg",
+            "cat.png.attentional.png",
+            "dog.png.grid.png",
+            "grid.png",
+        ];
         assert_eq!(files, right.map(|name| Path::new("a").join(name)));
     }
 }

@@ -62,6 +62,9 @@ pub(crate) fn write_parts(path: &Path, parts: &[&[u8]]) -> Result<(), MediaError
         let write = |mut file: File| parts.iter().try_for_each(|part| file.write_all(part));
         return file.and_then(write).map_err(failed);
     }
+    if path.is_dir() {
+        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+    }
     require_name(path)?;
     let write = |mut file: WholeFile| {
         parts.iter().try_for_each(|part| file.write(part))?;

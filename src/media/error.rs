@@ -68,7 +68,7 @@ pub enum MediaError {
 
 impl MediaError {
     /// Whether the user can mend it by asking differently: a path of theirs that
-    /// does not lead to a picture, or to no place for one.
+    /// does not lead to a picture, or to a place where one can be.
     pub fn is_user_mistake(&self) -> bool {
         match self {
             MediaError::Missing { .. }

@@ -90,6 +90,9 @@ impl PretrainTrainer {
                 meta.clone()
             }
             None => {
+                if directory.has_begun() {
+                    notice(directory.begins_again());
+                }
                 if !config.weights.is_empty() {
                     let loaded = learner.load_weights(gpu, Path::new(&config.weights))?;
                     notice(format!(

@@ -93,6 +93,19 @@ impl RunDirectory {
         RunDirectory::lay_out(root, lock)
     }
 
+    /// Whether its run has measured anything yet.
+    pub fn has_begun(&self) -> bool {
+        std::fs::metadata(self.metrics()).is_ok_and(|file| file.len() > 0)
+    }
+
+    /// What is to be said of a run that has begun and has no checkpoint.
+    pub fn begins_again(&self) -> String {
+        format!(
+            "there is no checkpoint in '{}': the run begins again",
+            self.checkpoints().display()
+        )
+    }
+
     /// Opens `root` to read from it, while another process may train into it.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! Names, shapes and counts of parameters at the paper's sizes (SPEC.md A.1, A.6.4,
-//! I.2), from layouts alone: nothing is allocated on a device.
+//! Names, shapes and counts of parameters at the paper's sizes (SPEC.md A.1,
+//! A.6.4), from layouts alone: nothing is allocated on a device.
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ use crate::gpu::Precision;
 
 /// The type of an option's value.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Text,
     /// One of these names.
     Choice(&'static [&'static str]),
@@ -25,7 +25,32 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn expected(self) -> &'static str {
+    /// That of an option whose default is `value`.
+    pub(crate) fn of(value: &Value) -> Kind {
+        match value {
+            Value::Integer(_) => Kind::Count,
+            Value::Float(_) => Kind::Number,
+            Value::Boolean(_) => Kind::Switch,
+            _ => Kind::Text,
+        }
+    }
+
+    /// Whether a value is of this type. Names are not compared.
+    pub(crate) fn fits(self, value: &Value) -> bool {
+        let is_count = |value: &Value| value.as_integer().is_some_and(|n| n >= 0);
+        match self {
+            Kind::Text | Kind::Choice(_) => value.is_str(),
+            Kind::Count => is_count(value),
+            Kind::Number => value.is_float() || value.is_integer(),
+            Kind::Switch => value.is_bool(),
+            Kind::CountPair => value
+                .as_array()
+                .is_some_and(|list| list.len() == 2 && list.iter().all(is_count)),
+        }
+    }
+
+    /// What fits, in words.
+    pub(crate) fn expected(self) -> &'static str {
         match self {
             Kind::Text | Kind::Choice(_) => "a text, e.g. \"native/reach\"",
             Kind::Count => "an integer from 0 to 9223372036854775807",
@@ -132,26 +157,13 @@ pub(crate) fn check(
     origin: &str,
 ) -> Result<(&'static str, Value), ConfigError> {
     let (key, kind) = find(key, origin)?;
-    let is_count = |value: &Value| value.as_integer().is_some_and(|n| n >= 0);
-    let fits = match kind {
-        Kind::Text => value.is_str(),
-        Kind::Choice(names) => match value.as_str() {
-            Some(given) if !names.contains(&given) => {
-                return Err(unknown_choice(key, given, names));
-            }
-            given => given.is_some(),
-        },
-        Kind::Count => is_count(&value),
-        Kind::Number => value.is_float() || value.is_integer(),
-        Kind::Switch => value.is_bool(),
-        Kind::CountPair => value
-            .as_array()
-            .is_some_and(|list| list.len() == 2 && list.iter().all(is_count)),
-    };
-    if !fits {
+    if !kind.fits(&value) {
         return Err(wrong_type(key, kind, value.to_string(), origin));
     }
     match (kind, &value) {
+        (Kind::Choice(names), Value::String(given)) if !names.contains(&given.as_str()) => {
+            Err(unknown_choice(key, given, names))
+        }
         (Kind::Number, Value::Integer(n)) => Ok((key, Value::Float(*n as f64))),
         _ => Ok((key, value)),
     }

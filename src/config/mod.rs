@@ -24,8 +24,8 @@ pub use choice::{
     SaliencyScale,
 };
 pub use error::{ConfigError, nearest};
-pub(crate) use keys::check as check_option;
 pub use keys::known_keys;
+pub(crate) use keys::{Kind, check as check_option};
 pub use resolve::Layers;
 
 /// Everything that decides a run. Presets are in [`Config::new`].

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::config::{ConfigError, Inputs, nearest};
+use crate::config::{ConfigError, Inputs, Kind, nearest};
 use crate::gpu::Precision;
 use crate::nn::{MaeShape, Method, MultiMaeShape, PatchLoss, SaliencyLoss, Task};
 use crate::ops::{AdamOptions, Schedule};
@@ -229,15 +229,16 @@ impl PretrainConfig {
         // Perhaps absent from the table.
         known.insert("inputs".to_string(), Value::String(String::new()));
         let mut put = |key: &str, mut value: Value, origin: &str| {
-            let Some(kind) = known.get(key) else {
+            let Some(kind) = known.get(key).map(Kind::of) else {
                 let near = nearest(key, known.keys().map(String::as_str));
                 let hint = near.map_or(String::new(), |k| format!("; did you mean '{k}'?"));
                 let message = format!("{origin}: there is no option '{key}'{hint}");
                 return Err(ConfigError::Invalid(message));
             };
-            if let Some(expected) = wrong_type(kind, &value) {
+            if !kind.fits(&value) {
                 return Err(ConfigError::Invalid(format!(
-                    "option '{key}' in {origin} is {value}, but must be {expected}"
+                    "option '{key}' in {origin} is {value}, but must be {}",
+                    kind.expected()
                 )));
             }
             if let ("weights", Some(path)) = (key, value.as_str()) {
@@ -542,20 +543,6 @@ impl PretrainConfig {
 /// As the released code weighs the error of saliency (B.4).
 fn released_saliency_weight() -> f64 {
     10.0
-}
-
-/// What a value must be in the place of `kind`, unless it is.
-fn wrong_type(kind: &Value, value: &Value) -> Option<&'static str> {
-    match (kind, value) {
-        (Value::Integer(_), Value::Integer(0..)) => None,
-        (Value::Integer(_), _) => Some("an integer from 0 to 9223372036854775807"),
-        (Value::Float(_), Value::Float(_) | Value::Integer(_)) => None,
-        (Value::Float(_), _) => Some("a number"),
-        (Value::Boolean(_), Value::Boolean(_)) => None,
-        (Value::Boolean(_), _) => Some("true or false"),
-        (_, Value::String(_)) => None,
-        (_, _) => Some("a text in quotes"),
-    }
 }
 
 fn read_table(path: &Path) -> Result<Table, ConfigError> {

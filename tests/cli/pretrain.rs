@@ -14,21 +14,17 @@ pub fn frames() -> &'static Path {
     static FRAMES: OnceLock<PathBuf> = OnceLock::new();
     FRAMES.get_or_init(|| {
         let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pretrain-frames");
-        let folder = text(&out).to_string();
-        foveate(&[
-            "collect",
-            "--env=native/reach",
-            "--policy=random",
-            "--frames=40",
-            "--size=16",
-            "--fresh",
-            "--quiet",
-            "--out",
-            &folder,
-        ])
-        .succeeds();
-        out.join("frames.safetensors")
+        collect(&out, 1)
     })
+}
+
+/// 40 frames of 16×16 with saliency, in place of those that are there.
+fn collect(out: &Path, seed: u32) -> PathBuf {
+    let seed = format!("--seed={seed}");
+    let world = ["--env=native/reach", "--policy=random", "--frames=40"];
+    let rest = ["--size=16", "--fresh", "--quiet", "--out", text(out), &seed];
+    foveate(&[&["collect"], &world[..], &rest].concat()).succeeds();
+    out.join("frames.safetensors")
 }
 
 /// A model of 7,000 parameters, six updates.
@@ -395,20 +391,8 @@ fn a_run_goes_on_with_the_images_that_it_began_with() {
     pretrain("multimae", &run, &[]).succeeds();
     fs::remove_file(checkpoints(&run).pop().unwrap()).unwrap();
     let before = all_files(&run);
-    let other = folder.path().join("other");
-    foveate(&[
-        "collect",
-        "--env=native/reach",
-        "--policy=random",
-        "--frames=40",
-        "--size=16",
-        "--seed=2",
-        "--quiet",
-        "--out",
-        text(&other),
-    ])
-    .succeeds();
-    let data = format!("--data={}", other.join("frames.safetensors").display());
+    let other = collect(&folder.path().join("other"), 2);
+    let data = format!("--data={}", other.display());
     let of_run = format!("--run={}", run.display());
     let resume = ["pretrain", "multimae", "--resume", "--quiet", &of_run];
     let refused = foveate(&[&resume[..], &[&data]].concat());

@@ -19,13 +19,19 @@ const FEW_SUBGROUPS: usize = 8;
 /// What a value costs that comes in a pair, of what it costs alone, on software Vulkan: the
 /// product of benches/NOTES.md took 18.3 and then 13.2 ms, 5.1 of them for arithmetic.
 const PAIR_LOAD: (usize, usize) = (3, 5);
+/// The same of fours (`vec4`): 18 multiply-adds for the first value, 12 for each other.
+const FOUR_LOAD: (usize, usize) = (3, 4);
 /// Shortest piece of k that is worth a workgroup.
 const SHORTEST_PIECE: usize = 256;
+/// Fewest rows that pay for loading the part of b that stays while they pass by.
+const FEWEST_ROWS: usize = 96;
 
-/// A permutation of `matmul/matmul` and the results of one of its workgroups.
+/// A permutation of `matmul/matmul` or `matmul/stationary` and the results of one of its
+/// workgroups.
 #[derive(Debug, Clone, Copy)]
 struct Tile {
     shader: &'static ShaderInfo,
+    /// The fewest, where `kind` is `Stationary`.
     rows: usize,
     columns: usize,
     kind: Kind,
@@ -38,6 +44,9 @@ enum Kind {
     /// In registers, rows shared between the lanes of a subgroup; so many terms of the
     /// sum at a time. With pairs a load brings two neighbours.
     Subgroup { unroll: usize, pairs: bool },
+    /// So many rows of b stay in registers' memory, rows of a pass by
+    /// (`matmul/stationary`).
+    Stationary { terms: usize },
     /// In workgroup memory.
     Tiled(TiledProduct),
 }
@@ -48,6 +57,14 @@ impl Tile {
             return Some(Tile::tiled(tiled));
         }
         let constant = |name| shader.constant(name).map(|n| n as usize);
+        if let Some(terms) = constant("TERMS") {
+            return Some(Tile {
+                shader,
+                rows: FEWEST_ROWS,
+                columns: SIDE * constant("COLUMNS")?,
+                kind: Kind::Stationary { terms },
+            });
+        }
         let unroll = constant("UNROLL")?;
         Some(Tile {
             shader,
@@ -72,8 +89,20 @@ impl Tile {
         }
     }
 
+    /// Rows of a workgroup: as many as possible where they pass by, if that leaves enough
+    /// workgroups.
+    fn rows(&self, m: usize, n: usize) -> usize {
+        match self.kind {
+            Kind::Stationary { .. } => {
+                let wanted = FEW_GROUPS.div_ceil(n.div_ceil(self.columns));
+                m.div_ceil((m / self.rows).clamp(1, wanted))
+            }
+            _ => self.rows,
+        }
+    }
+
     fn groups(&self, m: usize, n: usize) -> usize {
-        n.div_ceil(self.columns) * m.div_ceil(self.rows)
+        n.div_ceil(self.columns) * m.div_ceil(self.rows(m, n))
     }
 
     /// Terms in a piece of the sum over k: all, or fewer to give the device more to do.
@@ -82,6 +111,7 @@ impl Tile {
         let piece = sizes[2].div_ceil(self.splits(sizes));
         match self.kind {
             Kind::Subgroup { pairs: true, .. } => piece.next_multiple_of(2),
+            Kind::Stationary { terms } => piece.next_multiple_of(terms),
             _ => piece,
         }
     }
@@ -90,7 +120,7 @@ impl Tile {
     fn splits(&self, [m, n, k]: [usize; 3]) -> usize {
         let few = match self.kind {
             Kind::Registers => FEW_GROUPS,
-            Kind::Subgroup { .. } => FEW_SUBGROUPS,
+            Kind::Subgroup { .. } | Kind::Stationary { .. } => FEW_SUBGROUPS,
             Kind::Tiled(tiled) => return tiled.pieces([m, n, k], SHORTEST_PIECE),
         };
         (few / self.groups(m, n)).min(k / SHORTEST_PIECE).max(1)
@@ -99,17 +129,33 @@ impl Tile {
     /// Workgroups of the dispatch: along columns, along rows, and for pieces of the sum.
     fn dispatched(&self, [m, n, k]: [usize; 3]) -> [usize; 3] {
         let splits = k.div_ceil(self.piece([m, n, k]));
-        [n.div_ceil(self.columns), m.div_ceil(self.rows), splits]
+        let rows = m.div_ceil(self.rows(m, n));
+        [n.div_ceil(self.columns), rows, splits]
     }
 
     /// Estimated cost on software Vulkan, where one subgroup is a workgroup.
-    fn work(&self, unroll: usize, pairs: bool, [m, n, k]: [usize; 3]) -> usize {
-        let (rows, columns) = (self.rows / 8, self.columns / SIDE);
-        let (mut loads, sums) = (unroll * (rows + columns), 8 * rows * columns);
-        if pairs {
-            loads = loads * PAIR_LOAD.0 / PAIR_LOAD.1;
+    fn work(&self, [m, n, k]: [usize; 3]) -> usize {
+        let columns = self.columns / SIDE;
+        match self.kind {
+            Kind::Subgroup { unroll, pairs } => {
+                let rows = self.rows / 8;
+                let (mut loads, sums) = (unroll * (rows + columns), 8 * rows * columns);
+                if pairs {
+                    loads = loads * PAIR_LOAD.0 / PAIR_LOAD.1;
+                }
+                let steps = k.div_ceil(unroll) * work(loads, sums, unroll);
+                self.groups(m, n) * (steps + 2 * work(sums, 0, 0))
+            }
+            Kind::Stationary { terms } => {
+                // Products need no writing back. Storing is taken to cost what loading does.
+                let held = terms * columns;
+                let row = work((terms / 8 + 2 * columns) * FOUR_LOAD.0 / FOUR_LOAD.1, 0, 0) + held;
+                let tile = work(2 * held * FOUR_LOAD.0 / FOUR_LOAD.1, 0, 0);
+                let tiles = n.div_ceil(self.columns) * k.div_ceil(terms);
+                tiles * (m * row + m.div_ceil(self.rows(m, n)) * tile)
+            }
+            _ => usize::MAX,
         }
-        self.groups(m, n) * (k.div_ceil(unroll) * work(loads, sums, unroll) + 2 * work(sums, 0, 0))
     }
 
     /// The tiles that suit a device, the one for a product that the estimate prefers
@@ -133,10 +179,10 @@ impl Tile {
             if let Some(prefix) = op.pairs(sizes) {
                 shared.extend(tiles(prefix));
             }
-            shared.sort_by_key(|tile| match tile.kind {
-                Kind::Subgroup { unroll, pairs } => tile.work(unroll, pairs, sizes),
-                _ => usize::MAX,
-            });
+            if let Some(prefix) = op.stationary(sizes).filter(|_| capabilities.software) {
+                shared.extend(tiles(prefix));
+            }
+            shared.sort_by_key(|tile| tile.work(sizes));
             if capabilities.software {
                 return (shared, tiled);
             }
@@ -203,6 +249,19 @@ impl MatMul {
             (false, false) if even(k) && even(n) => Some("matmul/matmul.pairs_nn_"),
             (false, true) if even(k) => Some("matmul/matmul.pairs_nt_"),
             (true, false) if even(k) && even(m) && even(n) => Some("matmul/matmul.pairs_tn_"),
+            _ => None,
+        }
+    }
+
+    /// The tiles by which rows of a pass, where memory runs along whole fours. Not for few
+    /// rows, which would be over before what stays is loaded.
+    fn stationary(&self, [m, n, k]: [usize; 3]) -> Option<&'static str> {
+        let fours = |size: usize| size.is_multiple_of(4);
+        match (self.transpose_a, self.transpose_b) {
+            _ if m < FEWEST_ROWS || !fours(n) => None,
+            (false, false) if fours(k) => Some("matmul/stationary.nn_"),
+            (false, true) if fours(k) => Some("matmul/stationary.nt_"),
+            (true, false) => Some("matmul/stationary.tn_"),
             _ => None,
         }
     }
@@ -294,16 +353,23 @@ impl Op for MatMul {
         let piece = tile.piece([m, n, k]);
         let groups = tile.dispatched([m, n, k]);
         let splits = groups[2];
-        let (a_i, a_k) = if self.transpose_a { (1, m) } else { (k, 1) };
-        let (b_k, b_j) = if self.transpose_b { (1, k) } else { (n, 1) };
         let target = if splits > 1 {
             cx.workspace(Tensor::f32(&[splits, m, n]))
         } else {
             c.clone()
         };
         let whole = splits == 1;
-        cx.dispatch(tile.shader.key)
-            .bind("a", &a)
+        let dispatch = cx.dispatch(tile.shader.key);
+        let dispatch = match tile.kind {
+            Kind::Stationary { .. } => dispatch.u32("rows", tile.rows(m, n)),
+            _ => {
+                let (a_i, a_k) = if self.transpose_a { (1, m) } else { (k, 1) };
+                let (b_k, b_j) = if self.transpose_b { (1, k) } else { (n, 1) };
+                let dispatch = dispatch.u32("a_i", a_i).u32("a_k", a_k);
+                dispatch.u32("b_k", b_k).u32("b_j", b_j)
+            }
+        };
+        (dispatch.bind("a", &a))
             .bind("b", &b)
             .bind("bias", &bias)
             .bind("gate", &gate)
@@ -311,10 +377,6 @@ impl Op for MatMul {
             .u32("m", m)
             .u32("n", n)
             .u32("k", k)
-            .u32("a_i", a_i)
-            .u32("a_k", a_k)
-            .u32("b_k", b_k)
-            .u32("b_j", b_j)
             .u32("piece", piece)
             .u32("has_bias", (self.bias && whole) as usize)
             .u32("tail", if whole { tail_code(self.epilogue) } else { 0 })

@@ -2,7 +2,7 @@ use crate::common::skip::skipped;
 use crate::common::*;
 use foveate::gpu::shader::{SHADERS, ShaderInfo};
 use foveate::gpu::{Choices, Gpu, GpuError, GpuOptions, Precision};
-use foveate::tape::Tape;
+use foveate::tape::{Gradient, Tape};
 
 fn reference(a: &Array, b: &Array, ta: bool, tb: bool) -> Array {
     let (m, k) = if ta {
@@ -237,6 +237,110 @@ fn pairs_are_not_used_for_odd_sizes() {
         program.run().unwrap();
         let got: Vec<f32> = program.read_blocking("y").unwrap();
         assert!(got.iter().all(|&v| v == k as f32), "{letters} {got:?}");
+    }
+}
+
+/// The tile by which rows of a pass, of each layout.
+const STATIONARY: [(&str, [bool; 2]); 3] = [
+    ("nn", [false, false]),
+    ("nt", [false, true]),
+    ("tn", [true, false]),
+];
+
+fn stationary(letters: &str) -> &'static str {
+    let key = format!("matmul/stationary.{letters}_128x64");
+    ShaderInfo::find(&key).unwrap().key
+}
+
+/// Fewest rows; part of a tile in both directions; one row more than two workgroups share
+/// evenly, and terms that end four after those that are held at once; sums in pieces.
+#[test]
+fn every_stationary_tile() {
+    let gpu = own_gpu();
+    if gpu.capabilities().subgroup_size != Some(8) || !gpu.capabilities().software {
+        skipped("stationary tiles are for software devices with subgroups of 8");
+        return;
+    }
+    for (letters, layout) in STATIONARY {
+        for sizes in [[96, 4, 4], [97, 100, 36], [193, 68, 132], [130, 8, 1028]] {
+            let what = format!("{letters} {sizes:?}");
+            let product = forced(&gpu, stationary(letters), sizes, layout);
+            assert_close(&what, &product.got, &product.expected, 1e-5);
+        }
+        // [k, m] is loaded one by one, so neither has to be whole fours.
+        if letters == "tn" {
+            let product = forced(&gpu, stationary(letters), [99, 12, 131], layout);
+            assert_close("tn 99 12 131", &product.got, &product.expected, 1e-5);
+        }
+    }
+}
+
+/// What is not whole fours, or has few rows, takes another tile, even if a cache names
+/// this one.
+#[test]
+fn stationary_tiles_are_not_used_for_what_they_cannot_do() {
+    let gpu = own_gpu();
+    for (letters, layout) in STATIONARY {
+        for [m, n, k] in [[96, 6, 8], [95, 8, 8], [96, 8, 6]] {
+            if letters == "tn" && k == 6 {
+                continue;
+            }
+            let [ta, tb] = layout;
+            let mut choices = Choices::default();
+            choices.insert(format!("matmul {m}x{k}x{n} {letters}"), stationary(letters));
+            gpu.set_choices(choices);
+            let tape = Tape::new();
+            let a = tape.full(&if ta { [k, m] } else { [m, k] }, 1.0);
+            let b = tape.full(&if tb { [n, k] } else { [k, n] }, 1.0);
+            tape.output("y", &a.matmul_transposed(&b, ta, tb).unwrap());
+            let program = tape.compile(&gpu).unwrap();
+            assert!(program.dispatches().all(|d| !d.1.contains("stationary")));
+            program.run().unwrap();
+            let got: Vec<f32> = program.read_blocking("y").unwrap();
+            assert!(got.iter().all(|&v| v == k as f32), "{letters} {got:?}");
+        }
+    }
+}
+
+/// A layer behind a ReLU: the gradient of its input ends with that ReLU's gate, in the
+/// product itself.
+#[test]
+fn a_stationary_tile_ends_with_a_gate() {
+    let gpu = own_gpu();
+    if gpu.capabilities().subgroup_size != Some(8) || !gpu.capabilities().software {
+        skipped("stationary tiles are for software devices with subgroups of 8");
+        return;
+    }
+    let [m, n, k] = [100, 36, 20];
+    // The gradient is [m, k] by [k, n].
+    let mut choices = Choices::default();
+    choices.insert(format!("matmul {m}x{k}x{n} nn"), stationary("nn"));
+    gpu.set_choices(choices);
+    let mut rng = rng(36);
+    let [x, w, back] = [[m, n], [k, n], [m, k]].map(|shape| random(&mut rng, &shape));
+    for rule in [Gradient::True, Gradient::Guided] {
+        let tape = Tape::new();
+        let constant = |array: &Array| tape.constant(&array.shape, &array.f32()).unwrap();
+        let input = constant(&x);
+        let y = (input.relu().unwrap())
+            .linear(&constant(&w), &tape.full(&[k], 0.0))
+            .unwrap();
+        let seed = constant(&back);
+        let g = (tape.gradients_seeded(&[(y, seed)], &[input], rule)).unwrap();
+        tape.output("g", g[0].as_ref().unwrap());
+        let program = tape.compile(&gpu).unwrap();
+        let keys: Vec<_> = program.dispatches().map(|d| d.1).collect();
+        assert!(keys.contains(&stationary("nn")), "{keys:?}");
+        program.poison().unwrap();
+        program.run().unwrap();
+        let mut expected = reference(&back, &w, false, false).data;
+        for (g, x) in expected.iter_mut().zip(&x.data) {
+            if *x <= 0.0 || rule == Gradient::Guided && *g < 0.0 {
+                *g = 0.0;
+            }
+        }
+        let got: Vec<f32> = program.read_blocking("g").unwrap();
+        assert_close(&format!("{rule:?}"), &got, &expected, 1e-5);
     }
 }
 

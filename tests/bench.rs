@@ -241,12 +241,7 @@ fn a_row_is_rate_over_ceiling_and_its_json_has_every_field() {
     assert_eq!(json["min_ms"], 1.0);
     assert_eq!(json["max_ms"], 4.0);
     assert_eq!(json["gbps"], serde_json::Value::Null);
-    assert!(
-        json["variant"]
-            .as_str()
-            .unwrap()
-            .starts_with("matmul/matmul.")
-    );
+    assert!(json["variant"].as_str().unwrap().starts_with("matmul/"));
 }
 
 #[test]

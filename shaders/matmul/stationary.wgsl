@@ -33,7 +33,8 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> c: array<vec4f>;  // [pieces of k, m, n / 4]
 
 const LANES = 8u;
-// Terms that share an array: one array for all would take compilers long.
+// Terms that share an array: one array for all would take compilers long. TERMS is whole
+// blocks; the 32 in the repeats is this one.
 const BLOCK = 32u;
 
 // True, which compilers cannot know.
@@ -63,7 +64,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
     let last = min(first + params.piece, params.k);
     let quads = params.n / 4u; // of a row of c
     let c_0 = group.z * params.m * quads + column / 4u;
-    // held_h[t, j] = b(first term + BLOCK h + t, the lane's column j).
+    // held_h[t, j] = b(k_0 + BLOCK h + t, the lane's column j). Columns beyond the last hold
+    // anything: what they sum is not stored.
 #repeat h 0 TERMS/32
     var held_$h: array<f32, BLOCK * COLUMNS>;
 #end
@@ -77,7 +79,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) la
 #repeat j 0 COLUMNS
             {
                 let k = k_0 + ${32*$h}u + t;
-                let j = min(column + ${$j/4*32+$j%4}u, params.n - 1u);
+                let j = column + ${$j/4*32+$j%4}u;
                 let terms = select(vec4f(), b[(j * params.k + k) / 4u], k < last);
                 held_$h[t * COLUMNS + $ju] = terms.x;
                 held_$h[(t + 1u) * COLUMNS + $ju] = terms.y;

@@ -247,6 +247,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     }
     let earlier = summary::seconds_of(&summary::rows(&directory.metrics())?);
     let fitting = Fitting {
+        takes_set: true,
         python: arguments.python.clone(),
         profile: arguments.profile,
         quiet: arguments.quiet,
@@ -348,6 +349,8 @@ fn finished(directory: &RunDirectory, config: &Config, steps: u64, repeated: &st
 /// How to train, beside what decides the result.
 #[derive(Debug, Default)]
 pub(super) struct Fitting {
+    /// The command has `--set`, which hints may name.
+    pub takes_set: bool,
     /// Python for real environments.
     pub python: Option<PathBuf>,
     /// How many of the last updates to profile.
@@ -390,7 +393,12 @@ pub(super) fn fit(
         ));
     }
     if let Some(warning) = never_learns(config, spec.action_repeat) {
-        note(&warning);
+        let other = if fitting.takes_set {
+            ", or a smaller --set init_steps=N"
+        } else {
+            ""
+        };
+        note(&(warning + other));
     }
     let python = fitting.python.clone();
     let notice = &mut |text: String| note(&text);
@@ -436,7 +444,7 @@ fn never_learns(config: &Config, action_repeat: usize) -> Option<String> {
     };
     (steps <= random).then(|| {
         format!(
-            "warning: nothing will be learned: the run has {steps} agent steps, and the first {random} (init_steps) are random, without updates; give --steps above {more}, or a smaller --set init_steps=N"
+            "warning: nothing will be learned: the run has {steps} agent steps, and the first {random} (init_steps) are random, without updates; give --steps above {more}"
         )
     })
 }

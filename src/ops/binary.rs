@@ -212,7 +212,12 @@ impl Op for Broadcast {
 
     fn lower(&self, cx: &mut Lower) -> Result<(), TapeError> {
         let x = cx.input(0);
-        lower(cx, "binary/binary.first", &x, &x)
+        if x.tensor.len() > 1 {
+            return lower(cx, "binary/binary.first", &x, &x);
+        }
+        let y = cx.output(0);
+        let (dispatch, count) = cx.pointwise("binary/fill", y.tensor.len());
+        dispatch.bind("x", &x).bind("y", &y).lots(count)
     }
 }
 

@@ -2,7 +2,9 @@
 //! tail; `linear` is the layer y = x Wᵀ + b.
 
 use std::cmp::Reverse;
+use std::num::NonZero;
 use std::rc::Rc;
+use std::thread::available_parallelism;
 
 use super::lower::work;
 use super::tiled::{TiledProduct, pays, suffix};
@@ -23,6 +25,8 @@ const PAIR_LOAD: (usize, usize) = (3, 5);
 const FOUR_LOAD: (usize, usize) = (3, 4);
 /// Shortest piece of k that is worth a workgroup.
 const SHORTEST_PIECE: usize = 256;
+/// Workgroups for each of the threads that do them on software Vulkan.
+const GROUPS_OF_THREAD: usize = 4;
 /// Fewest rows that pay for loading the part of b that stays while they pass by.
 const FEWEST_ROWS: usize = 96;
 
@@ -31,7 +35,7 @@ const FEWEST_ROWS: usize = 96;
 #[derive(Debug, Clone, Copy)]
 struct Tile {
     shader: &'static ShaderInfo,
-    /// The fewest, where `kind` is `Stationary`.
+    /// Where rows pass by, the fewest, but for the last strip.
     rows: usize,
     columns: usize,
     kind: Kind,
@@ -44,7 +48,7 @@ enum Kind {
     /// In registers, rows shared between the lanes of a subgroup; so many terms of the
     /// sum at a time. With pairs a load brings two neighbours.
     Subgroup { unroll: usize, pairs: bool },
-    /// So many rows of b stay in registers' memory, rows of a pass by
+    /// So many rows of b stay in the invocations' own arrays, rows of a pass by
     /// (`matmul/stationary`).
     Stationary { terms: usize },
     /// In workgroup memory.
@@ -89,20 +93,26 @@ impl Tile {
         }
     }
 
-    /// Rows of a workgroup: as many as possible where they pass by, if that leaves enough
-    /// workgroups.
-    fn rows(&self, m: usize, n: usize) -> usize {
+    /// Rows of a workgroup: where they pass by, as many as leave each of the `threads` that
+    /// do workgroups something to do. Sums do not depend on it.
+    fn strip(&self, m: usize, n: usize, threads: usize) -> usize {
         match self.kind {
             Kind::Stationary { .. } => {
-                let wanted = FEW_GROUPS.div_ceil(n.div_ceil(self.columns));
+                let wanted = (threads * GROUPS_OF_THREAD).div_ceil(n.div_ceil(self.columns));
                 m.div_ceil((m / self.rows).clamp(1, wanted))
             }
             _ => self.rows,
         }
     }
 
+    /// Workgroups; where rows pass by, as many as any machine would have: shapes alone
+    /// decide.
     fn groups(&self, m: usize, n: usize) -> usize {
-        n.div_ceil(self.columns) * m.div_ceil(self.rows(m, n))
+        let along_rows = match self.kind {
+            Kind::Stationary { .. } => (m / self.rows).max(1),
+            _ => m.div_ceil(self.rows),
+        };
+        n.div_ceil(self.columns) * along_rows
     }
 
     /// Terms in a piece of the sum over k: all, or fewer to give the device more to do.
@@ -126,11 +136,11 @@ impl Tile {
         (few / self.groups(m, n)).min(k / SHORTEST_PIECE).max(1)
     }
 
-    /// Workgroups of the dispatch: along columns, along rows, and for pieces of the sum.
-    fn dispatched(&self, [m, n, k]: [usize; 3]) -> [usize; 3] {
+    /// Workgroups of the dispatch, each of so many rows: along columns, along rows, and for
+    /// pieces of the sum.
+    fn dispatched(&self, [m, n, k]: [usize; 3], rows: usize) -> [usize; 3] {
         let splits = k.div_ceil(self.piece([m, n, k]));
-        let rows = m.div_ceil(self.rows(m, n));
-        [n.div_ceil(self.columns), rows, splits]
+        [n.div_ceil(self.columns), m.div_ceil(rows), splits]
     }
 
     /// Estimated cost on software Vulkan, where one subgroup is a workgroup.
@@ -147,12 +157,13 @@ impl Tile {
                 self.groups(m, n) * (steps + 2 * work(sums, 0, 0))
             }
             Kind::Stationary { terms } => {
-                // Products need no writing back. Storing is taken to cost what loading does.
+                // Products need no writing back. Storing is taken to cost what loading does,
+                // and a to come in fours, as most do.
                 let held = terms * columns;
                 let row = work((terms / 8 + 2 * columns) * FOUR_LOAD.0 / FOUR_LOAD.1, 0, 0) + held;
                 let tile = work(2 * held * FOUR_LOAD.0 / FOUR_LOAD.1, 0, 0);
-                let tiles = n.div_ceil(self.columns) * k.div_ceil(terms);
-                tiles * (m * row + m.div_ceil(self.rows(m, n)) * tile)
+                let tiles = n.div_ceil(self.columns) * m * row + self.groups(m, n) * tile;
+                k.div_ceil(terms) * tiles
             }
             _ => usize::MAX,
         }
@@ -253,8 +264,8 @@ impl MatMul {
         }
     }
 
-    /// The tiles by which rows of a pass, where memory runs along whole fours. Not for few
-    /// rows, which would be over before what stays is loaded.
+    /// The tiles by which rows of a pass, where n is whole fours, and k where memory of a or
+    /// b runs along it. Not for few rows, which would be over before what stays is loaded.
     fn stationary(&self, [m, n, k]: [usize; 3]) -> Option<&'static str> {
         let fours = |size: usize| size.is_multiple_of(4);
         match (self.transpose_a, self.transpose_b) {
@@ -335,7 +346,10 @@ impl Op for MatMul {
             _ => a.clone(),
         };
         let (tiles, others) = Tile::candidates(cx, self, [m, n, k]);
-        let (tiles, others) = cx.dispatchable(tiles, others, |t| t.dispatched([m, n, k]));
+        // Asked once: it may be another number the next time.
+        let threads = available_parallelism().map_or(1, NonZero::get);
+        let strip = |t: &Tile| t.strip(m, n, threads);
+        let (tiles, others) = cx.dispatchable(tiles, others, |t| t.dispatched([m, n, k], strip(t)));
         let layout = |transposed| if transposed { "t" } else { "n" };
         let class = format!(
             "matmul {m}x{k}x{n} {}{}{}",
@@ -351,7 +365,8 @@ impl Op for MatMul {
             return Err(GpuError::Rejected { what, reason }.into());
         };
         let piece = tile.piece([m, n, k]);
-        let groups = tile.dispatched([m, n, k]);
+        let rows = strip(&tile);
+        let groups = tile.dispatched([m, n, k], rows);
         let splits = groups[2];
         let target = if splits > 1 {
             cx.workspace(Tensor::f32(&[splits, m, n]))
@@ -361,7 +376,7 @@ impl Op for MatMul {
         let whole = splits == 1;
         let dispatch = cx.dispatch(tile.shader.key);
         let dispatch = match tile.kind {
-            Kind::Stationary { .. } => dispatch.u32("rows", tile.rows(m, n)),
+            Kind::Stationary { .. } => dispatch.u32("rows", rows),
             _ => {
                 let (a_i, a_k) = if self.transpose_a { (1, m) } else { (k, 1) };
                 let (b_k, b_j) = if self.transpose_b { (1, k) } else { (n, 1) };
@@ -451,5 +466,31 @@ impl Var {
             epilogue: Epilogue::None,
         };
         Var::record1(op, &[self, weight, bias])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever the number of threads, strips cover all rows, each has some, and workgroups
+    /// are enough where rows allow it.
+    #[test]
+    fn strips_cover_the_rows() {
+        let tile = ShaderInfo::find("matmul/stationary.nn_128x64").and_then(Tile::of);
+        let tile = tile.unwrap();
+        for threads in [1, 2, 16, 64] {
+            for m in [96, 97, 191, 192, 193, 768, 9217] {
+                for n in [4, 64, 68, 768] {
+                    let rows = tile.strip(m, n, threads);
+                    let [columns, strips, _] = tile.dispatched([m, n, 128], rows);
+                    let what = format!("{m} rows, {n} columns, {threads} threads");
+                    assert!(rows * strips >= m && rows * (strips - 1) < m, "{what}");
+                    let enough = columns * strips >= GROUPS_OF_THREAD * threads;
+                    assert!(enough || rows < 2 * FEWEST_ROWS, "{what}");
+                    assert!(rows >= FEWEST_ROWS, "{what}");
+                }
+            }
+        }
     }
 }

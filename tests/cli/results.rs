@@ -342,7 +342,11 @@ fn a_demo_that_starts_over_leaves_what_is_not_its_own() {
         let given = ["demo", "--run", text(&run), "--steps=2", "--quiet"];
         foveate(&[&given[..], more].concat())
     };
-    demo(&[]).succeeds();
+    let begun = demo(&[]);
+    begun.succeeds();
+    // It has no --set, by which `train` would do with fewer random steps.
+    let warned = begun.err.contains("nothing will be learned");
+    assert!(warned && !begun.err.contains("--set"), "{}", begun.err);
     let others = [
         "media/cat.png.attention.png",
         "checkpoints/old.txt",

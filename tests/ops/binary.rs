@@ -67,6 +67,32 @@ fn every_kind_and_broadcast() {
     }
 }
 
+/// What a sum's gradient is: an odd number of elements, fewer than one workgroup has and
+/// more; whole fours; from no dimension and from several.
+#[test]
+fn one_element_everywhere() {
+    let shapes: [(&[usize], &[usize]); 5] = [
+        (&[1], &[3, 5]),
+        (&[1], &[7, 9, 11]),
+        (&[1, 1, 1], &[3, 86, 12]),
+        (&[], &[5, 8]),
+        (&[1], &[1, 1]),
+    ];
+    for (i, (x, y)) in shapes.into_iter().enumerate() {
+        let x = random(&mut rng(60 + i as u64), x);
+        Check::new(&format!("broadcast to {y:?}"), vec![x]).run(
+            |_, x| x[0].broadcast_to(y),
+            |x| Array::new(y, vec![x[0].data[0]; y.iter().product()]),
+        );
+    }
+    let tape = foveate::tape::Tape::new();
+    let one = tape.full(&[1], 1.0);
+    tape.output("y", &one.broadcast_to(&[5, 8]).unwrap());
+    let program = tape.compile(&gpu()).unwrap();
+    let keys: Vec<_> = program.dispatches().map(|d| d.1).collect();
+    assert_eq!(keys, ["binary/fill.quads"]);
+}
+
 /// Ties of min and max share the gradient, as PyTorch does.
 #[test]
 fn ties_share_the_gradient() {

@@ -1,8 +1,8 @@
 // matmul: c = a b as matmul/matmul computes it, for software Vulkan with subgroups of 8.
-// There a load takes as long as 18 multiply-adds, and only what an invocation keeps for
-// itself is read as quickly as arithmetic wants it. So a part of b stays and rows of a pass
-// by it ("stationary": Sze et al., Efficient Processing of Deep Neural Networks, 2017,
-// section V-B); what a row has summed waits in c for the next TERMS of k.
+// There a load takes as long as 18 multiply-adds, and only an invocation's own arrays are
+// read as fast as it computes. So a part of b stays in them and rows of a pass by (Sze et
+// al., Efficient Processing of Deep Neural Networks, 2017, call such an operand stationary);
+// what a row has summed waits in c for the next TERMS of k.
 // Tile: TERMS x 8 COLUMNS of b per workgroup, a subgroup of 8; `rows` rows of a pass by.
 // With several pieces of k, workgroup z sums its own into `c[z, i, j]` and matmul/join adds
 // the pieces in order.

@@ -6,9 +6,10 @@
 // by. QUADS fours of a head: smaller heads are filled up with zeros.
 //   SUBGROUP  a workgroup is one subgroup of 8. Eight keys at a time: each lane loads
 //             one and shares it, for loads are dear on software Vulkan
-//   TILED     ROWS queries per workgroup in workgroup memory, PASSING keys at a time, by
-//             matrices of SIZE x SIZE that a subgroup multiplies at once (COOPERATIVE)
-//             or that are, for tests, multiplied in plain loops (EMULATED)
+//   TILED     ROWS queries per workgroup in workgroup memory, PASSING keys at a time:
+//             ROW_TILE x PASSING_TILE scores per invocation in registers (BLOCKED), or
+//             matrices of SIZE x SIZE that a subgroup multiplies at once (COOPERATIVE),
+//             which tests multiply in plain loops (EMULATED)
 //   else      every lane loads every key; nothing is assumed of subgroups
 
 #include "common/attention.wgsl"
@@ -21,31 +22,110 @@
 @group(0) @binding(5) var<storage, read_write> statistics: array<vec2f>;  // [B, heads, queries]: largest, 1 / sum
 
 #ifdef TILED
-#include "common/attention_tiles.wgsl"
-
 const SCORE = 0u; // q k^T
 const PAIRS = 1u;
 const OF_V = 0u;  // softmax v
-const RESULTS = 1u;
-
-// Of the keys that each of a row's lanes has seen: the largest score, and the sum.
-var<workgroup> tops: array<f32, LANES>;
-var<workgroup> totals: array<f32, LANES>;
 
 fn counts() -> vec2u {
     return vec2u(params.queries, params.keys);
 }
 
 fn own(pair: u32, group: vec3u, row: u32, four: u32) -> vec4f {
-    return params.scale_log2e * q[q_at(group.z, group.y) + row * params.q_row + four];
+    return vec4f(held(params.scale_log2e * q[q_at(group.z, group.y) + row * params.q_row + four]));
 }
 
 fn passing(kind: u32, group: vec3u, row: u32, four: u32) -> vec4f {
     if kind == SCORE {
-        return k[k_at(group.z, group.y) + row * params.k_row + four];
+        return vec4f(held(k[k_at(group.z, group.y) + row * params.k_row + four]));
     }
-    return v[v_at(group.z, group.y) + row * params.v_row + four];
+    return vec4f(held(v[v_at(group.z, group.y) + row * params.v_row + four]));
 }
+
+#ifdef BLOCKED
+#include "common/attention_blocks.wgsl"
+
+// Of the keys that each of a row's lanes has seen: the largest score, later the sum.
+var<workgroup> tops: array<f32, SIDE * ROWS>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) index: u32) {
+    let lane = lane_of(index);
+#repeat i 0 ROW_TILE
+    var largest_$i = LEAST_SCORE;
+    var total_$i = 0.0;
+#end
+    for (var first = 0u; first < params.keys; first += PASSING) {
+        add_scores(lane, group, SCORE, first);
+        // Keys beyond the last repeat it: they do not change the largest score.
+#repeat i 0 ROW_TILE
+        var top_$i = largest_$i;
+#repeat s 0 PASSING_TILE
+        top_$i = max(top_$i, score_$i_$s);
+#end
+        tops[lane.place * ROWS + lane.row + $iu * SIDE] = top_$i;
+#end
+        workgroupBarrier();
+        for (var other = 0u; other < SIDE; other += 1u) {
+#repeat i 0 ROW_TILE
+            top_$i = max(top_$i, tops[other * ROWS + lane.row + $iu * SIDE]);
+#end
+        }
+#repeat i 0 ROW_TILE
+        let shrink_$i = two_to(largest_$i - top_$i);
+        largest_$i = top_$i;
+        total_$i *= shrink_$i;
+#repeat c 0 QUADS/SIDE
+        sum_0_$i_$c *= shrink_$i;
+#end
+#repeat b 0 PASSING_TILE/4
+        {
+#repeat e 0 4
+            let there_$e = first + passing_row(${$b*4+$e}u, lane.place) < params.keys;
+            let p_$e = select(0.0, two_to(score_$i_${$b*4+$e} - top_$i), there_$e);
+            score_$i_${$b*4+$e} = 0.0;
+#end
+            share(lane, $iu, $bu, vec4f(p_0, p_1, p_2, p_3));
+            total_$i += (p_0 + p_1) + (p_2 + p_3);
+        }
+#end
+#end
+        add_result_0(lane, group, first);
+    }
+    // All have read the last tops.
+#repeat i 0 ROW_TILE
+    tops[lane.place * ROWS + lane.row + $iu * SIDE] = total_$i;
+#end
+    workgroupBarrier();
+#repeat i 0 ROW_TILE
+    {
+        let row = lane.row + $iu * SIDE;
+        let query = first_row(group) + row;
+        var total = 0.0;
+        for (var other = 0u; other < SIDE; other += 1u) {
+            total += tops[other * ROWS + row];
+        }
+        let kept = vec2f(largest_$i, 1.0 / total);
+        if query < params.queries {
+            let at_o = o_at(group.z, group.y) + query * params.o_row;
+#repeat c 0 QUADS/SIDE
+            if lane.place + $cu * SIDE < params.quads {
+                o[at_o + lane.place + $cu * SIDE] = sum_0_$i_$c * kept.y;
+            }
+#end
+            if lane.place == 0u {
+                statistics[row_at(group, query)] = kept;
+            }
+        }
+    }
+#end
+}
+#else
+const RESULTS = 1u;
+#include "common/attention_tiles.wgsl"
+
+// Of the keys that each of a row's lanes has seen: the largest score, and the sum.
+var<workgroup> tops: array<f32, LANES>;
+var<workgroup> totals: array<f32, LANES>;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, unit: Unit) {
@@ -103,6 +183,7 @@ fn main(@builtin(workgroup_id) group: vec3u, unit: Unit) {
         }
     }
 }
+#endif
 #else
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u,

@@ -7,9 +7,10 @@
 // are filled up with zeros.
 //   SUBGROUP  a workgroup is one subgroup of 8. Eight queries at a time: each lane
 //             loads one and shares it, for loads are dear on software Vulkan
-//   TILED     ROWS keys per workgroup in workgroup memory, PASSING queries at a time, by
-//             matrices of SIZE x SIZE that a subgroup multiplies at once (COOPERATIVE)
-//             or that are, for tests, multiplied in plain loops (EMULATED)
+//   TILED     ROWS keys per workgroup in workgroup memory, PASSING queries at a time:
+//             ROW_TILE x PASSING_TILE scores per invocation in registers (BLOCKED), or
+//             matrices of SIZE x SIZE that a subgroup multiplies at once (COOPERATIVE),
+//             which tests multiply in plain loops (EMULATED)
 //   else      every lane loads every query; nothing is assumed of subgroups
 
 #include "common/attention.wgsl"
@@ -39,14 +40,11 @@ fn store(at_k: u32, at_v: u32, of_k: vec4f, of_v: vec4f) {
 }
 
 #ifdef TILED
-#include "common/attention_tiles.wgsl"
-
 const SCORE = 0u;  // k q^T
 const CHANGE = 1u; // v g^T
 const PAIRS = 2u;
 const OF_V = 0u;   // p^T g
 const OF_K = 1u;   // ds^T q
-const RESULTS = 2u;
 
 fn counts() -> vec2u {
     return vec2u(params.keys, params.queries);
@@ -54,17 +52,81 @@ fn counts() -> vec2u {
 
 fn own(pair: u32, group: vec3u, row: u32, four: u32) -> vec4f {
     if pair == SCORE {
-        return k[k_at(group.z, group.y) + row * params.k_row + four];
+        return vec4f(held(k[k_at(group.z, group.y) + row * params.k_row + four]));
     }
-    return v[v_at(group.z, group.y) + row * params.v_row + four];
+    return vec4f(held(v[v_at(group.z, group.y) + row * params.v_row + four]));
 }
 
 fn passing(kind: u32, group: vec3u, row: u32, four: u32) -> vec4f {
     if kind == CHANGE || kind == PAIRS + OF_V {
         return g[o_at(group.z, group.y) + row * params.o_row + four];
     }
-    return params.scale_log2e * q[q_at(group.z, group.y) + row * params.q_row + four];
+    return vec4f(held(params.scale_log2e * q[q_at(group.z, group.y) + row * params.q_row + four]));
 }
+
+#ifdef BLOCKED
+#include "common/attention_blocks.wgsl"
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) index: u32) {
+    let lane = lane_of(index);
+    for (var first = 0u; first < params.queries; first += PASSING) {
+        add_scores(lane, group, SCORE, first);
+#repeat s 0 PASSING_TILE
+        let query_$s = first + passing_row($su, lane.place);
+        let kept_at_$s = row_at(group, min(query_$s, params.queries - 1u));
+        let kept_$s = statistics[kept_at_$s];
+        let share_$s = select(0.0, kept_$s.y, query_$s < params.queries);
+#repeat i 0 ROW_TILE
+        let p_$i_$s = share_$s * two_to(score_$i_$s - kept_$s.x);
+        score_$i_$s = 0.0;
+#end
+#end
+        // All have read the left tile.
+        workgroupBarrier();
+#repeat i 0 ROW_TILE
+#repeat b 0 PASSING_TILE/4
+        share(lane, $iu, $bu, vec4f(p_$i_${$b*4}, p_$i_${$b*4+1}, p_$i_${$b*4+2}, p_$i_${$b*4+3}));
+#end
+#end
+        add_result_0(lane, group, first); // OF_V
+        add_scores(lane, group, CHANGE, first);
+#repeat s 0 PASSING_TILE
+        let term_$s = row_term[kept_at_$s];
+#end
+        workgroupBarrier();
+#repeat i 0 ROW_TILE
+#repeat b 0 PASSING_TILE/4
+        {
+#repeat e 0 4
+            let ds_$e = p_$i_${$b*4+$e} * (score_$i_${$b*4+$e} - term_${$b*4+$e});
+            score_$i_${$b*4+$e} = 0.0;
+#end
+            share(lane, $iu, $bu, vec4f(ds_0, ds_1, ds_2, ds_3));
+        }
+#end
+#end
+        add_result_1(lane, group, first); // OF_K
+    }
+#repeat i 0 ROW_TILE
+    {
+        let key = first_row(group) + lane.row + $iu * SIDE;
+        if key < params.keys {
+            let at_k = k_at(group.z, group.y) + key * params.k_row;
+            let at_v = v_at(group.z, group.y) + key * params.v_row;
+#repeat c 0 QUADS/SIDE
+            if lane.place + $cu * SIDE < params.quads {
+                let four = lane.place + $cu * SIDE;
+                store(at_k + four, at_v + four, sum_1_$i_$c, sum_0_$i_$c);
+            }
+#end
+        }
+    }
+#end
+}
+#else
+const RESULTS = 2u;
+#include "common/attention_tiles.wgsl"
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, unit: Unit) {
@@ -98,6 +160,7 @@ fn main(@builtin(workgroup_id) group: vec3u, unit: Unit) {
         }
     }
 }
+#endif
 #else
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u,

@@ -7,9 +7,10 @@
 // are filled up with zeros.
 //   SUBGROUP  a workgroup is one subgroup of 8. Eight keys at a time: each lane loads
 //             one and shares it, for loads are dear on software Vulkan
-//   TILED     ROWS queries per workgroup in workgroup memory, PASSING keys at a time, by
-//             matrices of SIZE x SIZE that a subgroup multiplies at once (COOPERATIVE)
-//             or that are, for tests, multiplied in plain loops (EMULATED)
+//   TILED     ROWS queries per workgroup in workgroup memory, PASSING keys at a time:
+//             ROW_TILE x PASSING_TILE scores per invocation in registers (BLOCKED), or
+//             matrices of SIZE x SIZE that a subgroup multiplies at once (COOPERATIVE),
+//             which tests multiply in plain loops (EMULATED)
 //   else      every lane loads every key; nothing is assumed of subgroups
 
 #include "common/attention.wgsl"
@@ -24,13 +25,10 @@
 @group(0) @binding(7) var<storage, read_write> dq: array<vec4f>;    // like q
 
 #ifdef TILED
-#include "common/attention_tiles.wgsl"
-
 const SCORE = 0u;  // q k^T
 const CHANGE = 1u; // g v^T
 const PAIRS = 2u;
 const OF_K = 0u;   // ds k
-const RESULTS = 1u;
 
 fn counts() -> vec2u {
     return vec2u(params.queries, params.keys);
@@ -38,17 +36,70 @@ fn counts() -> vec2u {
 
 fn own(pair: u32, group: vec3u, row: u32, four: u32) -> vec4f {
     if pair == SCORE {
-        return params.scale_log2e * q[q_at(group.z, group.y) + row * params.q_row + four];
+        let at = q_at(group.z, group.y) + row * params.q_row + four;
+        return vec4f(held(params.scale_log2e * q[at]));
     }
     return g[o_at(group.z, group.y) + row * params.o_row + four];
 }
 
 fn passing(kind: u32, group: vec3u, row: u32, four: u32) -> vec4f {
     if kind == CHANGE {
-        return v[v_at(group.z, group.y) + row * params.v_row + four];
+        return vec4f(held(v[v_at(group.z, group.y) + row * params.v_row + four]));
     }
-    return k[k_at(group.z, group.y) + row * params.k_row + four];
+    return vec4f(held(k[k_at(group.z, group.y) + row * params.k_row + four]));
 }
+
+#ifdef BLOCKED
+#include "common/attention_blocks.wgsl"
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) index: u32) {
+    let lane = lane_of(index);
+#repeat i 0 ROW_TILE
+    let query_$i = first_row(group) + lane.row + $iu * SIDE;
+    let kept_at_$i = row_at(group, min(query_$i, params.queries - 1u));
+    let kept_$i = statistics[kept_at_$i];
+    let term_$i = row_term[kept_at_$i];
+#end
+    for (var first = 0u; first < params.keys; first += PASSING) {
+        add_scores(lane, group, SCORE, first);
+#repeat s 0 PASSING_TILE
+        let there_$s = first + passing_row($su, lane.place) < params.keys;
+#repeat i 0 ROW_TILE
+        let p_$i_$s = select(0.0, two_to(score_$i_$s - kept_$i.x), there_$s);
+        score_$i_$s = 0.0;
+#end
+#end
+        add_scores(lane, group, CHANGE, first);
+        // All have read the left tile.
+        workgroupBarrier();
+#repeat i 0 ROW_TILE
+#repeat b 0 PASSING_TILE/4
+        {
+#repeat e 0 4
+            let ds_$e = p_$i_${$b*4+$e} * (score_$i_${$b*4+$e} - term_$i);
+            score_$i_${$b*4+$e} = 0.0;
+#end
+            share(lane, $iu, $bu, vec4f(ds_0, ds_1, ds_2, ds_3));
+        }
+#end
+#end
+        add_result_0(lane, group, first);
+    }
+#repeat i 0 ROW_TILE
+    if query_$i < params.queries {
+        let at = q_at(group.z, group.y) + query_$i * params.q_row;
+#repeat c 0 QUADS/SIDE
+        if lane.place + $cu * SIDE < params.quads {
+            dq[at + lane.place + $cu * SIDE] = params.scale * kept_$i.y * sum_0_$i_$c;
+        }
+#end
+    }
+#end
+}
+#else
+const RESULTS = 1u;
+#include "common/attention_tiles.wgsl"
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, unit: Unit) {
@@ -79,6 +130,7 @@ fn main(@builtin(workgroup_id) group: vec3u, unit: Unit) {
         }
     }
 }
+#endif
 #else
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u,

@@ -1,5 +1,6 @@
-//! Attention by tiles in workgroup memory: the permutations for cooperative matrices, on
-//! devices that have them, and those that play the matrices in plain loops on any other.
+//! Attention by tiles in workgroup memory: in blocks that invocations sum in registers; the
+//! permutations for cooperative matrices, on devices that have them, and those that play the
+//! matrices in plain loops on any other.
 
 use crate::common::skip::skipped;
 use crate::common::*;
@@ -115,6 +116,21 @@ fn permutations(kind: [&str; 3], precision: Precision, head: usize) -> [&'static
             .unwrap_or_else(|| panic!("no {start} for heads of {head}"))
             .key
     })
+}
+
+/// All permutations of a kernel in blocks for the smallest head that holds `head`.
+fn blocks(file: &str, precision: Precision, head: usize) -> Vec<&'static str> {
+    let start = format!("attention/{file}.blocks_");
+    let quads = |s: &ShaderInfo| s.constant("QUADS").unwrap() as usize;
+    let holds = |s: &&ShaderInfo| {
+        let held = s.f16 == (precision == Precision::F16);
+        s.key.starts_with(&start) && held && 4 * quads(s) >= head
+    };
+    let least = SHADERS.iter().filter(holds).map(quads).min();
+    (SHADERS.iter().filter(holds))
+        .filter(|s| Some(quads(s)) == least)
+        .map(|s| s.key)
+        .collect()
 }
 
 /// An attention and what it computes with given permutations.
@@ -277,6 +293,35 @@ fn every_tile_in_f16_at_every_size() {
     every_size_and_layout(&gpu, "emulated_", ROUNDED);
 }
 
+/// In blocks: each permutation for the head takes its turn.
+fn every_block(gpu: &Gpu, sizes: &[[usize; 5]], tolerances: [f64; 2]) {
+    for &sizes in sizes {
+        for layout in [Layout::Apart, Layout::Keys, Layout::All] {
+            let case = Case::new(sizes, layout);
+            let tiles = FILES.map(|file| blocks(file, gpu.precision(), sizes[4]));
+            let most = tiles.iter().map(Vec::len).max().unwrap();
+            for turn in 0..most {
+                let keys = tiles.each_ref().map(|t| t[turn % t.len()]);
+                case.check(gpu, keys, tolerances);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_block_at_every_size() {
+    let Some(gpu) = full() else { return };
+    every_block(&gpu, &SIZES, EXACT);
+}
+
+/// Heads of 128 differ from others in a constant alone, and compile for long.
+#[test]
+fn blocks_in_f16() {
+    let Some(gpu) = half() else { return };
+    let sizes: Vec<_> = (SIZES.into_iter()).filter(|s| s[4] <= 64).collect();
+    every_block(&gpu, &sizes, ROUNDED);
+}
+
 /// By cooperative matrices, on a device that has them.
 #[test]
 fn every_tile_by_cooperative_matrices() {
@@ -323,14 +368,14 @@ fn kinds_of_kernels_fit_together() {
         };
         for head in [16, 20, 64, 128] {
             let case = Case::new([1, 37, 51, 2, head], Layout::Apart);
-            let mixtures = match gpu.precision() {
-                Precision::F32 => 8,
-                Precision::F16 => 2, // only the forward kernel has two kinds
+            let (mixtures, kinds) = match gpu.precision() {
+                Precision::F32 => (8, &["emulated_", "blocks_"][..]),
+                Precision::F16 => (2, &["emulated_"][..]), // only of the forward kernel
             };
-            for mixture in 0..mixtures {
+            for (mixture, tiled) in (0..mixtures).flat_map(|m| kinds.iter().map(move |k| (m, k))) {
                 let kind = [0, 1, 2].map(|i| match (mixture >> i) & 1 {
                     0 => other,
-                    _ => "emulated_",
+                    _ => *tiled,
                 });
                 let keys = permutations(kind, gpu.precision(), head);
                 case.check(&gpu, keys, tolerances);
@@ -348,9 +393,11 @@ fn large_scores() {
         for operand in &mut case.operands[..2] {
             *operand = operand.map(|v| (32.0 * v).round());
         }
-        let keys = permutations(["emulated_"; 3], Precision::F32, head);
-        // Of scores of thousands f32 keeps parts in ten thousand.
-        case.check(&gpu, keys, [2e-3, 2e-2]);
+        for kind in ["emulated_", "blocks_"] {
+            let keys = permutations([kind; 3], Precision::F32, head);
+            // Of scores of thousands f32 keeps parts in ten thousand.
+            case.check(&gpu, keys, [2e-3, 2e-2]);
+        }
     }
 }
 
@@ -359,8 +406,10 @@ fn a_scale_of_ones_own() {
     let Some(gpu) = full() else { return };
     let mut case = Case::new([2, 19, 40, 2, 24], Layout::Keys);
     case.options.scale = Some(-0.7);
-    let keys = permutations(["emulated_"; 3], Precision::F32, 24);
-    case.check(&gpu, keys, EXACT);
+    for kind in ["emulated_", "blocks_"] {
+        let keys = permutations([kind; 3], Precision::F32, 24);
+        case.check(&gpu, keys, EXACT);
+    }
 }
 
 /// What all values have in common cancels in gradients, though shares are rounded.
@@ -398,12 +447,14 @@ fn f16_clamps_what_it_cannot_hold() {
 fn the_same_bits_every_time() {
     let Some(gpu) = full() else { return };
     let case = Case::new([2, 29, 41, 2, 48], Layout::Keys);
-    let keys = permutations(["emulated_"; 3], Precision::F32, 48);
-    let bits = || -> Vec<u32> {
-        let got = case.run(&gpu, keys);
-        got.into_iter().flatten().map(f32::to_bits).collect()
-    };
-    assert_eq!(bits(), bits());
+    for kind in ["emulated_", "blocks_"] {
+        let keys = permutations([kind; 3], Precision::F32, 48);
+        let bits = || -> Vec<u32> {
+            let got = case.run(&gpu, keys);
+            got.into_iter().flatten().map(f32::to_bits).collect()
+        };
+        assert_eq!(bits(), bits());
+    }
 }
 
 /// Whatever multiplies the blocks, each permutation for cooperative matrices has a twin

@@ -8,6 +8,10 @@ use crate::ops::lower::work;
 /// Rows that pass by at a time where lanes share them.
 const SHARED_ROWS: usize = 8;
 
+/// What a vector from workgroup memory costs, in multiply-adds: GPUs hand out one to a
+/// subgroup in about the time in which all of their lanes do so many.
+const LOAD: usize = 8;
+
 /// The kernels over tiles, and what decides how long one takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kernel {
@@ -51,11 +55,12 @@ impl Kernel {
         device: &Capabilities,
     ) -> (Vec<Tile>, Vec<Tile>) {
         let half = precision == Precision::F16;
-        let of = |wanted: &dyn Fn(&ShaderInfo) -> bool| -> Vec<Tile> {
+        let of = |wanted: &dyn Fn(&Tile) -> bool| -> Vec<Tile> {
             let mut tiles: Vec<Tile> = (SHADERS.iter())
                 .filter(|shader| shader.key.split('.').next() == Some(self.file()))
-                .filter(|shader| shader.f16 == half && wanted(shader))
+                .filter(|shader| shader.f16 == half)
                 .filter_map(Tile::of)
+                .filter(wanted)
                 .collect();
             let fits = |t: &Tile| FOUR * t.quads >= s.head;
             let smallest = tiles.iter().filter(|t| fits(t)).map(|t| t.quads).min();
@@ -63,33 +68,52 @@ impl Kernel {
             tiles.sort_by_key(|t| t.work(self, s));
             tiles
         };
-        let in_workgroup_memory = |shader: &ShaderInfo| shader.constant("SLICE").is_some();
         // Sharing rows between lanes wins on software Vulkan (subgroups of 8), which has no
         // use for f16.
         let sharing = device.subgroup_size == Some(8) && !half;
-        let mut tiles = of(&|shader| !in_workgroup_memory(shader) && shader.subgroups == sharing);
-        let matrices = of(&|shader| shader.cooperative && device.cooperative.runs(shader));
-        // Those that only play cooperative matrices are for tests.
-        let mut others = of(&|shader| in_workgroup_memory(shader) && !shader.cooperative);
+        let rows = of(&|t| t.in_rows() && t.shader.subgroups == sharing);
+        let blocks = of(&|t| t.in_blocks());
+        let by_matrices = |t: &Tile| t.method == Method::Matrices;
+        let emulated = of(&|t| by_matrices(t) && !t.shader.cooperative);
+        let matrices = of(&|t| t.shader.cooperative && device.cooperative.runs(t.shader));
         if device.software {
-            others.extend(matrices);
-        } else if matrices.iter().any(|t| self.rows(s).0 >= t.rows) {
-            tiles = [matrices, tiles].concat();
-        } else {
-            tiles.extend(matrices);
+            // Workgroup memory is memory like any other there.
+            return (rows, [emulated, blocks, matrices].concat());
         }
-        (tiles, others)
+        // What is in workgroup memory comes first where rows fill half a tile.
+        let own = self.rows(s).0;
+        let (first, last): (Vec<Tile>, Vec<Tile>) = [matrices, blocks]
+            .concat()
+            .into_iter()
+            .partition(|tile| 2 * own >= tile.rows);
+        // Those that only play cooperative matrices are for tests.
+        ([first, rows, last].concat(), emulated)
     }
+}
+
+/// How a kernel goes about its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    /// Each invocation has `wide` whole rows in registers.
+    Rows { wide: usize },
+    /// A workgroup has its rows in workgroup memory, `passing` others at a time; each
+    /// invocation sums tiles of `own` by `other` scores in registers.
+    Blocks {
+        passing: usize,
+        own: usize,
+        other: usize,
+    },
+    /// A workgroup has its rows in workgroup memory and multiplies by cooperative matrices.
+    Matrices,
 }
 
 /// A permutation and the rows that one of its workgroups owns.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tile {
     pub shader: &'static ShaderInfo,
+    method: Method,
     /// Fours of a head.
     quads: usize,
-    /// Whole rows of one invocation, which it holds in registers.
-    wide: usize,
     pub rows: usize,
     /// Workgroups that own the same rows, each a slice of their head.
     pub slices: usize,
@@ -99,31 +123,68 @@ impl Tile {
     pub fn of(shader: &'static ShaderInfo) -> Option<Tile> {
         let constant = |name| shader.constant(name).map(|n| n as usize);
         let quads = constant("QUADS")?;
-        let (wide, rows, slices) = match constant("SLICE") {
-            Some(slice) => (0, constant("ROWS")?, (FOUR * quads).checked_div(slice)?),
-            None => {
-                let wide = constant("WIDE")?;
-                (wide, wide * shader.invocations() as usize, 1)
+        let invocations = shader.invocations() as usize;
+        let (method, rows, slices) = match (constant("WIDE"), constant("SLICE")) {
+            (Some(wide), _) => (Method::Rows { wide }, wide * invocations, 1),
+            (None, Some(slice)) => {
+                let slices = (FOUR * quads).checked_div(slice)?;
+                (Method::Matrices, constant("ROWS")?, slices)
+            }
+            (None, None) => {
+                let (own, other) = (constant("ROW_TILE")?, constant("PASSING_TILE")?);
+                let side = constant("SIDE")?;
+                let passing = side * other;
+                let method = Method::Blocks {
+                    passing,
+                    own,
+                    other,
+                };
+                (method, side * own, 1)
             }
         };
         Some(Tile {
             shader,
+            method,
             quads,
-            wide,
             rows,
             slices,
         })
     }
 
-    /// Estimated cost on software Vulkan, where one subgroup is a workgroup.
+    fn in_rows(&self) -> bool {
+        matches!(self.method, Method::Rows { .. })
+    }
+
+    fn in_blocks(&self) -> bool {
+        matches!(self.method, Method::Blocks { .. })
+    }
+
+    /// Estimated cost, to compare tiles of one method.
     fn work(&self, kernel: Kernel, s: &Sizes) -> usize {
         let (own, passing) = kernel.rows(s);
-        let (over_head, over_rows) = kernel.products();
-        let head = FOUR * self.quads;
-        let pass = work(2 * head, over_head * SHARED_ROWS * self.wide, head)
-            + work(0, over_rows * self.wide * head, SHARED_ROWS);
-        let ends = work(2 * (over_head + over_rows) * self.wide * head, 0, 0);
-        own.div_ceil(self.rows) * (passing.div_ceil(SHARED_ROWS) * pass + ends)
+        match self.method {
+            // On software Vulkan, where one subgroup is a workgroup.
+            Method::Rows { wide } => {
+                let (over_head, over_rows) = kernel.products();
+                let head = FOUR * self.quads;
+                let pass = work(2 * head, over_head * SHARED_ROWS * wide, head)
+                    + work(0, over_rows * wide * head, SHARED_ROWS);
+                let ends = work(2 * (over_head + over_rows) * wide * head, 0, 0);
+                own.div_ceil(self.rows) * (passing.div_ceil(SHARED_ROWS) * pass + ends)
+            }
+            Method::Blocks {
+                passing: at_once,
+                own: row_tile,
+                other: passing_tile,
+            } => {
+                let passes = own.div_ceil(self.rows) * passing.div_ceil(at_once);
+                let scores = self.rows * at_once;
+                let loads = scores / row_tile + scores / passing_tile;
+                passes * (FOUR * scores + LOAD * loads)
+            }
+            // There is one for each head.
+            Method::Matrices => 0,
+        }
     }
 }
 
@@ -203,6 +264,43 @@ mod tests {
                 assert!(!few[0].shader.cooperative, "{what}");
             }
         }
+    }
+
+    /// On GPUs rows in workgroup memory come first, wherever there are enough of them; on
+    /// software devices they are for tests.
+    #[test]
+    fn blocks_are_for_gpus() {
+        for (kernel, head) in KERNELS.iter().flat_map(|&k| [4, 48, 128].map(|h| (k, h))) {
+            for precision in [Precision::F32, Precision::F16] {
+                let of = |rows, software| {
+                    let device = device(Cooperative::default(), software);
+                    kernel.candidates(&sizes(rows, head), precision, &device)
+                };
+                let what = format!("{kernel:?} {head} {precision:?}");
+                let (tiles, _) = of(64, false);
+                assert!(tiles[0].in_blocks(), "{what}");
+                assert!(tiles.iter().any(Tile::in_rows), "{what}");
+                let (tiles, _) = of(4, false);
+                assert!(tiles[0].in_rows(), "{what}");
+                assert!(tiles.iter().any(Tile::in_blocks), "{what}");
+                let (tiles, others) = of(64, true);
+                assert!(tiles.iter().all(Tile::in_rows), "{what}");
+                assert!(others.iter().any(Tile::in_blocks), "{what}");
+            }
+        }
+    }
+
+    /// What a larger tile leaves empty weighs against the loads that it saves.
+    #[test]
+    fn the_estimate_weighs_what_a_tile_leaves_empty() {
+        let device = device(Cooperative::default(), false);
+        let first = |rows| {
+            let s = sizes(rows, 64);
+            let (tiles, _) = Kernel::Forward.candidates(&s, Precision::F32, &device);
+            (tiles[0].rows, tiles[0].shader.key)
+        };
+        assert_eq!(first(1024).0, 64, "{}", first(1024).1);
+        assert_eq!(first(65).0, 32, "{}", first(65).1);
     }
 
     /// Those in workgroup memory without cooperative matrices only stand in for them.

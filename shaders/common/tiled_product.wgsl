@@ -42,8 +42,10 @@ fn staged(v: vec4f) -> Staged {
 const ROW_PITCH = ROW_PLACES + 1u;
 const COLUMN_PITCH = COLUMN_PLACES + 1u;
 
-var<workgroup> left_tile: array<Staged, STEP * ROW_PITCH>;
-var<workgroup> right_tile: array<Staged, STEP * COLUMN_PITCH>;
+// By term, then by place: an index of two parts is checked part by part, and what does not
+// change in the inner loop is checked outside.
+var<workgroup> left_tile: array<array<Staged, ROW_PITCH>, STEP>;
+var<workgroup> right_tile: array<array<Staged, COLUMN_PITCH>, STEP>;
 
 // The sums of the workgroup's tile over first <= k < last, stored as piece `piece`.
 fn product(block: vec2u, lane: u32, size: vec2u, first: u32, last: u32, piece: u32) {
@@ -86,10 +88,10 @@ fn product(block: vec2u, lane: u32, size: vec2u, first: u32, last: u32, piece: u
         // All have read the step before.
         workgroupBarrier();
 #repeat s 0 STEP*ROW_QUADS/COLUMN_SIDE
-        left_tile[left_place_$s.k * ROW_PITCH + left_place_$s.line] = staged(left_value_$s);
+        left_tile[left_place_$s.k][left_place_$s.line] = staged(left_value_$s);
 #end
 #repeat s 0 STEP*COLUMN_QUADS/ROW_SIDE
-        right_tile[right_place_$s.k * COLUMN_PITCH + right_place_$s.line] = staged(right_value_$s);
+        right_tile[right_place_$s.k][right_place_$s.line] = staged(right_value_$s);
 #end
         workgroupBarrier();
         // The next step is on its way while this one is summed.
@@ -111,10 +113,10 @@ fn product(block: vec2u, lane: u32, size: vec2u, first: u32, last: u32, piece: u
 #end
         for (var k = 0u; k < STEP; k += 1u) {
 #repeat a 0 ROW_QUADS
-            let u_$a = vec4f(left_tile[k * ROW_PITCH + row + $au * ROW_SIDE]);
+            let u_$a = vec4f(left_tile[k][row + $au * ROW_SIDE]);
 #end
 #repeat b 0 COLUMN_QUADS
-            let v_$b = vec4f(right_tile[k * COLUMN_PITCH + column + $bu * COLUMN_SIDE]);
+            let v_$b = vec4f(right_tile[k][column + $bu * COLUMN_SIDE]);
 #end
 #repeat a 0 ROW_QUADS
 #repeat l 0 4

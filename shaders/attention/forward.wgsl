@@ -3,7 +3,7 @@
 // 1 / the sum of 2^(score - largest).
 // Method: the running softmax of FlashAttention-2 (Dao, 2023).
 // Tile: WIDE queries per invocation, with their heads and sums in registers; keys pass
-// by. QUADS fours of a head: smaller heads are filled up with zeros.
+// by. QUADS fours of a head: smaller heads are filled up.
 //   SUBGROUP  a workgroup is one subgroup of 8. Eight keys at a time: each lane loads
 //             one and shares it, for loads are dear on software Vulkan
 //   TILED     ROWS queries per workgroup in workgroup memory, PASSING keys at a time:
@@ -31,18 +31,19 @@ fn counts() -> vec2u {
 }
 
 fn own(pair: u32, group: vec3u, row: u32, four: u32) -> vec4f {
-    return vec4f(held(params.scale_log2e * q[q_at(group.z, group.y) + row * params.q_row + four]));
+    return params.scale_log2e * q[q_at(group.z, group.y) + row * params.q_row + four];
 }
 
 fn passing(kind: u32, group: vec3u, row: u32, four: u32) -> vec4f {
     if kind == SCORE {
-        return vec4f(held(k[k_at(group.z, group.y) + row * params.k_row + four]));
+        return k[k_at(group.z, group.y) + row * params.k_row + four];
     }
-    return vec4f(held(v[v_at(group.z, group.y) + row * params.v_row + four]));
+    return v[v_at(group.z, group.y) + row * params.v_row + four];
 }
 
 #ifdef BLOCKED
 #include "common/attention_blocks.wgsl"
+const_assert OF_V == 0u;
 
 // Of the keys that each of a row's lanes has seen: the largest score, later the sum.
 var<workgroup> tops: array<f32, SIDE * ROWS>;
@@ -64,6 +65,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
 #end
         tops[lane.place * ROWS + lane.row + $iu * SIDE] = top_$i;
 #end
+        // All tops are there, and all have read the left tile.
         workgroupBarrier();
         for (var other = 0u; other < SIDE; other += 1u) {
 #repeat i 0 ROW_TILE

@@ -4,7 +4,7 @@
 // Method: FlashAttention-2 (Dao, 2023), one kernel over keys, so that every sum has
 // one owner and one order.
 // Tile: WIDE keys per invocation; queries pass by. QUADS fours of a head: smaller heads
-// are filled up with zeros.
+// are filled up.
 //   SUBGROUP  a workgroup is one subgroup of 8. Eight queries at a time: each lane
 //             loads one and shares it, for loads are dear on software Vulkan
 //   TILED     ROWS keys per workgroup in workgroup memory, PASSING queries at a time:
@@ -52,20 +52,21 @@ fn counts() -> vec2u {
 
 fn own(pair: u32, group: vec3u, row: u32, four: u32) -> vec4f {
     if pair == SCORE {
-        return vec4f(held(k[k_at(group.z, group.y) + row * params.k_row + four]));
+        return k[k_at(group.z, group.y) + row * params.k_row + four];
     }
-    return vec4f(held(v[v_at(group.z, group.y) + row * params.v_row + four]));
+    return v[v_at(group.z, group.y) + row * params.v_row + four];
 }
 
 fn passing(kind: u32, group: vec3u, row: u32, four: u32) -> vec4f {
     if kind == CHANGE || kind == PAIRS + OF_V {
         return g[o_at(group.z, group.y) + row * params.o_row + four];
     }
-    return vec4f(held(params.scale_log2e * q[q_at(group.z, group.y) + row * params.q_row + four]));
+    return params.scale_log2e * q[q_at(group.z, group.y) + row * params.q_row + four];
 }
 
 #ifdef BLOCKED
 #include "common/attention_blocks.wgsl"
+const_assert OF_V == 0u && OF_K == 1u;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) index: u32) {
@@ -89,11 +90,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
         share(lane, $iu, $bu, vec4f(p_$i_${$b*4}, p_$i_${$b*4+1}, p_$i_${$b*4+2}, p_$i_${$b*4+3}));
 #end
 #end
-        add_result_0(lane, group, first); // OF_V
+        add_result_0(lane, group, first);
         add_scores(lane, group, CHANGE, first);
 #repeat s 0 PASSING_TILE
         let term_$s = row_term[kept_at_$s];
 #end
+        // And again.
         workgroupBarrier();
 #repeat i 0 ROW_TILE
 #repeat b 0 PASSING_TILE/4
@@ -106,7 +108,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
         }
 #end
 #end
-        add_result_1(lane, group, first); // OF_K
+        add_result_1(lane, group, first);
     }
 #repeat i 0 ROW_TILE
     {

@@ -4,7 +4,7 @@
 // Method: FlashAttention-2 (Dao, 2023), one kernel over queries, so that every sum has
 // one owner and one order.
 // Tile: WIDE queries per invocation; keys pass by. QUADS fours of a head: smaller heads
-// are filled up with zeros.
+// are filled up.
 //   SUBGROUP  a workgroup is one subgroup of 8. Eight keys at a time: each lane loads
 //             one and shares it, for loads are dear on software Vulkan
 //   TILED     ROWS queries per workgroup in workgroup memory, PASSING keys at a time:
@@ -36,21 +36,21 @@ fn counts() -> vec2u {
 
 fn own(pair: u32, group: vec3u, row: u32, four: u32) -> vec4f {
     if pair == SCORE {
-        let at = q_at(group.z, group.y) + row * params.q_row + four;
-        return vec4f(held(params.scale_log2e * q[at]));
+        return params.scale_log2e * q[q_at(group.z, group.y) + row * params.q_row + four];
     }
     return g[o_at(group.z, group.y) + row * params.o_row + four];
 }
 
 fn passing(kind: u32, group: vec3u, row: u32, four: u32) -> vec4f {
     if kind == CHANGE {
-        return vec4f(held(v[v_at(group.z, group.y) + row * params.v_row + four]));
+        return v[v_at(group.z, group.y) + row * params.v_row + four];
     }
-    return vec4f(held(k[k_at(group.z, group.y) + row * params.k_row + four]));
+    return k[k_at(group.z, group.y) + row * params.k_row + four];
 }
 
 #ifdef BLOCKED
 #include "common/attention_blocks.wgsl"
+const_assert OF_K == 0u;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) index: u32) {

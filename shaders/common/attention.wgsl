@@ -46,6 +46,11 @@ fn o_at(batch: u32, head: u32) -> u32 {
     return batch * params.queries * params.o_row + head * params.quads;
 }
 
+// Where what belongs to a query of a workgroup's batch row and head is.
+fn row_at(group: vec3u, query: u32) -> u32 {
+    return (group.z * params.heads + group.y) * params.queries + query;
+}
+
 #ifdef SUBGROUP
 // True, which compilers cannot know. A loop that ends on it runs once, and nothing is
 // scheduled across its ends: a whole head's products in one piece would drive what they

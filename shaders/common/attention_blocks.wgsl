@@ -10,12 +10,13 @@
 // Of SIDE x SIDE invocations each sums ROW_TILE x PASSING_TILE scores, and a four in
 // every SIDE fours of ROW_TILE rows of a result, in registers: a vector from workgroup
 // memory serves several of them (Volkov and Demmel, "Benchmarking GPUs to tune dense linear
-// algebra", 2008). SIDE fours of the head are staged at a time, smaller heads filled up
-// with zeros to QUADS.
+// algebra", 2008). SIDE fours of the head are staged at a time; where it has fewer than
+// QUADS, those beyond repeat its last: no score sums them, and nothing of theirs is stored.
 //
-// The including shader says how many PAIRS of operands make scores and defines
+// SIDE, ROW_TILE, PASSING_TILE, QUADS and the number of RESULTS are the permutation's. The
+// including shader says how many PAIRS of operands make scores and defines
 //   counts()                        how many rows of its own side there are, and of the other
-//   own(pair, group, row, four)     four elements of an own row's operand, as they are held
+//   own(pair, group, row, four)     four elements of an own row's operand
 //   passing(kind, group, row, four) those of a row that passes by: in pair `kind`, or
 //                                   from PAIRS on in result `kind` - PAIRS
 // Rows beyond the last are it again: finite, and neither stored nor, with a share of
@@ -28,13 +29,13 @@ const ROWS = SIDE * ROW_TILE;
 const PASSING = SIDE * PASSING_TILE;
 // Fours of a row of shares.
 const SHARES = PASSING / 4u;
-const_assert QUADS % SIDE == 0u && PASSING_TILE % 4u == 0u;
+const_assert QUADS % SIDE == 0u && PASSING_TILE % 4u == 0u && (SIDE & (SIDE - 1u)) == 0u;
 
-// Own rows, or shares: [ROW_TILE, SIDE, fours of the head or of those that share]. Vector v
-// of row r of SIDE lies at v ^ r: invocations that read the same of neighbouring rows do so
-// from different banks, and no memory is spent on that. Only the last index changes in the
-// inner loops.
-var<workgroup> left_tile: array<array<array<vec4f, max(SIDE, SHARES)>, SIDE>, ROW_TILE>;
+// Own rows, or shares: [ROW_TILE, SIDE, SIDE fours of the head, or SHARES]. Vector v of row
+// r of SIDE lies at v ^ r: invocations that read the same of neighbouring rows do so from
+// different banks, and no memory is spent on that. The last index alone changes in the inner
+// loops, so the bounds of all others are checked outside.
+var<workgroup> left_tile: array<array<array<vec4f, SHARES>, SIDE>, ROW_TILE>;
 // Rows passing by, the same way: [PASSING_TILE, SIDE, fours of the head].
 var<workgroup> right_tile: array<array<array<vec4f, SIDE>, SIDE>, PASSING_TILE>;
 
@@ -60,11 +61,6 @@ fn first_row(group: vec3u) -> u32 {
     return group.x * ROWS;
 }
 
-// Where what belongs to a query of the workgroup's batch row and head is.
-fn row_at(group: vec3u, query: u32) -> u32 {
-    return (group.z * params.heads + group.y) * params.queries + query;
-}
-
 #repeat i 0 ROW_TILE
 #repeat s 0 PASSING_TILE
 var<private> score_$i_$s: f32;
@@ -78,21 +74,19 @@ var<private> sum_$n_$i_$c: vec4f;
 
 // Stages fours of the head from `chunk` on, of its own rows.
 fn stage_own(lane: Lane, group: vec3u, pair: u32, chunk: u32) {
-    let four = chunk + lane.place;
+    let four = min(chunk + lane.place, params.quads - 1u);
     for (var i = 0u; i < ROW_TILE; i += 1u) {
         let there = min(first_row(group) + lane.row + i * SIDE, counts().x - 1u);
-        let found = own(pair, group, there, min(four, params.quads - 1u));
-        left_tile[i][lane.row][lane.place ^ lane.row] = select(vec4f(), found, four < params.quads);
+        left_tile[i][lane.row][lane.place ^ lane.row] = own(pair, group, there, four);
     }
 }
 
 // The same of the rows from `first` on that pass by: those operands of kind `kind`.
 fn stage_passing(lane: Lane, group: vec3u, kind: u32, first: u32, chunk: u32) {
-    let four = chunk + lane.place;
+    let four = min(chunk + lane.place, params.quads - 1u);
     for (var s = 0u; s < PASSING_TILE; s += 1u) {
         let there = min(first + passing_row(s, lane.row), counts().y - 1u);
-        let found = passing(kind, group, there, min(four, params.quads - 1u));
-        right_tile[s][lane.row][lane.place ^ lane.row] = select(vec4f(), found, four < params.quads);
+        right_tile[s][lane.row][lane.place ^ lane.row] = passing(kind, group, there, four);
     }
 }
 
@@ -125,16 +119,19 @@ fn add_scores(lane: Lane, group: vec3u, pair: u32, first: u32) {
 }
 
 // Puts four shares of row `row` + i SIDE where the left tile was: those of scores 4 block
-// to 4 block + 3. Barriers before are the caller's.
+// to 4 block + 3. Before it all have to have read that.
 fn share(lane: Lane, i: u32, block: u32, value: vec4f) {
     left_tile[i][lane.row][(block * SIDE + lane.place) ^ lane.row] = value;
 }
 
 #repeat n 0 RESULTS
-// Adds to result $n what the rows from `first` on share in it.
+// Adds to result $n what the rows from `first`, a multiple of PASSING, on share in it. What
+// lanes have put into `share` since a barrier is seen.
 fn add_result_$n(lane: Lane, group: vec3u, first: u32) {
     for (var chunk = 0u; chunk < params.quads; chunk += SIDE) {
-        workgroupBarrier();
+        if chunk > 0u {
+            workgroupBarrier();
+        }
         stage_passing(lane, group, PAIRS + $nu, first, chunk);
         workgroupBarrier();
 #repeat i 0 ROW_TILE

@@ -10,7 +10,7 @@
 // The including shader says how many PAIRS of operands make scores, and how many
 // RESULTS there are (of both, numbers start from 0), and defines
 //   counts()                        how many rows of its own side there are, and of the other
-//   own(pair, group, row, four)     four elements of an own row's operand, as they are held
+//   own(pair, group, row, four)     four elements of an own row's operand
 //   passing(kind, group, row, four) those of a row that passes by: in pair `kind`, or
 //                                   from PAIRS on in result `kind` - PAIRS
 // Rows beyond the last are it again: finite, and neither stored nor, with a share of
@@ -59,11 +59,6 @@ fn first_row(group: vec3u) -> u32 {
     return group.x / SLICES * ROWS;
 }
 
-// Where what belongs to a query of the workgroup's batch row and head is.
-fn row_at(group: vec3u, query: u32) -> u32 {
-    return (group.z * params.heads + group.y) * params.queries + query;
-}
-
 // Where its slice of the head begins.
 fn first_element(group: vec3u) -> u32 {
     return group.x % SLICES * SLICE;
@@ -83,7 +78,7 @@ fn stage_own(unit: Unit, group: vec3u, chunk: u32) {
             let four = chunk / 4u + e / ROWS;
             let there = min(first_row(group) + row, counts().x - 1u);
             let found = own(pair, group, there, min(four, params.quads - 1u));
-            let value = Held(select(vec4f(), found, four < params.quads));
+            let value = held(select(vec4f(), found, four < params.quads));
             let at = pair * OWN_APART + e / ROWS * 4u * OWN_ROW + row;
 #repeat i 0 4
             operands[at + $iu * OWN_ROW] = value[$i];
@@ -101,7 +96,7 @@ fn stage_passing(unit: Unit, group: vec3u, kind: u32, place: u32, first: u32, ch
         let four = chunk / 4u + place_in_row;
         let there = min(first + row, counts().y - 1u);
         let found = passing(kind, group, there, min(four, params.quads - 1u));
-        let value = Held(select(vec4f(), found, four < params.quads));
+        let value = held(select(vec4f(), found, four < params.quads));
         let at = PASSING_AT + place * PASSING_APART + row * PASSING_ROW + 4u * place_in_row;
 #repeat i 0 4
         operands[at + $iu] = value[$i];

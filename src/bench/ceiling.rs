@@ -55,7 +55,10 @@ impl Ceilings {
         let mut best = |name: &'static str, shape: &str, subjects: Vec<Subject>| {
             let mut fastest: Option<(f64, Row)> = None;
             for subject in subjects {
-                step(name);
+                // The shader apart from its file, which the name says.
+                let variant = subject.variant();
+                let kind = variant.rsplit(['.', '/']).next().unwrap_or(variant);
+                step(format!("{name} {kind}").trim_end());
                 let samples = stopwatch.samples(&subject, effort)?;
                 let timer = stopwatch.timer_of(&subject);
                 let mut row = ceiling_row(name, shape, subject.variant(), samples, timer);

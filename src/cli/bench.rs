@@ -1,7 +1,7 @@
 //! `foveate bench`: how fast this device does foveate's work, beside how fast it could be.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -67,6 +67,7 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
     check_filter(arguments.filter.as_deref())?;
     if let Some(path) = &arguments.plot {
         // The picture comes last, after minutes: find out now whether it can be written.
+        check_png(path)?;
         check_writable(path)?;
     }
     let gpu = match arguments.no_tune {
@@ -98,7 +99,20 @@ pub(super) fn run(session: &Session, arguments: &Arguments) -> Result<(), CliErr
         adapter_name(&gpu),
         duration(started.elapsed().as_secs_f64())
     ));
+    if let Some(path) = &arguments.plot {
+        note(&format!("bar chart  {}", path.display()));
+    }
     Ok(())
+}
+
+/// An error for a name that promises another kind of picture.
+fn check_png(path: &Path) -> Result<(), CliError> {
+    match path.extension() {
+        Some(kind) if !kind.eq_ignore_ascii_case("png") => Err(CliError::Chart {
+            path: path.to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// An error unless some row passes the filter on some device.

@@ -178,6 +178,9 @@ pub(super) enum CliError {
         names: String,
         passes: String,
     },
+    /// A chart by the name of something else.
+    #[error("--plot draws a PNG; name it so: '{}'", path.with_extension("png").display())]
+    Chart { path: PathBuf },
     /// A run of another command than the one that is to go on with it.
     #[error(
         "'{}' is a run of foveate {right}: continue it with foveate {right} --resume, or name another directory with --run",
@@ -280,7 +283,8 @@ impl CliError {
             | CliError::NoTruth { .. }
             | CliError::ImagesWithoutSaliency { .. }
             | CliError::NoOut { .. }
-            | CliError::Filter { .. } => true,
+            | CliError::Filter { .. }
+            | CliError::Chart { .. } => true,
             CliError::File { action, source, .. } => is_misplaced_folder(action, source),
             CliError::Summary { .. }
             | CliError::EpisodeLost { .. }

@@ -67,7 +67,7 @@ fn describe(updates: &[ProfiledUpdate], adapter: &str) -> String {
 }
 
 fn turn_rows(updates: &[ProfiledUpdate]) -> Vec<Vec<String>> {
-    let head = ["updates", "of", "dispatches", "sum ms", "wall ms"];
+    let head = ["updates", "of", "dispatches", "mean sum ms", "mean wall ms"];
     let mut rows = vec![head.map(str::to_string).to_vec()];
     for (turn, profiles) in by_turn(updates) {
         let mean = |time: &dyn Fn(&Profile) -> Duration| {
@@ -246,9 +246,9 @@ mod tests {
         let expected = "\
 3 updates on a device, by GPU timestamps
 
-updates  of              dispatches  sum ms  wall ms
-      1  critic + actor           2   3.000    5.000
-      2  critic                   1   0.500    5.000
+updates  of              dispatches  mean sum ms  mean wall ms
+      1  critic + actor           2        3.000         5.000
+      2  critic                   1        0.500         5.000
 
 operation  shader       calls  total ms  mean µs      %  GFLOP/s  GB/s
 add        folder/file      3     2.000    666.7   50.0           0.00

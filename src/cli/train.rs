@@ -396,7 +396,7 @@ pub(super) fn fit(
         let other = if fitting.takes_set {
             ", or a smaller --set init_steps=N"
         } else {
-            ""
+            ", and --fresh to begin this one anew"
         };
         note(&(warning + other));
     }

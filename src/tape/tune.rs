@@ -44,8 +44,8 @@ pub(super) fn tune(gpu: &Gpu, memory: &Memory, work: &[Work]) -> Result<(), Tape
     };
     let started = Instant::now();
     (tuning.notice)(&format!(
-        "measuring which kernels are quickest for {} shapes on {}, {} s at most",
-        open.len(),
+        "measuring which kernels are quickest for {} on {}, {} s at most",
+        shapes(open.len()),
         gpu.info().name,
         tuning.budget.as_secs_f32().ceil()
     ));
@@ -61,7 +61,8 @@ pub(super) fn tune(gpu: &Gpu, memory: &Memory, work: &[Work]) -> Result<(), Tape
     }
     if left > 0 {
         (tuning.notice)(&format!(
-            "the time is up: {left} shapes are left to the estimate"
+            "the time is up: {} left to the estimate",
+            shapes(left)
         ));
     }
     (tuning.keep)(gpu, &choices);
@@ -69,6 +70,13 @@ pub(super) fn tune(gpu: &Gpu, memory: &Memory, work: &[Work]) -> Result<(), Tape
     tuning.budget = tuning.budget.saturating_sub(started.elapsed());
     gpu.set_tuning(Some(tuning));
     Ok(())
+}
+
+fn shapes(count: usize) -> String {
+    match count {
+        1 => "1 shape".to_string(),
+        _ => format!("{count} shapes"),
+    }
 }
 
 /// Every choice that nobody has made yet, once, with an operation that it is for.

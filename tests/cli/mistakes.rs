@@ -246,6 +246,17 @@ fn a_chart_has_no_place_where_no_folder_is_or_one_is() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+/// Before anything is measured, too.
+#[test]
+fn a_chart_is_a_png() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bench.jpg");
+    let plot = format!("--plot={}", path.display());
+    let answer = foveate(&["bench", "--quick", &plot]);
+    answer.fails(2, &["PNG", text(&path.with_extension("png"))]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
 /// Where a file is, no folder can be made.
 #[test]
 fn a_file_is_no_folder_for_pictures_or_frames() {

@@ -14,9 +14,10 @@ const HEAD: usize = 64;
 
 pub fn works(scale: Scale) -> Vec<Work> {
     // Tokens of an autoencoder's visible patches, of one picture, of two, and of one of
-    // 224 × 224 pixels; with the class or global token.
+    // 224 × 224 pixels; with the class or global token. As many as make scores dwarf all else.
     let batch = if scale.software { 8 } else { 64 };
     let mut sizes: Vec<[usize; 2]> = [33, 65, 129, 197].map(|n| [batch, n]).into();
+    sizes.push([batch / 4, 1024]);
     if batch != 64 {
         sizes.push([64, 129]);
     }

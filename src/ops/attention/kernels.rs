@@ -46,8 +46,9 @@ impl Kernel {
         }
     }
 
-    /// The permutations in a precision that suit device and head, the one that the estimate
-    /// prefers first; and others that the device can run, but not quickly.
+    /// The permutations in a precision that suit device and head, the likeliest method first
+    /// and of each the one that the estimate prefers; and others that the device can run, but
+    /// not quickly.
     pub fn candidates(
         self,
         s: &Sizes,
@@ -58,8 +59,8 @@ impl Kernel {
         let of = |wanted: &dyn Fn(&Tile) -> bool| -> Vec<Tile> {
             let mut tiles: Vec<Tile> = (SHADERS.iter())
                 .filter(|shader| shader.key.split('.').next() == Some(self.file()))
-                .filter(|shader| shader.f16 == half)
                 .filter_map(Tile::of)
+                .filter(|tile| tile.shader.f16 == half || tile.in_blocks())
                 .filter(wanted)
                 .collect();
             let fits = |t: &Tile| FOUR * t.quads >= s.head;
@@ -72,6 +73,7 @@ impl Kernel {
         // use for f16.
         let sharing = device.subgroup_size == Some(8) && !half;
         let rows = of(&|t| t.in_rows() && t.shader.subgroups == sharing);
+        // In f16 as well: staged as f16 they would be f32 again for each product.
         let blocks = of(&|t| t.in_blocks());
         let by_matrices = |t: &Tile| t.method == Method::Matrices;
         let emulated = of(&|t| by_matrices(t) && !t.shader.cooperative);
@@ -80,12 +82,15 @@ impl Kernel {
             // Workgroup memory is memory like any other there.
             return (rows, [emulated, blocks, matrices].concat());
         }
-        // What is in workgroup memory comes first where rows fill half a tile.
+        // Matrices want one whole tile, blocks half a one.
         let own = self.rows(s).0;
         let (first, last): (Vec<Tile>, Vec<Tile>) = [matrices, blocks]
             .concat()
             .into_iter()
-            .partition(|tile| 2 * own >= tile.rows);
+            .partition(|tile| match tile.in_blocks() {
+                true => 2 * own >= tile.rows,
+                false => own >= tile.rows,
+            });
         // Those that only play cooperative matrices are for tests.
         ([first, rows, last].concat(), emulated)
     }
@@ -172,15 +177,19 @@ impl Tile {
                 let ends = work(2 * (over_head + over_rows) * wide * head, 0, 0);
                 own.div_ceil(self.rows) * (passing.div_ceil(SHARED_ROWS) * pass + ends)
             }
+            // In multiply-adds of a four of the head, without what staging takes.
             Method::Blocks {
                 passing: at_once,
                 own: row_tile,
                 other: passing_tile,
             } => {
                 let passes = own.div_ceil(self.rows) * passing.div_ceil(at_once);
+                let (over_head, over_rows) = kernel.products();
                 let scores = self.rows * at_once;
-                let loads = scores / row_tile + scores / passing_tile;
-                passes * (FOUR * scores + LOAD * loads)
+                // Own rows; beside them those that pass by, or a vector of shares for four.
+                let loads = over_head * (scores / row_tile + scores / passing_tile)
+                    + over_rows * (scores / row_tile + scores / FOUR);
+                passes * (FOUR * (over_head + over_rows) * scores + LOAD * loads)
             }
             // There is one for each head.
             Method::Matrices => 0,
@@ -259,7 +268,7 @@ mod tests {
                 assert_eq!(found.count(), expected as usize, "{what}");
                 assert_eq!(tiles[0].shader.cooperative, expected, "{what}");
                 assert!(tiles.iter().all(|t| FOUR * t.quads >= head), "{what}");
-                // Rows that do not fill a tile are better off without.
+                // Rows that do not fill half a tile are better off without.
                 let (few, _) = kernel.candidates(&sizes(1, head), precision, &device);
                 assert!(!few[0].shader.cooperative, "{what}");
             }
@@ -294,16 +303,37 @@ mod tests {
     #[test]
     fn the_estimate_weighs_what_a_tile_leaves_empty() {
         let device = device(Cooperative::default(), false);
-        let first = |rows| {
+        let first = |kernel: Kernel, rows| {
             let s = sizes(rows, 64);
-            let (tiles, _) = Kernel::Forward.candidates(&s, Precision::F32, &device);
-            (tiles[0].rows, tiles[0].shader.key)
+            let (tiles, _) = kernel.candidates(&s, Precision::F32, &device);
+            tiles[0].shader.key
         };
-        assert_eq!(first(1024).0, 64, "{}", first(1024).1);
-        assert_eq!(first(65).0, 32, "{}", first(65).1);
+        for (kernel, small, large) in [
+            (Kernel::Forward, "32x32", "64x32"),
+            (Kernel::QueryGradient, "32x32", "64x32"),
+            (Kernel::KeyGradient, "32x32", "32x64"),
+        ] {
+            let key = |tile: &str| format!("{}.blocks_64_{tile}", kernel.file());
+            assert_eq!(first(kernel, 65), key(small));
+            assert_eq!(first(kernel, 1024), key(large));
+        }
     }
 
-    /// Those in workgroup memory without cooperative matrices only stand in for them.
+    /// Half a tile's rows are enough for blocks, and a whole tile's for matrices.
+    #[test]
+    fn few_rows_are_left_to_whole_rows() {
+        let first = |cooperative, rows| {
+            let (s, device) = (sizes(rows, 64), device(cooperative, false));
+            let (tiles, _) = Kernel::Forward.candidates(&s, Precision::F32, &device);
+            tiles[0]
+        };
+        assert!(first(Cooperative::default(), 15).in_rows());
+        assert!(first(Cooperative::default(), 16).in_blocks());
+        assert!(!first(ALL, 15).shader.cooperative);
+        assert!(first(ALL, 16).shader.cooperative);
+    }
+
+    /// Those that play cooperative matrices only stand in for them.
     #[test]
     fn what_is_for_tests_is_never_a_candidate() {
         for (kernel, head) in KERNELS.iter().flat_map(|&k| [4, 48, 128].map(|h| (k, h))) {

@@ -141,6 +141,14 @@ fn tiled(precision: Precision, head: usize) -> Vec<[&'static str; 3]> {
         .collect()
 }
 
+/// Kernels of `rows` and `tiles` together, in every way but with all of `rows`.
+fn mixtures(
+    rows: [&'static str; 3],
+    tiles: [&'static str; 3],
+) -> impl Iterator<Item = [&'static str; 3]> {
+    (1..8).map(move |mixture| [0, 1, 2].map(|i| [rows, tiles][(mixture >> i) & 1][i]))
+}
+
 /// An attention and what it computes with given permutations.
 struct Case {
     sizes: [usize; 5],
@@ -363,8 +371,7 @@ fn kinds_of_kernels_fit_together() {
             let case = Case::new([1, 37, 51, 2, head], Layout::Apart);
             let rows = permutations([other; 3], gpu.precision(), head);
             for tiles in tiled(gpu.precision(), head) {
-                for mixture in 1..8 {
-                    let keys = [0, 1, 2].map(|i| [rows, tiles][(mixture >> i) & 1][i]);
+                for keys in mixtures(rows, tiles) {
                     case.check(&gpu, keys, tolerances);
                 }
             }
@@ -385,8 +392,7 @@ fn blocks_round_as_whole_rows_do() {
         let rows = permutations([other_kind(&gpu); 3], Precision::F32, head);
         let expected = case.run(&gpu, rows);
         for &blocks in &tiled(Precision::F32, head)[1..] {
-            for mixture in 1..8 {
-                let keys = [0, 1, 2].map(|i| [rows, blocks][(mixture >> i) & 1][i]);
+            for keys in mixtures(rows, blocks) {
                 let got = case.run(&gpu, keys);
                 for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
                     let expected: Vec<f64> = expected.iter().map(|&v| v.into()).collect();
